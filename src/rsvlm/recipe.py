@@ -1,0 +1,73 @@
+"""Recipes: the numbers of a run, read from YAML and checked. No part ever receives one of these objects."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rsvlm.errors import BadInput
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ingredient(_Strict):
+    """One source of a stage's mixture: a data set of the catalogue, or a builder over it, with its sampling weight."""
+
+    set: str
+    weight: float = Field(1.0, gt=0)
+
+
+class Stage(_Strict):
+    """One stage of a curriculum: which data, which parameters move, and how."""
+
+    name: str
+    data: tuple[Ingredient, ...] = Field(min_length=1)
+    trainable: tuple[str, ...] = Field(min_length=1)
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0, description="samples per optimiser step, over all processes")
+    accumulate: int = Field(1, gt=0)
+    lr: float | dict[str, float] = Field(description="one rate, or a rate per name in `trainable`")
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = Field(0.0, ge=0)
+    warmup: int = Field(0, ge=0, description="steps of linear warm-up")
+    floor: float = Field(0.1, ge=0, le=1, description="last learning rate as a share of the first, cosine in between")
+    clip: float = Field(1.0, gt=0)
+
+
+class Recipe(_Strict):
+    """A system at one size: constructor numbers and stages. `paper` recipes carry the published values."""
+
+    system: str
+    size: str
+    seed: int = 0
+    precision: Literal["fp32", "bf16"] = "fp32"
+    fsdp: bool = False
+    save_every: int = Field(200, gt=0, description="steps between checkpoints")
+    views: int = Field(1, ge=1, le=8, description="flips and quarter turns of each training image that are seen")
+    model: dict[str, Any] = {}
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """First 12 hex digits of the SHA-256 over the resolved values."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and check a recipe file. Raises BadInput naming the file and the first value that is off."""
+    path = Path(path)
+    if not path.is_file():
+        raise BadInput(f"There is no recipe at {path}; recipes lie under recipes/<system>/<size>.yaml.")
+    try:
+        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BadInput(f"{path}: {where}: {first['msg']} (found {first['input']!r:.80}).") from error

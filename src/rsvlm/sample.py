@@ -1,0 +1,135 @@
+"""The nouns: `Image`, `Region`, `Turn`, `Sample`, `Answer`, and the batch that systems train on.
+
+Everything that flows through the package is one of these. Annotations become Samples; Samples become shards, batches,
+answers and GeoJSON. Pixel convention everywhere: x to the right, y down, origin at the outer corner of the top-left
+pixel; boxes are (x1, y1, x2, y2) in pixels of the image as stored, x2 and y2 exclusive edges.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """One picture: a file, or bytes in memory, and where in a larger scene it was cut from.
+
+    `width`, `height` in pixels (0 = not known yet). `window` is (column, row, width, height) in pixels of the file when
+    the picture is only a part of it. `data` holds the encoded file (JPEG, PNG, GeoTIFF) when there is no path to read.
+    """
+
+    path: str
+    width: int = 0
+    height: int = 0
+    window: tuple[int, int, int, int] | None = None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A labelled place in an image, in pixels: a box, turned by `angle`, or a polygon.
+
+    `box` is (x1, y1, x2, y2). `angle` in degrees, positive = counter-clockwise as seen on screen, about the centre of the
+    box. `polygon` is one closed ring without the repeated last point; where given it is the exact outline and `box` its
+    bounds. `score` in [0, 1], or None where the region is a label. `image` is the index of the picture within the sample.
+    """
+
+    label: str
+    box: Box
+    angle: float = 0.0
+    polygon: tuple[Point, ...] = ()
+    score: float | None = None
+    image: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One question and its answer.
+
+    `task` is the field's name of the task (caption, scene, vqa, count, presence, ground, refuse, ...); `kind` the
+    question type within it, as its authors name it. `references` are all accepted answers (the five captions of an
+    image); empty means `(answer,)`. `question` is "" where the source publishes only labels: the builder or the protocol
+    words it.
+    """
+
+    question: str
+    answer: str
+    task: str = ""
+    kind: str = ""
+    references: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """All accepted answers, at least one."""
+        return self.references or (self.answer,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Images with a place, a conversation about them, and regions in them.
+
+    `id` is unique within its source; `source` is the name of the data set in the catalogue; `split` is train, val or test.
+    `meta` carries whatever else the source says and must survive a round trip (JSON values only).
+    """
+
+    id: str
+    images: tuple[Image, ...]
+    turns: tuple[Turn, ...] = ()
+    regions: tuple[Region, ...] = ()
+    source: str = ""
+    split: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a model said about one picture: the text and its confidence in [0, 1] (geometric mean of token probability)."""
+
+    text: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a user gets for one question about one scene.
+
+    `regions` are GeoJSON Feature objects (lon/lat, or pixel coordinates with `"crs": null` in their properties where the
+    scene has no georeference); `confidence` in [0, 1]; `trace` says how the answer came about: model, recipe hash, windows
+    read, prompt, seconds.
+    """
+
+    question: str
+    answer: str
+    regions: tuple[Mapping[str, Any], ...] = ()
+    confidence: float = 0.0
+    trace: Mapping[str, Any] = field(default_factory=dict)
+
+
+IMAGE_TOKEN = -200  # stands in `prompt` where one visual token goes; never embedded
+IGNORE = -100  # a label that carries no loss
+
+# The batch contract. B samples, H = W the tower's input size, P prompt tokens, R reply tokens, K visual tokens.
+BATCH_CONTRACT: Mapping[str, str] = {
+    "image": "float32 (B, 3, H, W), RGB in [0, 1]; absent when `levels` is given",
+    "levels": "list of (B, N_l, D_l): cached feature levels of a frozen tower, shallow to deep; absent when `image` is",
+    "prompt": f"int64 (B, P), left-padded; each image is K copies of {IMAGE_TOKEN}",
+    "prompt_mask": "bool (B, P), False on padding",
+    "reply": "int64 (B, R), right-padded: the first answer and, in a conversation, the turns after it",
+    "reply_mask": "bool (B, R), False on padding",
+    "labels": f"int64 (B, R): the reply's ids where an answer is learned, {IGNORE} elsewhere",
+}
+
+
+class Batch(TypedDict, total=False):
+    """Tensors under the names, shapes and dtypes of `BATCH_CONTRACT` (typed Any: the nouns do not import torch)."""
+
+    image: Any
+    levels: Any
+    prompt: Any
+    prompt_mask: Any
+    reply: Any
+    reply_mask: Any
+    labels: Any
