@@ -28,6 +28,11 @@ class Stage(_Strict):
     name: str
     data: tuple[Ingredient, ...] = Field(min_length=1)
     trainable: tuple[str, ...] = Field(min_length=1)
+    objective: Literal["language", "tags"] = "language"
+    size: int | None = Field(
+        None, gt=0, description="pixels of a picture's side in this stage, where not the tower's own"
+    )
+    turns: int = Field(3, gt=0, description="most turns asked about one image at once")
     steps: int = Field(gt=0)
     batch: int = Field(gt=0, description="samples per optimiser step, over all processes")
     accumulate: int = Field(1, gt=0)
@@ -48,6 +53,7 @@ class Recipe(_Strict):
     precision: Literal["fp32", "bf16"] = "fp32"
     fsdp: bool = False
     save_every: int = Field(200, gt=0, description="steps between checkpoints")
+    cache: bool = Field(True, description="keep the levels of a frozen tower on disk; off = see each picture afresh")
     views: int = Field(1, ge=1, le=8, description="flips and quarter turns of each training image that are seen")
     model: dict[str, Any] = {}
     stages: tuple[Stage, ...] = ()
@@ -55,7 +61,13 @@ class Recipe(_Strict):
     @property
     def hash(self) -> str:
         """First 12 hex digits of the SHA-256 over the resolved values."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:12]
+        return self.hash_up_to(len(self.stages))
+
+    def hash_up_to(self, stages: int) -> str:
+        """`hash` over the first `stages` stages only: what a checkpoint within them depends on."""
+        values = self.model_dump(mode="json", exclude={"save_every"})
+        values["stages"] = values["stages"][:stages]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def read_recipe(path: str | Path) -> Recipe:

@@ -119,7 +119,10 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "prompt_mask": "bool (B, P), False on padding",
     "reply": "int64 (B, R), right-padded: the first answer and, in a conversation, the turns after it",
     "reply_mask": "bool (B, R), False on padding",
+    "turn": "int64 (B, R): the branch of a reply token; branches share the prompt and do not see one another",
     "labels": f"int64 (B, R): the reply's ids where an answer is learned, {IGNORE} elsewhere",
+    "normaliser": "float32 scalar: labelled tokens of the whole global batch / number of parts it was cut into",
+    "tags": "float32 (B, T) in [0, 1]: share of an image's captions that use a word, -1 = not known; tag stage only",
 }
 
 
@@ -132,4 +135,7 @@ class Batch(TypedDict, total=False):
     prompt_mask: Any
     reply: Any
     reply_mask: Any
+    turn: Any
     labels: Any
+    normaliser: Any
+    tags: Any

@@ -1,0 +1,1 @@
+"""Pixels that know where they are: rasters, bands, tiles, places, GeoJSON and pictures of answers."""

@@ -25,9 +25,7 @@ class Answers(Protocol):
     name: str
     trace: dict[str, str]
 
-    def answer(
-        self, images: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
-    ) -> list[Reply]:
+    def answer(self, images: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64) -> list[Reply]:
         """One greedy reply per (image, question) pair, batched; `images` and `questions` have one length."""
         ...
 

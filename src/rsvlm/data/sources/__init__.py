@@ -1,0 +1,1 @@
+"""Readers, one per published layout; `rsvlm.data.catalogue` knows which set uses which."""

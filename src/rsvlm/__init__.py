@@ -1,0 +1,61 @@
+"""Remote sensing vision-language models: data, training, evaluation and georeferenced answers in one package.
+
+The public names are loaded on first use, so that `import rsvlm` stays light: no torch, no rasterio.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Answer": "rsvlm.sample",
+    "Image": "rsvlm.sample",
+    "Region": "rsvlm.sample",
+    "Reply": "rsvlm.sample",
+    "Sample": "rsvlm.sample",
+    "Turn": "rsvlm.sample",
+    "BadInput": "rsvlm.errors",
+    "MissingPart": "rsvlm.errors",
+    "RsvlmError": "rsvlm.errors",
+    "Recipe": "rsvlm.recipe",
+    "read_recipe": "rsvlm.recipe",
+    "open_scene": "rsvlm.geo.raster",
+    "load": "rsvlm.serve.ask",
+}
+
+__all__ = [
+    "Answer",
+    "BadInput",
+    "Image",
+    "MissingPart",
+    "Recipe",
+    "Region",
+    "Reply",
+    "RsvlmError",
+    "Sample",
+    "Turn",
+    "__version__",
+    "load",
+    "open_scene",
+    "read_recipe",
+]
+
+if TYPE_CHECKING:  # for editors and type checkers, which can not follow __getattr__
+    from rsvlm.errors import BadInput, MissingPart, RsvlmError
+    from rsvlm.geo.raster import open_scene
+    from rsvlm.recipe import Recipe, read_recipe
+    from rsvlm.sample import Answer, Image, Region, Reply, Sample, Turn
+    from rsvlm.serve.ask import load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'rsvlm' has no attribute {name!r}")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value  # the next look-up is a plain one
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

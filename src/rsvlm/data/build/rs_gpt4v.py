@@ -1,0 +1,147 @@
+"""Labels -> instruction conversations, in the manner of RS-GPT4V (arXiv:2406.12479): no teacher, only what labels say.
+
+Captions, scene names, boxes and questions about one image become the turns of one conversation with varied wordings;
+some turns reason from the label, some ask what no picture can tell and are refused. Every choice is drawn from a seed
+made of the sample's id and its visit, so a run can be repeated and resumed.
+"""
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from rsvlm.data.build.refusals import QUESTIONS
+from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
+from rsvlm.sample import Sample, Turn
+
+_URBAN = frozenset(
+    "airplane airport baseball baseballfield bridge buildings center church commercial dense denseresidential freeway "
+    "harbor highway industrial intersection mediumresidential mobilehomepark overpass parking parkinglot playground port "
+    "railwaystation residential resort runway school sparseresidential square stadium storagetanks tenniscourt viaduct".split()
+)
+_LAND_COVER = frozenset(("eurosat",))
+# What a scene name says for certain about what can be seen; used for yes/no turns of sets that publish no questions.
+_SEEN = {
+    "water": frozenset("beach river sealake pond port harbor lake sea".split()),
+    "trees": frozenset("forest park".split()),
+    "buildings": frozenset(
+        "residential denseresidential mediumresidential sparseresidential buildings commercial industrial center church "
+        "school railwaystation mobilehomepark".split()
+    ),
+    "farmland": frozenset("agricultural annualcrop permanentcrop farmland".split()),
+}
+_NOT_SEEN = {
+    "water": frozenset("desert denseresidential mobilehomepark parkinglot parking runway annualcrop forest".split()),
+    "trees": frozenset("desert sealake beach runway".split()),
+    "buildings": frozenset("desert forest sealake beach meadow bareland mountain annualcrop pasture chaparral".split()),
+    "farmland": frozenset("sealake desert denseresidential harbor parking stadium beach industrial forest".split()),
+}
+
+
+def sentence(text: str) -> str:
+    """A published caption as a sentence: blanks squeezed, first letter up, one full stop without a blank before it."""
+    words = " ".join(text.replace(" ,", ",").split()).rstrip(" .")
+    return words[:1].upper() + words[1:] + "." if words else ""
+
+
+def merge(groups: Iterable[Sequence[Sample]]) -> list[Sample]:
+    """Samples of several sets about the same files become one Sample a file, turns and regions joined in order."""
+    by_image: dict[str, Sample] = {}
+    for samples in groups:
+        for sample in samples:
+            key = sample.images[0].path
+            seen = by_image.get(key)
+            by_image[key] = sample if seen is None else replace(
+                seen, turns=(*seen.turns, *sample.turns), regions=(*seen.regions, *sample.regions)
+            )  # fmt: skip
+    return list(by_image.values())
+
+
+def converse(sample: Sample, visit: int, *, seed: int = 0, most: int = 3, refuse: float = 0.06) -> tuple[Turn, ...]:
+    """One conversation of 1 to `most` turns about a labelled image; another `visit` gives another conversation.
+
+    Each turn has a question and one answer. With probability `refuse` one turn asks what cannot be seen.
+    """
+    draw = random.Random(f"{seed}/{sample.id}/{visit}")
+    pool = [turn for label in _labels(sample, draw) for turn in _ask(sample, label, draw)]
+    draw.shuffle(pool)
+    # Captions carry most words, so an image that has them is captioned in most of its visits.
+    pool.sort(key=lambda turn: turn.task == "caption" and draw.random() < 0.6, reverse=True)
+    chosen = pool[: draw.randint(min(2, most), most)]
+    draw.shuffle(chosen)
+    if draw.random() < refuse or not chosen:
+        chosen.insert(
+            draw.randint(0, len(chosen)), Turn(question=draw.choice(QUESTIONS), answer=REFUSAL, task="refuse")
+        )
+    return tuple(chosen)
+
+
+def _labels(sample: Sample, draw: random.Random) -> list[Turn]:
+    """The sample's own turns (at most two of a kind, so that long question lists do not drown the rest) and its boxes."""
+    by_task: dict[str, list[Turn]] = {}
+    for turn in sample.turns:
+        by_task.setdefault(turn.task, []).append(turn)
+    few = [turn for turns in by_task.values() for turn in draw.sample(turns, min(2, len(turns)))]
+    if not sample.turns or sample.regions:
+        few.extend(_counted(sample, draw))
+    return few
+
+
+def _counted(sample: Sample, draw: random.Random) -> list[Turn]:
+    labels = [region.label for region in sample.regions]
+    names = {
+        "boat": "boats",
+        "person": "people",
+        "car": "cars",
+        "bicycle": "bicycles",
+        "othervehicle": "other vehicles",
+    }
+    known = ["boat"] if sample.source == "ships" else ["person", "car", "bicycle"]
+    turns = []
+    for label in draw.sample(known, min(2, len(known))):
+        thing = names.get(label, label + "s")
+        turns.append(Turn(question=thing, answer=str(labels.count(label)), task="count"))
+        turns.append(Turn(question=f"any {thing}", answer="Yes" if label in labels else "No", task="presence"))
+    absent = draw.choice(("airplanes", "storage tanks", "tennis courts", "baseball fields"))
+    turns.append(Turn(question=f"any {absent}", answer="No", task="presence"))
+    return turns
+
+
+def _ask(sample: Sample, label: Turn, draw: random.Random) -> list[Turn]:
+    task = label.task
+    if task == "caption":
+        return [_turn(task, draw.choice(TASK_QUESTIONS[task]), sentence(draw.choice(label.accepted)))]
+    if task == "scene":
+        return _ask_scene(sample, label, draw)
+    if task == "count":
+        return [_turn(task, draw.choice(TASK_QUESTIONS[task]).format(things=label.question), label.answer)]
+    if task == "presence":
+        return [_turn(task, _presence(label.question, draw), label.answer)]
+    answer = label.answer.strip()
+    return [_turn(task, label.question.strip(), answer[:1].upper() + answer[1:])]
+
+
+def _ask_scene(sample: Sample, label: Turn, draw: random.Random) -> list[Turn]:
+    key = "".join(label.answer.lower().split())
+    words = TASK_QUESTIONS["landcover" if sample.source in _LAND_COVER else "scene"]
+    # The benchmark's wording gets half of the draws: free generation is measured with it.
+    turns = [_turn("scene", words[0] if draw.random() < 0.5 else draw.choice(words), sentence(label.answer))]
+    certain = [(thing, "Yes") for thing, scenes in _SEEN.items() if key in scenes]
+    certain += [(thing, "No") for thing, scenes in _NOT_SEEN.items() if key in scenes]
+    if certain and draw.random() < 0.35:
+        thing, answer = draw.choice(certain)
+        turns.append(_turn("presence", _presence(f"any {thing}" if draw.random() < 0.3 else thing, draw), answer))
+    if draw.random() < 0.12:
+        kind = "urban" if key in _URBAN else "rural"
+        turns.append(
+            _turn("reason", TASK_QUESTIONS["reason"][0], f"It is {kind}, because the scene shows {label.answer}.")
+        )
+    return turns
+
+
+def _presence(thing: str, draw: random.Random) -> str:
+    asked = draw.choice(TASK_QUESTIONS["presence"]).format(thing=thing)
+    return asked.replace("Is there", "Are there") if thing.endswith(("s", "people")) else asked
+
+
+def _turn(task: str, question: str, answer: str) -> Turn:
+    return Turn(question=question, answer=answer, task=task)

@@ -1,0 +1,61 @@
+"""Files of the formats: written aside and renamed, read entry by entry with the place of an error named."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from rsvlm.errors import BadInput
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its name only when the block ends well; nothing half-written stays."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
+            part = Path(file.name)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}); choose a folder that can.") from error
+    try:
+        part.chmod(0o644)  # temporary files are private; the finished one is like any other
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}).") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, object) of each entry of a JSON list or a JSONL file. Raises BadInput naming the place that is broken."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            if _opens_list(path):
+                listed = json.load(file)
+                numbered = ((f"{path} entry {number}", item) for number, item in enumerate(listed, 1))
+                yield from map(_object, numbered)
+                return
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield _object((f"{path} line {number}", json.loads(line)))
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{path} is not valid JSON: {error.msg} at line {error.lineno}.") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is not UTF-8 text; expected JSON.") from error
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def _opens_list(path: Path) -> bool:
+    with path.open(encoding="utf-8-sig") as file:
+        return file.read(256).lstrip().startswith("[")
+
+
+def _object(placed: tuple[str, Any]) -> tuple[str, dict[str, Any]]:
+    place, item = placed
+    if not isinstance(item, dict):
+        raise BadInput(f"{place} is {type(item).__name__}; expected an object.")
+    return place, item

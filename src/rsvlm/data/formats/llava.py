@@ -1,0 +1,69 @@
+"""LLaVA / ShareGPT JSON: `[{"id", "image", "conversations": [{"from": "human", "value": "<image>\\n..."}, ...]}]`."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rsvlm.data.formats.files import aside, entries
+from rsvlm.data.formats.record import EXTENSION, from_parts, pictures, to_extension, to_lines
+from rsvlm.errors import BadInput
+from rsvlm.sample import Sample
+
+_FROM = {"user": "human", "assistant": "gpt", "system": "system"}
+_ROLE = {"human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "assistant": "assistant"}
+_KNOWN = ("id", "image", "images", "conversations", "system", EXTENSION)
+
+
+def to_entry(sample: Sample, *, embed: bool = False) -> dict[str, Any]:
+    """One Sample as a LLaVA object; `image` for one picture, `images` for several."""
+    paths = [image.path for image in sample.images]
+    entry: dict[str, Any] = {"id": sample.id}
+    entry |= {"image": paths[0]} if len(paths) == 1 else {"images": paths} if paths else {}
+    entry["conversations"] = [{"from": _FROM[role], "value": text} for role, text in to_lines(sample)]
+    return entry | {EXTENSION: to_extension(sample, embed=embed)}
+
+
+def from_entry(
+    entry: Mapping[str, Any], folder: Path, number: int, came: Sequence[tuple[str, bytes | None]] | None = None
+) -> Sample:
+    """A Sample from a LLaVA or ShareGPT object. Raises KeyError, TypeError or ValueError where it is none.
+
+    `folder` and `came` say where its pictures are (see `record.pictures`); `number` is its id where it has none.
+    """
+    lines = [(_ROLE.get(str(line["from"]), str(line["from"])), _text(line["value"])) for line in entry["conversations"]]
+    if isinstance(entry.get("system"), str) and entry["system"]:
+        lines.insert(0, ("system", entry["system"]))
+    extra = {key: value for key, value in entry.items() if key not in _KNOWN}
+    return from_parts(str(entry.get("id", number)), pictures(entry, folder, came), lines, entry.get(EXTENSION), extra)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a message is {type(value).__name__}, not text")
+    return value
+
+
+def read(path: Path) -> Iterator[Sample]:
+    """The Samples of a LLaVA / ShareGPT JSON (or JSONL) file. Raises BadInput naming the entry that is off."""
+    for number, (place, entry) in enumerate(entries(path)):
+        try:
+            yield from_entry(entry, path.parent, number)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadInput(
+                f"{place} is not a LLaVA conversation ({type(error).__name__}: {error}); "
+                "expected image and conversations[].from/value."
+            ) from error
+
+
+def write(samples: Iterable[Sample], path: Path, *, embed_images: bool = False) -> int:
+    """Write Samples as one JSON list; returns how many. `embed_images` puts their bytes into the extension (base64)."""
+    count = 0
+    with aside(path) as part, part.open("w", encoding="utf-8") as file:
+        file.write("[")
+        for sample in samples:
+            file.write(",\n" if count else "\n")
+            json.dump(to_entry(sample, embed=embed_images), file, ensure_ascii=False)
+            count += 1
+        file.write("\n]\n")
+    return count

@@ -1,0 +1,212 @@
+"""A Sample as a conversation other tools read, plus one extension that carries what their format cannot say.
+
+Every format writes the native keys of its tools and, under `EXTENSION`, a JSON string with the rest (task, kind,
+references, split, regions, meta, ...). It is a string so that Arrow-based loaders see one type in every row. Reading
+believes the native keys first: a conversation that another tool has edited stays edited.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from rsvlm.errors import BadInput
+from rsvlm.sample import Image, Region, Sample, Turn
+
+EXTENSION = "rsvlm"
+IMAGE_TAG = "<image>"
+_LEADING = re.compile(rf"^(?:\s*{IMAGE_TAG}\s*)+|(?:\s*{IMAGE_TAG}\s*)+$")
+
+Line = tuple[str, str]  # role (user, assistant, system), text
+
+
+def to_lines(sample: Sample) -> list[Line]:
+    """The conversation as (role, text); one `<image>` line per picture opens the first question."""
+    system = sample.meta.get("system")
+    lines: list[Line] = [("system", system)] if isinstance(system, str) else []
+    tags = "" if _inline(sample) else f"{IMAGE_TAG}\n" * len(sample.images)
+    for number, turn in enumerate(sample.turns):
+        lines += [("user", (tags if number == 0 else "") + turn.question), ("assistant", turn.answer)]
+    return lines
+
+
+def _inline(sample: Sample) -> bool:
+    """Whether the questions themselves say where each picture goes."""
+    return bool(sample.images) and sum(turn.question.count(IMAGE_TAG) for turn in sample.turns) == len(sample.images)
+
+
+def to_extension(sample: Sample, *, embed: bool = False) -> str:
+    """The JSON string under `EXTENSION`. Pictures in memory are in it (base64), with `embed` all are."""
+    images = [_plain(image, drop=("path", "data")) | _data(image, embed) for image in sample.images]
+    rest = {
+        "id": sample.id,
+        "source": sample.source,
+        "split": sample.split,
+        "images": images,
+        "turns": [_plain(turn, drop=("question", "answer")) for turn in sample.turns],
+        "regions": [_plain(region) for region in sample.regions],
+        "meta": {key: value for key, value in sample.meta.items() if not (key == "system" and isinstance(value, str))},
+        "inline": _inline(sample),
+    }
+    try:
+        return json.dumps({key: value for key, value in rest.items() if value or key == "id"}, ensure_ascii=False)
+    except TypeError as error:
+        raise BadInput(f"The meta of sample {sample.id!r} cannot be written as JSON: {error}.") from error
+
+
+def _plain(thing: Image | Turn | Region, drop: Sequence[str] = ()) -> dict[str, Any]:
+    """The fields of a noun that differ from their defaults."""
+    pairs = {
+        field.name: (getattr(thing, field.name), field.default) for field in fields(thing) if field.name not in drop
+    }
+    return {name: value for name, (value, default) in pairs.items() if value != default}
+
+
+def _data(image: Image, embed: bool) -> dict[str, Any]:
+    if image.data is None and not embed:
+        return {}
+    held = {"data": base64.b64encode(image_bytes(image)).decode("ascii")}
+    return held if image.data is not None else held | {"held": "path"}
+
+
+def image_bytes(image: Image) -> bytes:
+    """The encoded file behind an image. Raises BadInput naming it where it is not there."""
+    if image.data is not None:
+        return image.data
+    try:
+        return Path(image.path).read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"The image {image.path} cannot be read ({error.strerror}); it is needed to embed it."
+        ) from error
+
+
+def from_parts(
+    entry_id: str,
+    images: Sequence[Image],
+    lines: Sequence[Line],
+    extension: str | Mapping[str, Any] | None,
+    extra: Mapping[str, Any],
+    regions: Sequence[Region] | None = None,
+) -> Sample:
+    """A Sample from a format's native parts and its extension (None in another tool's file).
+
+    `extra` are the native keys nobody here knows: they go to `meta`. `regions` are those the format tells natively
+    (None where it has no way to). Raises KeyError, TypeError or ValueError for parts of another shape.
+    """
+    rest = _parsed(extension)
+    ours = extension is not None
+    system = "".join(text for role, text in lines if role == "system")
+    meta = (
+        dict(extra) | ({"system": system} if any(role == "system" for role, _ in lines) else {}) | rest.get("meta", {})
+    )
+    turns = _turns(lines, len(images), ours, bool(rest.get("inline")))
+    kept = rest.get("turns", [])
+    if len(kept) == len(turns):
+        turns = [replace(turn, **_tupled(more)) for turn, more in zip(turns, kept, strict=True)]
+    return Sample(
+        id=str(rest.get("id", entry_id)),
+        images=tuple(images),
+        turns=tuple(turns),
+        regions=_regions(regions, rest.get("regions", [])),
+        source=rest.get("source", ""),
+        split=rest.get("split", ""),
+        meta=meta,
+    )
+
+
+def _turns(lines: Sequence[Line], images: int, ours: bool, inline: bool) -> list[Turn]:
+    """Questions paired with the answers that follow; an unanswered question has the answer "", and the reverse."""
+    pairs: list[Line] = []
+    open_question: str | None = None
+    for role, text in lines:
+        if role == "user":
+            if open_question is not None:
+                pairs.append((open_question, ""))
+            open_question = text
+        elif role == "assistant":
+            pairs.append((open_question or "", text))
+            open_question = None
+        elif role != "system":
+            raise ValueError(f"unknown speaker {role!r}")
+    if open_question is not None:
+        pairs.append((open_question, ""))
+    if pairs and not (ours and inline):
+        pairs[0] = (_untagged(pairs, images, ours), pairs[0][1])
+    return [Turn(question=question, answer=answer) for question, answer in pairs]
+
+
+def _untagged(pairs: Sequence[Line], images: int, ours: bool) -> str:
+    """The first question without the tags that only say "here are the pictures"."""
+    first = pairs[0][0]
+    if ours and first.startswith(f"{IMAGE_TAG}\n" * images):
+        return first[len(f"{IMAGE_TAG}\n") * images :]
+    bare = _LEADING.sub("", first)
+    interleaved = IMAGE_TAG in bare or any(IMAGE_TAG in question for question, _ in pairs[1:])
+    return first if interleaved else bare
+
+
+def _regions(native: Sequence[Region] | None, kept: Sequence[Mapping[str, Any]]) -> tuple[Region, ...]:
+    ours = tuple(Region(**_tupled(item)) for item in kept)
+    if native is None:
+        return ours
+    if len(native) != len(ours):
+        return tuple(native)
+    pairs = zip(ours, native, strict=True)
+    return tuple(replace(rest, label=told.label, box=told.box, image=told.image) for rest, told in pairs)
+
+
+def pictures(
+    entry: Mapping[str, Any], folder: Path, came: Sequence[tuple[str, bytes | None]] | None = None
+) -> list[Image]:
+    """The pictures of an entry: those that `came` with it as (path, bytes), else those it names.
+
+    Another tool's paths are relative to an image folder nobody wrote down: `folder`, `folder/images` and the like are
+    tried. Ours are kept as they are. Bytes that were embedded from a file give the file back where it still lies at its
+    path, so that a round trip on one machine changes nothing; elsewhere the bytes stand in.
+    """
+    extension = entry.get(EXTENSION)
+    notes = _parsed(extension).get("images", [])
+    if came is None:
+        paths = [item if isinstance(item, str) else item["path"] for item in told_images(entry)]
+        came = [(path if extension is not None else _found(path, folder), None) for path in paths]
+    return [_picture(path, data, notes[n] if n < len(notes) else {}) for n, (path, data) in enumerate(came)]
+
+
+def told_images(entry: Mapping[str, Any]) -> list[Any]:
+    """What an entry says under `images` (a list) or `image` (one, or a list)."""
+    told = entry.get("images")
+    told = entry.get("image") if told is None else told
+    return told if isinstance(told, list) else [] if told is None else [told]
+
+
+def _picture(path: str, data: bytes | None, note: Mapping[str, Any]) -> Image:
+    note = dict(note)
+    encoded, held = note.pop("data", None), note.pop("held", "")
+    data = base64.b64decode(encoded) if encoded is not None else data
+    if held == "path" and Path(path).is_file():
+        data = None
+    return Image(path=path, data=data, **_tupled(note))
+
+
+def _found(path: str, folder: Path) -> str:
+    if Path(path).is_absolute() or "://" in path or path.startswith("data:"):
+        return path
+    places = [folder / path, folder / "images" / path, folder / "imgs" / path, folder.parent / path]
+    return str(next((place for place in places if place.is_file()), places[0]).resolve())
+
+
+def _parsed(extension: str | Mapping[str, Any] | None) -> dict[str, Any]:
+    return json.loads(extension) if isinstance(extension, str) else dict(extension or {})
+
+
+def _tupled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON lists as the tuples of the nouns."""
+    return {key: _as_tuple(value) for key, value in values.items()}
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -1,0 +1,110 @@
+"""webdataset tar: `00000000.jpg` + `00000000.json` a sample, the JSON being a LLaVA object.
+
+img2dataset / open_clip tars are read too: `.txt` is a caption, `.json` whatever they know about the picture.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rsvlm.data.formats import llava
+from rsvlm.data.formats.files import aside
+from rsvlm.data.formats.record import EXTENSION, image_bytes, told_images
+from rsvlm.errors import BadInput
+from rsvlm.sample import Image, Sample, Turn
+
+_MAGIC = (
+    (b"\xff\xd8", "jpg"),
+    (b"\x89PNG", "png"),
+    (b"II", "tif"),
+    (b"MM", "tif"),
+    (b"RIFF", "webp"),
+    (b"GIF8", "gif"),
+)
+_IMAGES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "img", "jp2")
+
+
+def _suffix(data: bytes) -> str:
+    return next((suffix for magic, suffix in _MAGIC if data.startswith(magic)), "img")
+
+
+def _members(sample: Sample, key: str, embed: bool) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of one sample. Several pictures are `key.0.jpg`, `key.1.jpg`: one key, two fields to webdataset."""
+    entry = llava.to_entry(sample)
+    extension = json.loads(entry[EXTENSION])
+    for number, (image, note) in enumerate(zip(sample.images, extension.get("images", ()), strict=True)):
+        note.pop("data", None)  # the bytes are a member of their own
+        if not embed and image.data is None:
+            continue
+        if image.data is None:
+            note["held"] = "path"
+        data = image_bytes(image)
+        note["member"] = f"{number}.{_suffix(data)}" if len(sample.images) > 1 else _suffix(data)
+        yield f"{key}.{note['member']}", data
+    entry[EXTENSION] = json.dumps(extension, ensure_ascii=False)
+    yield f"{key}.json", json.dumps(entry, ensure_ascii=False).encode("utf-8")
+
+
+def write(samples: Iterable[Sample], path: Path, *, embed_images: bool = True) -> int:
+    """Write Samples as a tar that is the same for the same samples (no times, no owners); returns how many.
+
+    Without `embed_images` only pictures in memory are put in; the others stay paths.
+    """
+    count = 0
+    with aside(path) as part, tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
+        for sample in samples:
+            for name, data in _members(sample, f"{count:08d}", embed_images):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+            count += 1
+    return count
+
+
+def read(path: Path) -> Iterator[Sample]:
+    """The Samples of a webdataset tar, streamed. Raises BadInput for a file that is no tar or a broken member."""
+    key: str | None = None
+    fields: dict[str, bytes] = {}
+    number = 0
+    try:
+        with tarfile.open(path, "r|*") as tar:
+            for member in tar:
+                base, _, suffix = Path(member.name).name.partition(".")
+                file = tar.extractfile(member) if member.isfile() and suffix else None
+                if file is None:
+                    continue
+                this = str(Path(member.name).parent / base)
+                if key is not None and this != key:
+                    yield _sample(key, fields, path, number)
+                    number, fields = number + 1, {}
+                key, fields[suffix] = this, file.read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BadInput(f"{path} is not a tar file that can be read ({error}); expected a webdataset shard.") from error
+    if key is not None:
+        yield _sample(key, fields, path, number)
+
+
+def _sample(key: str, fields: Mapping[str, bytes], path: Path, number: int) -> Sample:
+    try:
+        entry: dict[str, Any] = json.loads(fields["json"]) if "json" in fields else {}
+        if EXTENSION in entry:
+            return _ours(entry, fields, path, number)
+        came = [(f"{key}.{suffix}", data) for suffix, data in fields.items() if suffix.rsplit(".", 1)[-1] in _IMAGES]
+        if "conversations" in entry:
+            return llava.from_entry(entry, path.parent, number, came)
+        caption = fields["txt"].decode("utf-8").strip() if "txt" in fields else entry.pop("caption", None)
+        turns = (Turn(task="caption", question="", answer=caption),) if isinstance(caption, str) else ()
+        return Sample(id=key, images=tuple(Image(path=name, data=data) for name, data in came), turns=turns, meta=entry)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(f"{path}: sample {key} cannot be read ({type(error).__name__}: {error}).") from error
+
+
+def _ours(entry: Mapping[str, Any], fields: Mapping[str, bytes], path: Path, number: int) -> Sample:
+    """A sample we wrote: its extension says which member holds which picture."""
+    extension = json.loads(entry[EXTENSION])
+    members = [note.pop("member", "") for note in extension.get("images", ())]
+    came = [(name, fields.get(member)) for name, member in zip(told_images(entry), members, strict=True)]
+    return llava.from_entry({**entry, EXTENSION: extension}, path.parent, number, came)

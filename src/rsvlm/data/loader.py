@@ -1,0 +1,174 @@
+"""From samples to batches: a schedule fixed by the seed, pictures in turned views, cached levels, padded tensors.
+
+Nothing here has a state: batch k of a stage is a function of (seed, stage, k), so a run resumes by counting.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from rsvlm.data.build.rs_gpt4v import converse
+from rsvlm.data.build.tags import targets
+from rsvlm.data.images import read_rgb
+from rsvlm.data.prompt import Encoded, Frame, encode
+from rsvlm.sample import IGNORE, Batch, Image, Sample
+
+Levels = Callable[[Image, int], list[NDArray[Any]]]
+Encode = Callable[[Sample, int], Encoded]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Which sample is drawn at each position of a stage, and for the how-manieth time: two int arrays (positions,)."""
+
+    sample: NDArray[np.int64]
+    visit: NDArray[np.int64]
+
+    @classmethod
+    def draw(cls, sizes: Sequence[int], weights: Sequence[float], positions: int, seed: Sequence[int]) -> "Schedule":
+        """Ingredients are drawn by weight; within one, every sample comes once before any comes again.
+
+        `sizes` are the ingredients' lengths; samples are numbered through, ingredient after ingredient.
+        """
+        rng = np.random.default_rng(list(seed))
+        share = np.asarray(weights, float) / np.sum(weights)
+        ingredient = rng.choice(len(sizes), positions, p=share)
+        sample, visit = np.zeros(positions, np.int64), np.zeros(positions, np.int64)
+        for index, size in enumerate(sizes):
+            places = np.flatnonzero(ingredient == index)
+            rounds = -(-len(places) // size)
+            order = np.concatenate([rng.permutation(size) for _ in range(rounds)] or [np.zeros(0, np.int64)])
+            sample[places] = order[: len(places)] + sum(sizes[:index])
+            visit[places] = np.arange(len(places)) // size
+        return cls(sample, visit)
+
+
+def picture(image: Image, size: int, view: int = 0) -> NDArray[np.uint8]:
+    """(size, size, 3) uint8: the picture squeezed to a square (bicubic), then turned: view 0..7, 0 = as it is."""
+    pixels = np.asarray(PILImage.fromarray(read_rgb(image)).resize((size, size), PILImage.Resampling.BICUBIC))
+    return turned(pixels, view)
+
+
+def turned(pixels: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
+    """The view-th of the eight flips and quarter turns of (H, W, C) pixels: mirror for odd views, view // 2 turns."""
+    return np.rot90(pixels[:, ::-1] if view % 2 else pixels, view // 2)
+
+
+def cropped(pixels: NDArray[np.uint8], size: int, rng: np.random.Generator, least: float = 0.6) -> NDArray[np.uint8]:
+    """A random square of `least`..1 of the area of (H, W, 3) pixels, resized to `size`."""
+    side = int(min(pixels.shape[:2]) * np.sqrt(rng.uniform(least, 1.0)))
+    top, left = (int(rng.integers(0, extent - side + 1)) for extent in pixels.shape[:2])
+    cut = PILImage.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
+    return np.asarray(cut.resize((size, size), PILImage.Resampling.BILINEAR))
+
+
+def to_tensor(pixels: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Pictures (H, W, 3) uint8 -> (B, 3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div(255)
+
+
+def encoder(tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most: int = 3) -> Encode:
+    """Conversations of `rs_gpt4v.converse` as token ids. Four visits of five ask the turns apart, as branches that share
+    the image; in the fifth they follow one another, as a user would ask."""  # fmt: skip
+
+    def one(sample: Sample, visit: int) -> Encoded:
+        turns = converse(sample, visit, seed=seed, most=most)
+        chained = (visit + len(sample.id)) % 5 == 0
+        return encode(tokenizer, frame, [turns] if chained else [[t] for t in turns], image_tokens=image_tokens)
+
+    return one
+
+
+def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
+    """Pad to tensors of the batch contract: prompts on the left, replies on the right."""
+    prompt = max(len(e.prompt) for e in encoded)
+    reply = max(len(e.reply) for e in encoded)
+
+    def right(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
+        return torch.tensor([[*row, *[fill] * (reply - len(row))] for row in rows])
+
+    return {
+        "prompt": torch.tensor([[*[pad] * (prompt - len(e.prompt)), *e.prompt] for e in encoded]),
+        "prompt_mask": torch.tensor([[i >= prompt - len(e.prompt) for i in range(prompt)] for e in encoded]),
+        "reply": right([e.reply for e in encoded], pad),
+        "reply_mask": torch.tensor([[i < len(e.reply) for i in range(reply)] for e in encoded]),
+        "labels": right([e.labels for e in encoded], IGNORE),
+        "turn": right([e.turn for e in encoded], 0),
+    }
+
+
+class StageBatches(Dataset[list[Batch]]):
+    """Item k = the micro-batches of step k for this process: `accumulate` batches of `batch / world / accumulate` samples.
+
+    Give either `encode` (conversations) or `tags` (a vocabulary). Pictures come as `levels(image, view)` where cached
+    levels are given, else as pixels of `size`. Every process draws the same global batch and takes its own slice, so the
+    losses of any number of processes agree.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], schedule: Schedule, *, batch: int, size: int, views: int, pad: int,
+        encode: Encode | None = None, tags: Sequence[str] = (), levels: Levels | None = None,
+        accumulate: int = 1, rank: int = 0, world: int = 1, seed: int = 0,
+    ) -> None:  # fmt: skip
+        if batch % (accumulate * world):
+            raise ValueError(f"a batch of {batch} cannot be cut into {accumulate} x {world} equal parts")
+        self.samples, self.schedule, self.batch, self.size, self.views = samples, schedule, batch, size, views
+        self.pad, self.encode, self.tags, self.levels = pad, encode, tags, levels
+        self.accumulate, self.rank, self.world, self.seed = accumulate, rank, world, seed
+
+    def __len__(self) -> int:
+        return len(self.schedule.sample) // self.batch
+
+    def __getitem__(self, step: int) -> list[Batch]:
+        places = range(step * self.batch, (step + 1) * self.batch)
+        parts = self.accumulate * self.world
+        if self.tags:
+            return [self._tagged(places[self.rank + i * self.world :: parts]) for i in range(self.accumulate)]
+        assert self.encode is not None
+        encoded = [self.encode(self.samples[self.schedule.sample[p]], int(self.schedule.visit[p])) for p in places]
+        labelled = sum(label != IGNORE for e in encoded for label in e.labels)
+        out: list[Batch] = []
+        for i in range(self.accumulate):
+            mine = slice(self.rank + i * self.world, None, parts)
+            batch = collate(encoded[mine], self.pad)
+            batch["normaliser"] = torch.tensor(max(labelled, 1) / parts)
+            out.append(self._seen(batch, places[mine]))
+        return out
+
+    def _seen(self, batch: Batch, places: Sequence[int]) -> Batch:
+        """Add the pictures: visits walk through the views, each image starting at its own."""
+        which = [(self.samples[self.schedule.sample[p]].images[0], self._view(p)) for p in places]
+        if self.levels is None:
+            batch["image"] = to_tensor(
+                [self._fresh(image, view, p) for (image, view), p in zip(which, places, strict=True)]
+            )
+        else:
+            columns = zip(*(self.levels(image, view) for image, view in which), strict=True)
+            batch["levels"] = [torch.from_numpy(np.stack(column)).float() for column in columns]
+        return batch
+
+    def _fresh(self, image: Image, view: int, place: int) -> NDArray[np.uint8]:
+        """The picture in a view; every second time (in runs with views) only a random part of it."""
+        rng = np.random.default_rng([self.seed, place])
+        if self.views == 1 or rng.random() < 0.5:
+            return picture(image, self.size, view)
+        return cropped(turned(read_rgb(image), view), self.size, rng, least=0.75)
+
+    def _view(self, place: int) -> int:
+        return int(self.schedule.sample[place] + self.schedule.visit[place]) % self.views
+
+    def _tagged(self, places: Sequence[int]) -> Batch:
+        samples = [self.samples[self.schedule.sample[p]] for p in places]
+        pixels = []
+        for place, sample in zip(places, samples, strict=True):
+            rng = np.random.default_rng([self.seed, place])
+            pixels.append(cropped(turned(read_rgb(sample.images[0]), int(rng.integers(8))), self.size, rng))
+        wanted = np.stack([targets(sample, self.tags) for sample in samples])
+        return {"image": to_tensor(pixels), "tags": torch.from_numpy(wanted)}

@@ -1,0 +1,168 @@
+"""Words and frames: how tasks are asked, how a conversation becomes text, and which of its tokens are learned.
+
+`TASK_QUESTIONS` lists the wordings of each task; the first one is the wording of the benchmarks. A `Frame` is a
+conversation template: it says what stands around a question and an answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rsvlm.sample import IGNORE, IMAGE_TOKEN, Turn
+
+TASK_QUESTIONS: Mapping[str, tuple[str, ...]] = {
+    "caption": (
+        "Describe this image.",
+        "Describe this remote sensing image in one sentence.",
+        "What does this aerial image show?",
+        "Write a caption for this satellite image.",
+        "Summarise what can be seen from above.",
+        "Give a short description of the scene.",
+    ),
+    "scene": (
+        "What is the scene category of this image?",
+        "Classify this remote sensing image.",
+        "Which kind of scene is this?",
+        "What type of place is shown here?",
+        "Name the scene class.",
+    ),
+    "landcover": (
+        "What land cover is this?",
+        "Which land cover class does this satellite image show?",
+        "Name the land use or land cover.",
+        "What covers the ground here?",
+    ),
+    "presence": (
+        "Is there {thing}?",
+        "Does this image contain {thing}?",
+        "Can you see {thing} in this image?",
+        "Does this picture contain {thing}?",
+    ),
+    "count": (
+        "How many {things} are there?",
+        "How many {things} are in this image?",
+        "Count the {things}.",
+        "What is the number of {things}?",
+    ),
+    "reason": (
+        "Is this area urban or rural, and why?",
+        "Is this place built up or natural? Explain.",
+        "What is this place used for? Give a reason.",
+    ),
+    "hint": ("Why do you think so?", "What makes you say that?", "How can you tell?"),
+}
+
+REFUSAL = "I cannot tell that from this image."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A conversation template as plain pieces. `{image}` in `first` is where the visual tokens go.
+
+    One round is `first` (or `again` from the second on) with the question in, then the answer, then `close`, which is
+    learned too. `stop` is the token that ends a reply. `bos` says whether the tokenizer's start token comes first.
+    """
+
+    name: str
+    first: str
+    again: str
+    close: str
+    stop: str
+    bos: bool = True
+
+
+_LHRS_SYSTEM = (
+    "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
+    "provides, and assist the user with a variety of tasks using natural language."
+)
+_VICUNA_SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and "
+    "polite answers to the user's questions."
+)
+FRAMES: Mapping[str, Frame] = {
+    frame.name: frame
+    for frame in (
+        Frame(
+            name="chatml",
+            first="<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n",
+            again="\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
+            close="<|im_end|>",
+            stop="<|im_end|>",
+            bos=False,
+        ),
+        # Stage 1 of LHRS-Bot: the question is dropped, the caption and its line break are learned.
+        Frame(name="plain", first="{image}", again="", close="\n", stop="\n"),
+        # LHRS-Bot, stages 2 and 3, as its `llava_llama_2` renders; the tokenizer adds the leading <s>.
+        Frame(
+            name="llava_llama_2",
+            first=f"[INST] <<SYS>>\n{_LHRS_SYSTEM}\n<</SYS>>\n\n{{image}}\n{{question}} [/INST] ",
+            again="<s>[INST] {question} [/INST] ",
+            close=" </s>",
+            stop="</s>",
+        ),
+        # LLaVA-1.5 (RS-GPT4V's base), its `vicuna_v1`.
+        Frame(
+            name="vicuna_v1",
+            first=f"{_VICUNA_SYSTEM} USER: {{image}}\n{{question}} ASSISTANT: ",
+            again="USER: {question} ASSISTANT: ",
+            close="</s>",
+            stop="</s>",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Token ids of a conversation: `prompt` is what all replies share, `reply` what follows it.
+
+    `labels` and `turn` go with `reply`: the ids that are learned (IGNORE elsewhere), and the branch each token is in.
+    """
+
+    prompt: list[int]
+    reply: list[int]
+    labels: list[int]
+    turn: list[int]
+
+
+def prompt_text(frame: Frame, question: str) -> tuple[str, str]:
+    """The text before and after the image for a first question, ready for the answer."""
+    before, after = frame.first.split("{image}")
+    return before, after.replace("{question}", question)
+
+
+def encode_prompt(tokenizer: Any, frame: Frame, question: str, *, image_tokens: int) -> list[int]:
+    """Token ids of a first question about one image, ready for the answer; the image is `image_tokens` x IMAGE_TOKEN."""
+    after = tokenizer(prompt_text(frame, question)[1], add_special_tokens=False)["input_ids"]
+    return [*_head(tokenizer, frame, image_tokens), *after]
+
+
+def encode(
+    tokenizer: Any, frame: Frame, conversations: Sequence[Sequence[Turn]], *, image_tokens: int, max_tokens: int = 512
+) -> Encoded:
+    """Tokenise conversations about one image, as branches that share it and do not see one another.
+
+    Labels are found by character offsets, never by re-tokenised lengths: the text after the image is tokenised once, as it
+    will be read, and a token is learned when it overlaps an answer or its close. The reply is cut at `max_tokens`.
+    """
+    out = Encoded(_head(tokenizer, frame, image_tokens), [], [], [])
+    for branch, turns in enumerate(conversations):
+        text, spans = "", []
+        for index, turn in enumerate(turns):
+            asked = frame.again if index else frame.first.split("{image}")[1]
+            text += asked.replace("{question}", turn.question)
+            spans.append((len(text), len(text) + len(turn.answer + frame.close)))
+            text += turn.answer + frame.close
+        tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        for token, (a, b) in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True):
+            out.reply.append(token)
+            out.labels.append(token if any(a < end and b > start for start, end in spans) else IGNORE)
+            out.turn.append(branch)
+    return Encoded(out.prompt, out.reply[:max_tokens], out.labels[:max_tokens], out.turn[:max_tokens])
+
+
+def _head(tokenizer: Any, frame: Frame, image_tokens: int) -> list[int]:
+    before = frame.first.split("{image}")[0]
+    ids = tokenizer(before, add_special_tokens=False)["input_ids"] if before else []
+    start = [tokenizer.bos_token_id] if frame.bos else []
+    return [*start, *ids, *[IMAGE_TOKEN] * image_tokens]

@@ -1,0 +1,107 @@
+"""Boxes and captions in COCO JSON, and in HIT-UAV's variant of it (keys `annotation` and `filename`)."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rsvlm.data.sources.layout import ImageIndex, hashed_split, read_json, within, words
+from rsvlm.errors import BadInput
+from rsvlm.sample import Box, Image, Point, Region, Sample, Turn
+
+IGNORED = ("dontcare",)  # HIT-UAV: places its authors could not tell; neither object nor background
+_SPLITS = ("train", "val", "test")
+
+
+def read(folder: Path, name: str) -> Iterator[Sample]:
+    """One Sample per image of every annotation file in `folder` (or of the one file given).
+
+    A file whose name contains train, val or test has that split; else it is `hashed_split`. Crowd and DontCare boxes go
+    to `meta["ignore"]` as [x1, y1, x2, y2]: they are not objects to count. Captions become one caption turn. RLE
+    masks and outlines of several rings stay in `meta["segmentation"]` by region number.
+    """
+    seen: dict[str, int] = {}
+    for path in _files(folder):
+        root = path.parent.parent if path.parent.name == "annotations" else path.parent
+        data = read_json(path)
+        split = next((split for split in _SPLITS if split in path.stem.lower()), "")
+        try:
+            yield from _samples(data, name, split, root, seen)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadInput(
+                f"{path} is not a COCO file ({type(error).__name__}: {error}); expected images and annotations."
+            ) from error
+
+
+def _files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder]
+    for place in (folder / "annotations", folder, folder / "normal_json" / "annotations"):
+        paths = sorted(place.glob("instances*.json")) or sorted(
+            path for path in place.glob("*.json") if path.stem.lower() in _SPLITS
+        )
+        if paths:
+            return paths
+    paths = sorted((folder / "annotations").glob("*.json")) or sorted(folder.glob("*.json"))
+    if not paths:
+        raise BadInput(f"{folder} holds no COCO JSON; expected instances*.json in it or in annotations/.")
+    return paths
+
+
+def _samples(data: Any, name: str, split: str, root: Path, seen: dict[str, int]) -> Iterator[Sample]:
+    if not isinstance(data, Mapping):
+        raise TypeError("the file holds no object")
+    by_image: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+    for item in data.get("annotations") or data.get("annotation") or ():
+        by_image[item["image_id"]].append(item)
+    labels = {item["id"]: item["name"] for item in data.get("categories", ())}
+    guesses = (f"{split}2017", f"{split}2014", f"images/{split}", split) if split else ()
+    index = ImageIndex(within(root, *guesses, "images", "imgs", "JPEGImages"))
+    for item in data["images"]:
+        file = item.get("file_name") or item["filename"]
+        image = Image(
+            path=index(file, root / "images"), width=int(item.get("width", 0)), height=int(item.get("height", 0))
+        )
+        regions, turns, meta = _contents(by_image[item["id"]], labels)
+        number = seen[file] = seen.get(file, 0) + 1  # one name in two files (captions and instances) stays unique
+        yield Sample(
+            id=f"{name}/{file}" if number == 1 else f"{name}/{file}#{number}",
+            images=(image,), turns=turns, regions=regions, source=name, split=split or hashed_split(file), meta=meta,
+        )  # fmt: skip
+
+
+def _contents(
+    items: Sequence[Mapping[str, Any]], labels: Mapping[Any, str]
+) -> tuple[tuple[Region, ...], tuple[Turn, ...], dict[str, Any]]:
+    regions: list[Region] = []
+    ignore: list[Box] = []
+    outlines: dict[str, Any] = {}
+    captions = tuple(item["caption"].strip() for item in items if "caption" in item)
+    for item in items:
+        if "bbox" not in item:
+            continue
+        x, y, width, height = (float(number) for number in item["bbox"])
+        box = (x, y, x + width, y + height)
+        label = words(labels[item["category_id"]])
+        if item.get("iscrowd") or label.replace(" ", "") in IGNORED:
+            ignore.append(box)
+            continue
+        ring = _ring(item.get("segmentation"), box)
+        if ring is None:
+            outlines[str(len(regions))] = item["segmentation"]
+        regions.append(Region(label=label, box=box, polygon=ring or ()))
+    turns = (Turn(task="caption", question="", answer=captions[0], references=captions),) if captions else ()
+    meta: dict[str, Any] = {"ignore": [list(box) for box in ignore]} if ignore else {}
+    return tuple(regions), turns, meta | ({"segmentation": outlines} if outlines else {})
+
+
+def _ring(segmentation: Any, box: Box) -> tuple[Point, ...] | None:
+    """The one ring of a polygon; () where there is none or it only repeats the box; None where it needs more."""
+    if not segmentation:
+        return ()
+    if not isinstance(segmentation, list) or len(segmentation) > 1:
+        return None
+    flat = [float(number) for number in segmentation[0]]
+    ring = tuple(zip(flat[::2], flat[1::2], strict=True))
+    corners = {(x, y) for x in box[::2] for y in box[1::2]}
+    return () if len(ring) <= 4 and set(ring) == corners else ring

@@ -1,0 +1,62 @@
+"""Captions in Karpathy's JSON: UCM-Captions, RSICD, Sydney-Captions, and NWPU-Captions' own variant.
+
+The file is `{"images": [{"filename", "split", "sentences": [{"raw"}]}], "dataset"}` (arXiv 1712.07835 for RSICD).
+NWPU-Captions (arXiv 2204.10022) groups by class and names the sentences `raw`, `raw_1` .. `raw_4`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rsvlm.data.sources.layout import ImageIndex, find_file, read_json, split_name, within
+from rsvlm.errors import BadInput
+from rsvlm.sample import Image, Sample, Turn
+
+FOLDERS = ("imgs", "images", "RSICD_images", "NWPU_images", "Sydney_images")
+
+
+def entries(path: Path) -> list[tuple[str, str, tuple[str, ...], str]]:
+    """(file name, split, captions, class folder or "") of each image listed. Raises BadInput on another layout."""
+    data = read_json(path)
+    try:
+        if isinstance(data, Mapping) and "images" in data:
+            return [
+                (item["filename"], split_name(item["split"]), tuple(s["raw"].strip() for s in item["sentences"]), "")
+                for item in data["images"]
+            ]
+        return [_nwpu(item, group) for group, items in data.items() for item in items]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(
+            f"{path} is not a Karpathy caption file ({type(error).__name__}: {error}); "
+            "expected images with filename, split and sentences[].raw."
+        ) from error
+
+
+def _nwpu(item: Mapping[str, Any], group: str) -> tuple[str, str, tuple[str, ...], str]:
+    keys = ["raw", *(f"raw_{number}" for number in range(1, 5))]
+    captions = tuple(item[key].strip() for key in keys if item.get(key))
+    return item["filename"], split_name(item["split"]), captions, group
+
+
+def read(folder: Path, name: str) -> Iterator[Sample]:
+    """One Sample per image, its first caption the answer and all of them the references."""
+    path = folder if folder.is_file() else find_file(folder, "dataset*.json", "*.json")
+    folder = path.parent
+    listed = entries(path)
+    groups = sorted({group for *_, group in listed if group})
+    index = ImageIndex(
+        [base / group for base in within(folder, *FOLDERS) for group in groups] + within(folder, *FOLDERS)
+    )
+    for filename, split, captions, group in listed:
+        if not captions:
+            continue
+        turn = Turn(task="caption", question="", answer=captions[0], references=captions)
+        image = Image(path=index(filename, folder / FOLDERS[0]))
+        meta = {"class": group} if group else {}
+        yield Sample(id=f"{name}/{filename}", images=(image,), turns=(turn,), source=name, split=split, meta=meta)
+
+
+def splits(folder: Path) -> dict[str, str]:
+    """File stem -> split of a caption set; empty where `folder` has no caption file (sets that share images)."""
+    paths = sorted(folder.glob("dataset*.json")) if folder.is_dir() else []
+    return {Path(filename).stem: split for filename, split, *_ in entries(paths[0])} if paths else {}

@@ -1,0 +1,76 @@
+"""Facts about a scene that a model should not have to guess: metres per pixel, areas, the date."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from rsvlm.errors import missing_extra
+from rsvlm.geo.place import GEOD, Place
+
+try:
+    import shapely
+    from shapely.geometry.polygon import orient
+except ImportError as error:  # pragma: no cover - the core install
+    raise missing_extra("shapely", "geo") from error
+
+# Where products write the time of acquisition, most telling first; TIFFTAG_DATETIME is often only that of the file.
+_DATE_TAGS = (
+    "acquisitiondatetime", "date_acquired", "acquisition_date", "acquisition_datetime", "product_start_time",
+    "sensing_time", "datatake_1_datatake_sensing_start", "datetime_original", "exif_datetimeoriginal", "datetime",
+    "exif_datetime", "tifftag_datetime",
+)  # fmt: skip
+_SMALL = 0.01  # degrees: under about a kilometre a shape is flat to one part in a million
+_DATE = re.compile(r"((?:19|20)\d\d)[-:/]?(\d\d)[-:/]?(\d\d)")
+
+
+def ground_sampling_distance(place: Place) -> float | None:
+    """Metres a pixel at the middle of the scene, measured along the ellipsoid; None where that lies off the Earth.
+
+    The square root of the area of a pixel, so that non-square pixels (degrees away from the equator) count right.
+    """
+    column, row = place.middle
+    points = place.to_lonlat([(column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1)])
+    if not np.isfinite(points).all():
+        return None
+    return abs(GEOD.polygon_area_perimeter(points[:, 0], points[:, 1])[0]) ** 0.5
+
+
+def geodesic_area(geometry: Any) -> float:
+    """Square metres of a shapely geometry in degrees (longitude, latitude) on the WGS 84 ellipsoid; holes taken out."""
+    west, south, east, north = geometry.bounds
+    if east - west > 120:  # the long way round is not a geodesic: measure in sectors
+        cuts = np.linspace(west, east, 5)
+        sectors = [geometry.intersection(shapely.box(a, south, b, north)) for a, b in pairwise(cuts)]
+        return sum(geodesic_area(sector) for sector in sectors if not sector.is_empty)
+    if max(east - west, north - south) < _SMALL and max(abs(south), abs(north)) < 85:
+        # The geodesic sum runs over trapezoids down to the equator and loses its digits under some square metres.
+        return float(geometry.area) * _square_degree((south + north) / 2)
+    polygons = [part for part in shapely.get_parts(geometry) if isinstance(part, shapely.Polygon)]
+    return sum(abs(float(GEOD.geometry_area_perimeter(orient(part))[0])) for part in polygons)
+
+
+def _square_degree(latitude: float) -> float:
+    """Square metres of a square degree around a latitude: the two radii of curvature of the ellipsoid."""
+    sine = np.sin(np.radians(latitude))
+    shrink = 1 - GEOD.es * sine**2
+    meridian, normal = GEOD.a * (1 - GEOD.es) / shrink**1.5, GEOD.a / np.sqrt(shrink)
+    return float(meridian * normal * np.cos(np.radians(latitude)) * np.radians(1) ** 2)
+
+
+def date_from_tags(tags: Mapping[str, str]) -> str | None:
+    """The day of acquisition as YYYY-MM-DD from TIFF, EXIF or product tags; None where no tag tells one."""
+    lower = {key.lower(): value for key, value in tags.items()}
+    for name in _DATE_TAGS:
+        if match := _DATE.match(lower.get(name, "").strip()):
+            year, month, day = map(int, match.groups())
+            try:
+                found = date(year, month, day)
+            except ValueError:
+                continue
+            if found <= datetime.now().date():
+                return found.isoformat()
+    return None

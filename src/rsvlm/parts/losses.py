@@ -1,0 +1,25 @@
+"""Losses, each over plain tensors and returned as a scalar."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def next_token(logits: Tensor, labels: Tensor, *, normaliser: Tensor | None = None) -> Tensor:
+    """Cross-entropy of logits (N, V) against labels (N,), in fp32.
+
+    Divided by `normaliser` where given (the labels of the whole global batch divided by the number of parts it was cut
+    into, so that the mean over parts is the mean over all labels), else by N.
+    """
+    total = F.cross_entropy(logits.float(), labels, reduction="sum")
+    return total / (normaliser if normaliser is not None else max(len(labels), 1))
+
+
+def multi_label(logits: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy of logits (B, T) against soft targets (B, T) in [0, 1]; negative targets are not known.
+
+    Summed over the tags of an image, averaged over images: a rare tag counts as much as a common one.
+    """
+    known = targets >= 0
+    each = F.binary_cross_entropy_with_logits(logits.float(), targets.clamp(min=0), reduction="none")
+    return torch.where(known, each, 0).sum(1).mean()

@@ -1,0 +1,101 @@
+"""VisionLanguageModel: see -> bridge -> read -> speak. `loss` and `answer` share the one path."""
+
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from rsvlm.parts import losses
+from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
+
+
+class VisionLanguageModel(nn.Module):
+    """image -> levels = see -> tokens = bridge(levels, prompt) -> prefix = read -> logits = speak(prefix, reply).
+
+    Tensors under the names of `rsvlm.sample.BATCH_CONTRACT`. `vision` gives levels, `bridge` tokens (B, K, D), `language`
+    offers embed, forward and head (rsvlm.parts.language).
+    """
+
+    def __init__(self, vision: nn.Module, bridge: nn.Module, language: nn.Module) -> None:
+        super().__init__()
+        self.vision, self.bridge, self.language = vision, bridge, language
+
+    def see(self, batch: Batch) -> list[Tensor]:
+        """Feature levels [(B, N_l, D_l)]: from the tower, or cached ones when the batch brings them."""
+        return batch["levels"] if "levels" in batch else self.vision(batch["image"])
+
+    def read(self, batch: Batch) -> Tensor:
+        """What the language model sees before it answers: prompt embeddings (B, P, D) with the image tokens in place."""
+        tokens = self.bridge(self.see(batch), batch["prompt"])
+        prefix = self.language.embed(batch["prompt"])
+        places = (batch["prompt"] == IMAGE_TOKEN)[..., None]
+        return prefix.masked_scatter(places, tokens.to(prefix.dtype))
+
+    def speak(
+        self, prefix: Tensor, mask: Tensor, reply: Tensor, cache: Any = None, positions: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """Hidden states (B, R + 1, D) that predict the reply and what follows it, and the KV cache if one was given.
+
+        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language`. `language.head` turns hidden
+        states into logits.
+        """
+        x = torch.cat([prefix, self.language.embed(reply)], 1)
+        hidden, cache = self.language(x, mask, cache, positions)
+        return hidden[:, prefix.shape[1] - 1 :], cache
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Named scalars; "language" is the cross-entropy of the labelled reply tokens. Logits are made for those only."""
+        mask, positions = branches(batch)
+        hidden, _ = self.speak(self.read(batch), mask, batch["reply"], positions=positions)
+        learned = batch["labels"] != IGNORE
+        logits = self.language.head(hidden[:, :-1][learned])
+        return {"language": losses.next_token(logits, batch["labels"][learned], normaliser=batch.get("normaliser"))}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """`loss`, under the name that data-parallel wrappers call."""
+        return self.loss(batch)
+
+    @final
+    @torch.inference_mode()
+    def answer(self, batch: Batch, *, stop: frozenset[int], max_new_tokens: int) -> tuple[list[list[int]], list[float]]:
+        """Greedy replies to the prompts: ids without the stop token, and the geometric mean of their probabilities."""
+        from transformers import DynamicCache
+
+        mask, prefix = batch["prompt_mask"], self.read(batch)
+        reply = batch["prompt"].new_empty(len(prefix), 0)
+        ids: list[list[int]] = [[] for _ in prefix]
+        logs: list[list[float]] = [[] for _ in prefix]
+        open_rows = set(range(len(prefix)))
+        cache: Any = DynamicCache()
+        for _ in range(max_new_tokens):
+            hidden, cache = self.speak(prefix, mask, reply, cache)
+            log, best = self.language.head(hidden[:, -1]).float().log_softmax(-1).max(-1)
+            for row in sorted(open_rows):
+                logs[row].append(log[row].item())
+                token = int(best[row])
+                if token in stop:
+                    open_rows.discard(row)
+                else:
+                    ids[row].append(token)
+            if not open_rows:
+                break
+            prefix = self.language.embed(best[:, None])  # the cache holds what came before
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+        return ids, [float(torch.tensor(row).mean().exp()) for row in logs]
+
+
+def branches(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Who sees whom (B, P + R, P + R), and positions (B, P + R), when the branches of a reply share one prompt.
+
+    A reply token sees the prompt and the earlier tokens of its own branch; each branch goes on where the prompt ends.
+    """
+    real = torch.cat([batch["prompt_mask"], batch["reply_mask"]], 1)
+    turn = torch.cat([torch.full_like(batch["prompt"], -1), batch["turn"]], 1)
+    size = real.shape[1]
+    causal = torch.ones(size, size, dtype=torch.bool, device=real.device).tril()
+    kin = (turn[:, :, None] == turn[:, None]) | (turn[:, None] < 0)
+    sees = causal & kin & real[:, None]
+    positions = sees.sum(2) - 1
+    # A padded row sees nothing, and a softmax over nothing is NaN: it looks at itself, and nobody looks at it.
+    sees |= torch.eye(size, dtype=torch.bool, device=real.device)
+    return sees, positions.clamp(min=0)
