@@ -33,6 +33,7 @@ class Stage(_Strict):
         None, gt=0, description="pixels of a picture's side in this stage, where not the tower's own"
     )
     turns: int = Field(3, gt=0, description="most turns asked about one image at once")
+    max_tokens: int = Field(512, gt=0, description="most tokens of questions and answers about one image")
     steps: int = Field(gt=0)
     batch: int = Field(gt=0, description="samples per optimiser step, over all processes")
     accumulate: int = Field(1, gt=0)

@@ -74,14 +74,14 @@ def to_tensor(pixels: Sequence[NDArray[np.uint8]]) -> Tensor:
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div(255)
 
 
-def encoder(tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most: int = 3) -> Encode:
+def encoder(tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most: int, max_tokens: int) -> Encode:
     """Conversations of `rs_gpt4v.converse` as token ids. Four visits of five ask the turns apart, as branches that share
     the image; in the fifth they follow one another, as a user would ask."""  # fmt: skip
 
     def one(sample: Sample, visit: int) -> Encoded:
         turns = converse(sample, visit, seed=seed, most=most)
         chained = (visit + len(sample.id)) % 5 == 0
-        return encode(tokenizer, frame, [turns] if chained else [[t] for t in turns], image_tokens=image_tokens)
+        return encode(tokenizer, frame, [turns] if chained else [[t] for t in turns], image_tokens=image_tokens, max_tokens=max_tokens)
 
     return one
 

@@ -90,6 +90,15 @@ FRAMES: Mapping[str, Frame] = {
             stop="<|im_end|>",
             bos=False,
         ),
+        # rsvlm-mini: as few tokens as a small model on a CPU needs to tell question from answer.
+        Frame(
+            name="brief",
+            first="<|im_start|>{image}{question}\n",
+            again="\n{question}\n",
+            close="<|im_end|>",
+            stop="<|im_end|>",
+            bos=False,
+        ),
         # Stage 1 of LHRS-Bot: the question is dropped, the caption and its line break are learned.
         Frame(name="plain", first="{image}", again="", close="\n", stop="\n"),
         # LHRS-Bot, stages 2 and 3, as its `llava_llama_2` renders; the tokenizer adds the leading <s>.
@@ -143,7 +152,8 @@ def encode(
     """Tokenise conversations about one image, as branches that share it and do not see one another.
 
     Labels are found by character offsets, never by re-tokenised lengths: the text after the image is tokenised once, as it
-    will be read, and a token is learned when it overlaps an answer or its close. The reply is cut at `max_tokens`.
+    will be read, and a token is learned when it overlaps an answer or its close. Branches after the first that would make
+    the reply longer than `max_tokens` are left out; a first one that is longer by itself is cut.
     """
     out = Encoded(_head(tokenizer, frame, image_tokens), [], [], [])
     for branch, turns in enumerate(conversations):
@@ -154,11 +164,14 @@ def encode(
             spans.append((len(text), len(text) + len(turn.answer + frame.close)))
             text += turn.answer + frame.close
         tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        for token, (a, b) in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True):
+        ids, offsets = tokens["input_ids"][:max_tokens], tokens["offset_mapping"]
+        if branch and len(out.reply) + len(ids) > max_tokens:
+            continue
+        for token, (a, b) in zip(ids, offsets, strict=False):
             out.reply.append(token)
             out.labels.append(token if any(a < end and b > start for start, end in spans) else IGNORE)
             out.turn.append(branch)
-    return Encoded(out.prompt, out.reply[:max_tokens], out.labels[:max_tokens], out.turn[:max_tokens])
+    return out
 
 
 def _head(tokenizer: Any, frame: Frame, image_tokens: int) -> list[int]:

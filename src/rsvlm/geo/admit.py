@@ -55,7 +55,7 @@ GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",
-    "GDAL_CACHEMAX": 192,  # MB
+    "GDAL_CACHEMAX": 256 * 2**20,  # bytes: rasterio hands the number on as it is
     "GDAL_NUM_THREADS": str(min(4, os.cpu_count() or 1)),
     "GDAL_VRT_ENABLE_PYTHON": "NO",
     "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
@@ -67,14 +67,20 @@ GDAL_OPTIONS: dict[str, Any] = {
 @contextmanager
 def gdal(path: Path) -> Iterator[None]:
     """GDAL with the settings above; its errors come out as one BadInput sentence naming `path`."""
-    with rasterio.Env(**GDAL_OPTIONS):
-        try:
-            yield
-        except RasterioError as error:
-            reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
-            raise BadInput(
-                f"{path} is damaged or cut short and cannot be read ({reason}); copy or download it again."
-            ) from error
+    with rasterio.Env(**GDAL_OPTIONS), sound(path):
+        yield
+
+
+@contextmanager
+def sound(path: Path) -> Iterator[None]:
+    """Only the sentence: for reads of a file opened under `gdal`, whose settings it keeps (all but the JPEG one)."""
+    try:
+        yield
+    except RasterioError as error:
+        reason = str(error.__cause__ or error).splitlines()[0].rstrip(".")
+        raise BadInput(
+            f"{path} is damaged or cut short and cannot be read ({reason}); copy or download it again."
+        ) from error
 
 
 def admit(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.admit import MAX_PIXELS, admit, gdal
+from rsvlm.geo.admit import MAX_PIXELS, admit, gdal, sound
 from rsvlm.geo.bands import Choice, Stretch, band_names, choose
 from rsvlm.geo.facts import date_from_tags, ground_sampling_distance
 from rsvlm.geo.place import Place, Transform, locate
@@ -111,7 +111,7 @@ class Scene:
             return np.broadcast_to(np.True_, shape)
         if self._masking == "values":
             return self._valid_values(self._raw(window, shape, nearest=True))
-        with self._lock, gdal(self.path):
+        with self._lock, self._reading(self.path):
             mask = self._dataset.read_masks(self.shown[0], window=_slices(window), out_shape=shape)
         good = mask > 0
         if self._valued:
@@ -127,6 +127,11 @@ class Scene:
         for window in grid(self.width, self.height, size, overlap):
             pixels, good = self._read(window, None)
             yield Tile(window, pixels, good if good is not None else self._later(window, pixels))
+
+    @property
+    def _reading(self) -> Any:
+        """The guard of a read. Entering a GDAL environment costs a tenth of a bare tile, so only JPEG, which asks for it."""
+        return gdal if self.driver == "JPEG" else sound
 
     def _later(self, window: Window, pixels: Pixels) -> Any:
         """The mask of a tile whose pixels are the stored values: worked out only if somebody looks at it."""
@@ -163,7 +168,7 @@ class Scene:
         target = {"out": out} if out is not None else {"out_shape": (len(self.shown), *shape)}
         if self._dataset.closed:
             raise BadInput(f"{self.path} is closed; read it inside its `with` block.")
-        with self._lock, gdal(self.path):
+        with self._lock, self._reading(self.path):
             return self._dataset.read(list(self.shown), window=_slices(window), resampling=how, **target)
 
     def _window(self, window: Window | None) -> Window:

@@ -155,7 +155,10 @@ class _Run:
         if stage.objective == "tags":
             return StageBatches(samples, schedule, tags=vocabulary(samples, self.recipe.model["num_tags"]), **shared)
         frame = FRAMES[self.recipe.model["frame"]]
-        encode = encoder(tokenizer, frame, image_tokens=self.model.image_tokens, seed=seed, most=stage.turns)
+        encode = encoder(
+            tokenizer, frame, image_tokens=self.model.image_tokens, seed=seed, most=stage.turns,
+            max_tokens=stage.max_tokens,
+        )  # fmt: skip
         frozen = not any(p.requires_grad for p in self.model.vision.parameters())
         cached = self._cache() if frozen and self.recipe.cache else None
         return StageBatches(samples, schedule, encode=encode, levels=cached, **shared)

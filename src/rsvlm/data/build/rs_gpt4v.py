@@ -109,7 +109,8 @@ def _counted(sample: Sample, draw: random.Random) -> list[Turn]:
 def _ask(sample: Sample, label: Turn, draw: random.Random) -> list[Turn]:
     task = label.task
     if task == "caption":
-        return [_turn(task, draw.choice(TASK_QUESTIONS[task]), sentence(draw.choice(label.accepted)))]
+        two = draw.sample(label.accepted, min(2, len(label.accepted)))
+        return [_turn(task, draw.choice(TASK_QUESTIONS[task]), sentence(caption)) for caption in two]
     if task == "scene":
         return _ask_scene(sample, label, draw)
     if task == "count":

@@ -1,0 +1,174 @@
+"""The tokens that caption metrics count: our own PTB tokenizer, equal to the Java one of the COCO caption evaluation.
+
+The reference is `PTBTokenizer -preserveLines -lowerCase` of Stanford CoreNLP 3.4.1 followed by the removal of 15
+punctuation tokens, as pycocoevalcap 1.2 runs it. That program was taken as a black box: its output on millions of made
+strings is what these rules were written from. As in any generated lexer the longest match wins and, among equals, the
+earlier rule. Tokens that are always removed afterwards (quotes, dashes, full stops) are not told apart here.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+# -lowerCase turns the bracket names to lower case, so the removal list never meets them: they stay (as in COCO scores).
+_REMOVED = frozenset(["'", '"', ".", "?", "!", ",", ":", "-", ";"])
+_BRACKETS = str.maketrans(
+    {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
+)
+_SIGNS = {
+    "½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "€": "$", "£": "#", "¢": "cents", "…": ".", "–": "-",
+    "—": "-", "―": "-", "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&mdash;": "-",
+}  # fmt: skip
+
+_L = r"[^\W\d_²³¹¼-¾⅐-⅟]"  # letters of any script
+_AN = r"(?:[^\W_²³¹¼-¾⅐-⅟])"  # letters and digits
+_Q = r"['’‘]"
+_NUM = r"(?:\d*(?:[.:,]\d+)+|\d+)"
+_MONTHS = "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thurs fri"
+_STATES = (
+    "ala ariz calif colo conn ct dak fla ga ind kan kans ky md mich minn mo mont neb nev okla penn tenn va vt wis wisc wyo"
+)
+_TITLES = (
+    "adj adm adv al alex asst assn assoc atty attys ave bhd bldg blvd brig bros capt cf cie cmdr co col comdr corp cos cpl "
+    "dept det dr drs elec ens esq est etc ext ft gen gov govs hon inc insp intl invt jos jr lieut lt ltd maj messrs mfg "
+    "mlle mme mr mrs ms msgr mt mtg natl pfc ph plc ppte pptes ppty pptys pres prof profs pte ptes pty ptys pvt rd rep reps "
+    "rev rt sen sens seq sfc sgt spc sq sr st ste supt supts sys tel treas univ vs wm"
+)
+_CAPITAL_ONLY = "Ark Az Del Ill La Mass Miss Ore Pa Tex Wash"  # words of their own in lower case
+_BEFORE_NUMBER = "art ca fig figs no nos op p pp prop"  # abbreviations only where a number follows
+
+
+def _either(words: str) -> str:
+    return "|".join(sorted(words.split(), key=len, reverse=True))
+
+
+def _entity(text: str) -> tuple[str, ...]:
+    return (_SIGNS.get(text, text),)
+
+
+def _halves(cut: int) -> Callable[[str], tuple[str, ...]]:
+    return lambda text: (text[:cut], text[cut:])
+
+
+def _one(text: str) -> tuple[str, ...]:
+    return (text,)
+
+
+def _clitic(text: str) -> tuple[str, ...]:
+    return (re.sub("[’‘]", "'", text),)
+
+
+def _bracketed(text: str) -> tuple[str, ...]:
+    return (text.translate(_BRACKETS),)
+
+
+def _spaced(text: str) -> tuple[str, ...]:
+    """Blanks inside a token become no-break blanks, as in the Java output."""
+    return (re.sub(r"\s", "\xa0", text).translate(_BRACKETS),)
+
+
+def _nothing(_: str) -> tuple[str, ...]:
+    return ()
+
+
+# (pattern, what becomes of group 1). What the pattern matches after group 1 is looked at but not consumed; it counts for
+# the length, as a trailing context does in lex.
+_RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]]], ...] = tuple(
+    (re.compile(pattern), make)
+    for pattern, make in (
+        (r"(</?[A-Za-z!?][^>\r\n]*>)", _spaced),
+        (r"(&(?:amp|lt|gt|quot|apos|mdash);)", _entity),
+        (r"(&nbsp;)", _nothing),
+        (r"(-(?i:l|r)(?i:[rsc]b)-)", _one),
+        (r"(&(?:[aeiouAEIOU](?:acute|grave|uml)|#\d+);)", _one),
+        (r"([Cc][Aa][Nn][Nn][Oo][Tt])(?![A-Za-z0-9])", _halves(3)),
+        (r"((?:[Gg][Oo][Nn]|[Gg][Oo][Tt]|[Ll][Ee][Mm]|[Gg][Ii][Mm]|[Ww][Aa][Nn])(?:[Nn][Aa]|[Tt][Aa]|[Mm][Ee]))"
+         r"(?<=(?:onna|otta|emme|imme|anna))(?![A-Za-z0-9])", _halves(3)),
+        (rf"({_Q}[Tt])(?:[Ii][Ss]|[Ww][Aa][Ss])", _clitic),
+        (rf"({_L}(?:{_L}|\d)*?)[Nn]{_Q}[Tt]", _one),
+        (rf"([Nn]{_Q}[Tt])", _clitic),
+        (rf"({_Q}(?:[SsMmDd]|ll|LL|re|RE|ve|VE))(?![A-Za-z])", _clitic),
+        (r"(https?://[^\s\"<>|()]+[^\s\"<>|.!?(),-])", _one),
+        (r"((?:www\.)(?:[^\s\"<>|.!?(),]+\.)+[a-zA-Z]{1,4}(?:/[^\s\"<>|()]+[^\s\"<>|.!?(),-])?)", _one),
+        (r"((?:[^\s\"<>|.!?(),/]+\.)+(?:com|net|org|edu)(?:/[^\s\"<>|()]+[^\s\"<>|.!?(),-])?)", _one),
+        (r"([A-Za-z0-9][^\s\"<>|()\u00A0]*@(?:[^\s\"<>|().\u00A0]+\.)*[^\s\"<>|().\u00A0]+)", _one),
+        (r"(@[A-Za-z_]\w*|\#[^\W\d_]+)", _one),
+        (rf"({_L}(?:{_L}|\d)*(?:[.!?]{_L}(?:{_L}|\d)*)*)", _one),
+        (rf"((?:[dDoOlL]{_Q}{_AN})?(?:{_AN}+(?:_{_AN}+)*|{_NUM})(?:-(?:[dDoOlL]{_Q}{_AN})?{_AN}+(?:_{_AN}+)*)*)", _one),
+        (rf"((?:{_AN}+(?:\.{_AN}+)*)\.)[,;:]", _one),
+        (rf"({_AN}[A-Za-z0-9.,]*(?:-(?:{_AN}+|[A-Za-z](?:\.[A-Za-z])+\.))+)", _one),
+        (rf"({_AN}+(?:-[A-Za-z]+){{0,2}}(?:\\?/{_AN}+(?:-[A-Za-z]+){{0,2}}){{1,2}})", _one),
+        (r"([A-Z]+(?:(?:[+&]|&amp;)[A-Z]+)+)", lambda text: (text.replace("&amp;", "&"),)),
+        (rf"({_Q}[Nn]{_Q}|{_Q}[Nn](?!\S)|{_Q}\d\d(?!\w)|[lLdDjJ]{_Q}|[Oo][Ll]{_Q}|{_Q}[Ee][Mm]|{_Q}[2-9]0[Ss]|{_Q}[Tt][Ii][Ll][Ll]?|{_Q}[Cc]ause)", _one),
+        (rf"([A-HJ-XZn]{_Q}{_L}{_L}+|{_L}+[aeiouyAEIOUY]{_Q}[aeiouA-Z]{_L}*|[Cc]'mon|[Cc]'est|[Ee]'er|[Oo]'o)", _one),
+        (rf"([Yy]{_Q}){_L}", _one),
+        (r"(\d{1,2}[-/]\d{1,2}[-/]\d{2,4})", _one),
+        (rf"([-+]?{_NUM})", _one),
+        (r"((?:\d{1,4}[-\s])?\d{1,4}\\?/\d{1,4})", _spaced),
+        (r"(\(?\d{3}\)?[-\s]\d{3}[-\s]\d{4}|\+\d[-\s]\d{3}[-\s]\d{3}[-\s]\d{4})", _spaced),
+        (r"((?:[A-Za-z]\.)+)", _one),
+        (r"([Pp][Hh]\.[Dd]\.?)", _one),
+        (rf"((?i:{_either(f'{_MONTHS} {_STATES} {_TITLES}')})\.)", _one),
+        (rf"((?:{_either(_CAPITAL_ONLY)}|{_either(_CAPITAL_ONLY.upper())})\.)", _one),
+        (rf"((?i:{_either(_BEFORE_NUMBER)})\.)\s?\d", _one),
+        (r"([A-Z]{1,2}\$)", _one),
+        (r"([<>]?[:;=][-o*']?[()DPdpO\\{@|\[\]])(?![A-Za-z0-9])", _bracketed),
+        (r"([-^x=~<>']_[-^x=~<>']|[\^x=~<>]\.[\^x=~<>])", _one),
+        (r"([()\[\]{}])", _bracketed),
+        (r"(-{2,4}|-)", _nothing),
+        (r"(-{5,}|_+|\*{1,3}|<<|>>|[!?]{2,}|[%$#@&*+=/\\|^~<>°])", _one),
+        (r"([!?.,:;]|''|``|['\"`‘’“”«»‹›])", _nothing),
+        (r"([½¼¾⅓⅔€£¢…–—―])", _entity),
+        (r"([^\w\s\u200b\U00010000-\U0010ffff]|[²³¹])", _one),
+    )
+)  # fmt: skip
+
+_BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_DROPPED = re.compile(r"\xad")
+# Tokens that hold a blank, or that depend on what comes after one: such a caption is read as a whole.
+_ACROSS = re.compile(r"<[^>]*\s[^>]*>|\d\)?\s\(?\d|\b(?:art|ca|figs?|nos?|op|pp?|prop)\.\s\d", re.IGNORECASE)
+
+
+def _scan(text: str) -> tuple[str, ...]:
+    tokens: list[str] = []
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        best: tuple[int, int, tuple[str, ...]] = (0, 1, ())
+        for pattern, make in _RULES:
+            found = pattern.match(text, at)
+            if found is not None and found.end() - at > best[0]:
+                best = (found.end() - at, found.end(1) - at, make(found[1]))
+        tokens.extend(token.lower() for token in best[2] if token not in _REMOVED)
+        at += best[1]
+    return tuple(tokens)
+
+
+_scan_chunk = lru_cache(maxsize=1 << 16)(_scan)  # captions repeat their words
+
+
+def ptb(caption: str) -> str:
+    """The tokens of one caption, lower-case, joined by one blank; "" when nothing is left.
+
+    Line breaks of every kind count as blanks (the Java program loses count of the captions on most of them). A token that
+    itself holds a blank ("3 1/2") carries a no-break blank, as in the reference.
+    """
+    caption = _DROPPED.sub("", _BREAKS.sub(" ", caption))
+    if _ACROSS.search(caption):
+        return " ".join(_scan(caption))
+    return " ".join(token for chunk in caption.split() for token in _scan_chunk(chunk))
+
+
+def whitespace(caption: str) -> str:
+    """The caption as it is: what change captioning repositories score, and nearly all RSICD tables."""
+    return caption
+
+
+TOKENIZERS: dict[str, Callable[[str], str]] = {"ptb": ptb, "whitespace": whitespace}
+
+
+def tokenize(captions: Sequence[str], tokenizer: Callable[[str], str] = ptb) -> list[str]:
+    """Every caption through one tokenizer."""
+    return [tokenizer(caption) for caption in captions]

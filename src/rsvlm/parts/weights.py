@@ -1,0 +1,165 @@
+"""Published weights: opened without running what is in them, renamed into ours, every tensor accounted for."""
+
+import json
+import pickle
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rsvlm.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class WeightTable:
+    r"""How the names of a published state dict become ours; patterns are regular expressions over whole names.
+
+    `renames` maps a pattern to our name (`\1` stands for its first group); `ignored` maps a pattern to the reason why
+    such a tensor is not needed, and is asked first.
+    """
+
+    renames: Mapping[str, str]
+    ignored: Mapping[str, str] = field(default_factory=dict)
+
+    def ours(self, name: str) -> str | None:
+        """Our name of a published tensor; None where no pattern knows it."""
+        for pattern, target in self.renames.items():
+            if found := re.fullmatch(pattern, name):
+                return found.expand(target)
+        return None
+
+    def under(self, theirs: str, ours: str) -> "WeightTable":
+        """The same table one level down: names that start with `theirs` become names that start with `ours`."""
+        front = re.escape(theirs)
+        return WeightTable(
+            {f"{front}(?:{pattern})": ours + target for pattern, target in self.renames.items()},
+            {f"{front}(?:{pattern})": reason for pattern, reason in self.ignored.items()},
+        )
+
+    def __or__(self, other: "WeightTable") -> "WeightTable":
+        return WeightTable({**self.renames, **other.renames}, {**self.ignored, **other.ignored})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where every tensor went: published name -> ours, published name -> why it was left out, ours -> where it comes from."""
+
+    loaded: Mapping[str, str]
+    ignored: Mapping[str, str]
+    elsewhere: Mapping[str, str]
+
+
+def adopt(
+    published: Mapping[str, Tensor], own: Mapping[str, Tensor], table: WeightTable, *, source: str,
+    elsewhere: Mapping[str, str] | None = None,
+) -> tuple[dict[str, Tensor], Account]:  # fmt: skip
+    """`published` under our names, and the account of both sides; `own` is our state dict (a meta one will do).
+
+    `elsewhere` maps patterns of our names to where they come from, if not from this file. Raises BadInput for a published
+    name that the table does not know, two that become one, a shape that differs, and a tensor of ours that is missing.
+    """
+    state: dict[str, Tensor] = {}
+    loaded: dict[str, str] = {}
+    ignored: dict[str, str] = {}
+    for name, tensor in published.items():
+        reason = _match(name, table.ignored)
+        if reason is not None:
+            ignored[name] = reason
+            continue
+        ours = table.ours(name)
+        if ours is None or ours not in own:
+            raise BadInput(f"{source} holds {name}, which this system does not have; is it a checkpoint of another one?")
+        if ours in state:
+            raise BadInput(f"{source} holds {name} twice, under two names that both mean {ours}; it is not as published.")
+        if tensor.shape != own[ours].shape:
+            raise BadInput(
+                f"{source}: {name} has shape {tuple(tensor.shape)}, expected {tuple(own[ours].shape)}; "
+                "the recipe gives other sizes than the file, or it is a checkpoint of another system."
+            )
+        state[ours], loaded[name] = tensor, ours
+    absent = {name: _match(name, elsewhere or {}) for name in own if name not in state}
+    lost = [name for name, reason in absent.items() if reason is None]
+    if lost:
+        raise BadInput(f"{source} lacks {len(lost)} of {len(own)} tensors, the first is {lost[0]}; fetch it again.")
+    return state, Account(loaded, ignored, {name: str(reason) for name, reason in absent.items()})
+
+
+def read_pickle(path: Path) -> Any:
+    """The plain data of a torch checkpoint. Code in it is never run: a file that wants to is refused with BadInput."""
+    if not path.is_file():
+        raise BadInput(f"There is no checkpoint at {path}; give the path of the published file.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BadInput(
+            f"{path} holds more than tensors (or is no torch checkpoint), and what it holds is not run; "
+            "expected plain state dicts."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise BadInput(f"{path} is damaged or cut short and is no torch checkpoint as it stands; fetch it again.") from error
+
+
+def flatten(tree: Any, *, source: str, prefix: str = "") -> dict[str, Tensor]:
+    """Nested dicts of tensors -> one dict under dotted names. Raises BadInput for a leaf that is no tensor."""
+    if isinstance(tree, Tensor):
+        return {prefix.removesuffix("."): tree}
+    if not isinstance(tree, Mapping):
+        raise BadInput(f"{source} holds a {type(tree).__name__} at {prefix or 'the top'}; expected tensors by name.")
+    flat: dict[str, Tensor] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, source=source, prefix=f"{prefix}{key}.")
+    return flat
+
+
+def read_adapter(folder: Path, *, r: int, lora_alpha: float) -> dict[str, Tensor]:
+    """The tensors of a PEFT LoRA folder (adapter_config.json and adapter_model.safetensors or .bin), under PEFT's names.
+
+    The scale lora_alpha / r is nowhere in the tensors: a folder made with other numbers than these, or with a variant of
+    LoRA that computes something else, is refused with BadInput.
+    """
+    path = folder / "adapter_config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read; expected a PEFT folder as published.") from error
+    except ValueError as error:
+        raise BadInput(f"{path} is not valid JSON; fetch it again.") from error
+    plain: dict[str, Any] = {"peft_type": "LORA", "r": r, "lora_alpha": lora_alpha}
+    unset = ("use_dora", "use_rslora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save")
+    wrong = [name for name, value in plain.items() if config.get(name) != value]
+    wrong += [name for name in unset if config.get(name)] + ["bias"] * (config.get("bias", "none") != "none")
+    if wrong:
+        raise BadInput(
+            f"{path}: {wrong[0]} is {config.get(wrong[0])!r}, expected {plain.get(wrong[0], 'none')!r}; "
+            "it is not the adapter of this recipe."
+        )
+    if (folder / "adapter_model.safetensors").is_file():
+        return read_safetensors(folder / "adapter_model.safetensors")
+    return flatten(read_pickle(folder / "adapter_model.bin"), source=str(folder))
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises BadInput for a damaged one."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise BadInput(f"{path} is not a readable safetensors checkpoint ({error}); fetch it again.") from error
+
+
+def clip_prefix(own: Iterable[str], model: str) -> str:
+    """What stands between `model` and CLIP's own names: "vision_model." before transformers 5, nothing since.
+
+    Published files carry it, and a lenient load of one form into the other loads nothing without a word.
+    """
+    return "vision_model." if any(name.startswith(f"{model}vision_model.") for name in own) else ""
+
+
+def _match(name: str, patterns: Mapping[str, str]) -> str | None:
+    return next((reason for pattern, reason in patterns.items() if re.fullmatch(pattern, name)), None)
