@@ -234,6 +234,39 @@ def report(
     typer.echo(table(folders))
 
 
+weights_app = typer.Typer(help="Published weights of other people's systems.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+
+
+@weights_app.callback()
+def _weights() -> None:
+    pass  # keeps `convert` a word of its own while it is the only one
+
+
+@weights_app.command("convert")
+def convert_weights(
+    checkpoint: Annotated[Path, typer.Argument(metavar="FILE", help="The published file, with what lies beside it.")],
+    recipe: Annotated[Path, typer.Option(metavar="RECIPE", help="Its sizes: recipes/lhrs_bot/paper.yaml.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The model folder to write.")],
+    language_model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The base language model's folder.")
+    ] = None,
+    lora: Annotated[bool, typer.Option("--lora/--no-lora", help="Whether adapters belong to the checkpoint.")] = True,
+) -> None:
+    """Turn a published checkpoint into a model folder; every tensor in it, and every one of ours, is accounted for."""
+    from rsvlm.recipe import read_recipe
+
+    sizes = read_recipe(recipe)
+    if sizes.system != "lhrs_bot":
+        raise BadInput(f"{recipe} is a recipe of {sizes.system}; published weights can be read for lhrs_bot only.")
+    from rsvlm.systems.lhrs_bot_weights import convert_published
+
+    account = convert_published(checkpoint, out, recipe=sizes, language_model=language_model, lora=lora)
+    typer.echo(f"{out}: {len(account.loaded)} tensors loaded, {len(account.ignored)} left out, 0 unknown, 0 missing")
+    for reason in sorted({*account.ignored.values(), *account.elsewhere.values()}):
+        typer.echo(f"  not in it: {reason}")
+
+
 def split_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Scenes and questions out of one list: scenes are the first words that exist on disk or look like a file's path.
 

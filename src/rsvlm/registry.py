@@ -24,6 +24,7 @@ class Registry(Generic[T]):
         return thing
 
     def __call__(self, name: str) -> Callable[[T], T]:
+        """A decorator that registers what it decorates under `name`."""
         return lambda thing: self.add(name, thing)
 
     def __getitem__(self, name: str) -> T:

@@ -32,9 +32,9 @@ class Image:
 class Region:
     """A labelled place in an image, in pixels: a box, turned by `angle`, or a polygon.
 
-    `box` is (x1, y1, x2, y2). `angle` in degrees, positive = counter-clockwise as seen on screen, about the centre of the
-    box. `polygon` is one closed ring without the repeated last point; where given it is the exact outline and `box` its
-    bounds. `score` in [0, 1], or None where the region is a label. `image` is the index of the picture within the sample.
+    `box` is (x1, y1, x2, y2). `angle` in degrees, positive = counter-clockwise as seen on screen, about the centre of
+    the box. `polygon` is one closed ring without the repeated last point; where given it is the exact outline and `box`
+    its bounds. `score` in [0, 1], or None where the region is a label. `image` is the picture's index in the sample.
     """
 
     label: str
@@ -51,8 +51,8 @@ class Turn:
 
     `task` is the field's name of the task (caption, scene, vqa, count, presence, ground, refuse, ...); `kind` the
     question type within it, as its authors name it. `references` are all accepted answers (the five captions of an
-    image); empty means `(answer,)`. `question` is "" where the source publishes only labels: the builder or the protocol
-    words it.
+    image); empty means `(answer,)`. `question` is "" where the source publishes only labels: the builder or the
+    protocol words it.
     """
 
     question: str
@@ -71,7 +71,7 @@ class Turn:
 class Sample:
     """Images with a place, a conversation about them, and regions in them.
 
-    `id` is unique within its source; `source` is the name of the data set in the catalogue; `split` is train, val or test.
+    `id` is unique within its source; `source` is the data set's name in the catalogue; `split` is train, val or test.
     `meta` carries whatever else the source says and must survive a round trip (JSON values only).
     """
 
@@ -81,12 +81,15 @@ class Sample:
     regions: tuple[Region, ...] = ()
     source: str = ""
     split: str = ""
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a model said about one picture: the text and its confidence in [0, 1] (geometric mean of token probability)."""
+    """What a model said about one picture: the text, and its confidence in [0, 1].
+
+    The confidence is the geometric mean of the probabilities of the reply's tokens.
+    """
 
     text: str
     confidence: float
@@ -96,16 +99,16 @@ class Reply:
 class Answer:
     """What a user gets for one question about one scene.
 
-    `regions` are GeoJSON Feature objects (lon/lat, or pixel coordinates with `"crs": null` in their properties where the
-    scene has no georeference); `confidence` in [0, 1]; `trace` says how the answer came about: model, recipe hash, windows
-    read, prompt, seconds.
+    `regions` are GeoJSON Feature objects (lon/lat, or pixel coordinates with `"crs": null` in their properties where
+    the scene has no georeference); `confidence` in [0, 1]; `trace` says how the answer came about: model, recipe hash,
+    windows read, prompt, seconds.
     """
 
     question: str
     answer: str
     regions: tuple[Mapping[str, Any], ...] = ()
     confidence: float = 0.0
-    trace: Mapping[str, Any] = field(default_factory=dict)
+    trace: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 IMAGE_TOKEN = -200  # stands in `prompt` where one visual token goes; never embedded

@@ -144,6 +144,11 @@ def _zip(path: Path) -> None:
         out.writestr("a.tif", b"II*\x00")
 
 
+def _polyglot(path: Path, magic: bytes) -> None:
+    _raw_vrt(path)
+    path.write_bytes(magic + path.read_bytes())
+
+
 def _sparse(path: Path, side: int, block: int) -> None:
     """A TIFF that claims side x side pixels and holds none."""
     layout = {"tiled": True, "blockxsize": block, "blockysize": block, "SPARSE_OK": True, "compress": "deflate"}
@@ -156,6 +161,8 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "vrt named tif": ("a.tif", lambda path: _vrt(path, geotiff(path.with_name("real.tif")))),
     "vrt with a byte order mark": ("b.tif", lambda path: path.write_text("\ufeff \n<VRTDataset rasterXSize='1'/>")),
     "raw vrt named png": ("a.png", _raw_vrt),
+    "vrt behind the first bytes of a jpeg": ("p.jpg", lambda path: _polyglot(path, b"\xff\xd8\xff")),
+    "vrt behind the first bytes of a png": ("p.png", lambda path: _polyglot(path, b"\x89PNG\r\n\x1a\n")),
     "mrf named tif": (
         "m.tif",
         lambda path: path.write_text("<MRF_META><Raster/></MRF_META>"),

@@ -23,18 +23,18 @@ def test_overlay_is_written_whole(tmp_path: Path) -> None:
     with open_scene(geotiff(tmp_path / "a.tif")) as scene:
         path = save_overlay(scene, REGIONS, tmp_path / "out.png")
     picture = np.asarray(Image.open(path))
-    assert picture.shape == (64, 80, 3)
+    assert picture.shape == (640, 800, 3)
     for region in REGIONS:
         assert (picture == color_of(region.label)).all(axis=-1).any()
     assert {file.name for file in tmp_path.iterdir()} == {"a.tif", "out.png"}
 
 
 def test_large_scenes_are_drawn_small(tmp_path: Path) -> None:
-    with open_scene(geotiff(tmp_path / "a.tif", np.zeros((3, 300, 600), np.uint8))) as scene:
-        save_overlay(scene, [Region(label="x", box=(300, 150, 400, 200))], tmp_path / "o.png", size=300)
+    with open_scene(geotiff(tmp_path / "a.tif", np.zeros((3, 300, 900), np.uint8))) as scene:
+        save_overlay(scene, [Region(label="x", box=(300, 150, 400, 200))], tmp_path / "o.png", size=450)
     picture = np.asarray(Image.open(tmp_path / "o.png"))
     rows, columns = np.nonzero((picture == color_of("x")).all(axis=-1))
-    assert picture.shape == (150, 300, 3) and columns.min() >= 148 and columns.max() <= 203 and rows.max() <= 103
+    assert picture.shape == (150, 450, 3) and columns.min() >= 148 and columns.max() <= 203 and rows.max() <= 103
 
 
 def test_an_unwritable_folder_says_so(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_areas_are_geodesic(place, x, y, width, height) -> None:
             ring = points[[i, i, i + 1, i + 1], [j, j + 1, j + 1, j]]
             total += abs(GEOD.polygon_area_perimeter(ring[:, 0], ring[:, 1])[0])
     made = feature(box(x, y, x + width, y + height), place)
-    assert made["properties"]["area_m2"] == pytest.approx(total, rel=1e-3)
+    assert made["properties"]["area_m2"] == pytest.approx(total, rel=1e-3, abs=1e-3)  # pyproj's digits end there
 
 
 @settings(max_examples=60, deadline=None)

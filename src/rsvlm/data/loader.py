@@ -18,6 +18,7 @@ from rsvlm.data.build.rs_gpt4v import converse
 from rsvlm.data.build.tags import targets
 from rsvlm.data.images import read_rgb
 from rsvlm.data.prompt import Encoded, Frame, encode
+from rsvlm.errors import BadInput
 from rsvlm.sample import IGNORE, Batch, Image, Sample
 
 Levels = Callable[[Image, int], list[NDArray[Any]]]
@@ -75,13 +76,17 @@ def to_tensor(pixels: Sequence[NDArray[np.uint8]]) -> Tensor:
 
 
 def encoder(tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most: int, max_tokens: int) -> Encode:
-    """Conversations of `rs_gpt4v.converse` as token ids. Four visits of five ask the turns apart, as branches that share
-    the image; in the fifth they follow one another, as a user would ask."""  # fmt: skip
+    """Conversations of `rs_gpt4v.converse` as token ids.
+
+    Four visits of five ask the turns apart, as branches that share the image; in the fifth they follow one another, as
+    a user would ask.
+    """
 
     def one(sample: Sample, visit: int) -> Encoded:
         turns = converse(sample, visit, seed=seed, most=most)
         chained = (visit + len(sample.id)) % 5 == 0
-        return encode(tokenizer, frame, [turns] if chained else [[t] for t in turns], image_tokens=image_tokens, max_tokens=max_tokens)
+        talks = [turns] if chained else [[turn] for turn in turns]
+        return encode(tokenizer, frame, talks, image_tokens=image_tokens, max_tokens=max_tokens)
 
     return one
 
@@ -105,11 +110,11 @@ def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
 
 
 class StageBatches(Dataset[list[Batch]]):
-    """Item k = the micro-batches of step k for this process: `accumulate` batches of `batch / world / accumulate` samples.
+    """Item k = the `accumulate` micro-batches of step k for this process, each of `batch / world / accumulate` samples.
 
     Give either `encode` (conversations) or `tags` (a vocabulary). Pictures come as `levels(image, view)` where cached
-    levels are given, else as pixels of `size`. Every process draws the same global batch and takes its own slice, so the
-    losses of any number of processes agree.
+    levels are given, else as pixels of `size`. Every process draws the same global batch and takes its own slice, so
+    the losses of any number of processes agree. Raises BadInput for a batch that cannot be cut.
     """
 
     def __init__(
@@ -118,7 +123,10 @@ class StageBatches(Dataset[list[Batch]]):
         accumulate: int = 1, rank: int = 0, world: int = 1, seed: int = 0,
     ) -> None:  # fmt: skip
         if batch % (accumulate * world):
-            raise ValueError(f"a batch of {batch} cannot be cut into {accumulate} x {world} equal parts")
+            raise BadInput(
+                f"A batch of {batch} cannot be cut into {accumulate} x {world} equal parts (accumulate x processes); "
+                "change one of the three."
+            )
         self.samples, self.schedule, self.batch, self.size, self.views = samples, schedule, batch, size, views
         self.pad, self.encode, self.tags, self.levels = pad, encode, tags, levels
         self.accumulate, self.rank, self.world, self.seed = accumulate, rank, world, seed

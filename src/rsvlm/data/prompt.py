@@ -61,6 +61,8 @@ class Frame:
 
     One round is `first` (or `again` from the second on) with the question in, then the answer, then `close`, which is
     learned too. `stop` is the token that ends a reply. `bos` says whether the tokenizer's start token comes first.
+    `lead` is a blank between question and answer that the model writes itself, as part of the answer's first word: at
+    the end of a prompt it would be a token of its own, which training never shows.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Frame:
     close: str
     stop: str
     bos: bool = True
+    lead: str = ""
 
 
 _LHRS_SYSTEM = (
@@ -76,8 +79,8 @@ _LHRS_SYSTEM = (
     "provides, and assist the user with a variety of tasks using natural language."
 )
 _VICUNA_SYSTEM = (
-    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, and "
-    "polite answers to the user's questions."
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
+    "and polite answers to the user's questions."
 )
 FRAMES: Mapping[str, Frame] = {
     frame.name: frame
@@ -104,18 +107,20 @@ FRAMES: Mapping[str, Frame] = {
         # LHRS-Bot, stages 2 and 3, as its `llava_llama_2` renders; the tokenizer adds the leading <s>.
         Frame(
             name="llava_llama_2",
-            first=f"[INST] <<SYS>>\n{_LHRS_SYSTEM}\n<</SYS>>\n\n{{image}}\n{{question}} [/INST] ",
-            again="<s>[INST] {question} [/INST] ",
+            first=f"[INST] <<SYS>>\n{_LHRS_SYSTEM}\n<</SYS>>\n\n{{image}}\n{{question}} [/INST]",
+            again="<s>[INST] {question} [/INST]",
             close=" </s>",
             stop="</s>",
+            lead=" ",
         ),
         # LLaVA-1.5 (RS-GPT4V's base), its `vicuna_v1`.
         Frame(
             name="vicuna_v1",
-            first=f"{_VICUNA_SYSTEM} USER: {{image}}\n{{question}} ASSISTANT: ",
-            again="USER: {question} ASSISTANT: ",
+            first=f"{_VICUNA_SYSTEM} USER: {{image}}\n{{question}} ASSISTANT:",
+            again="USER: {question} ASSISTANT:",
             close="</s>",
             stop="</s>",
+            lead=" ",
         ),
     )
 }
@@ -141,7 +146,7 @@ def prompt_text(frame: Frame, question: str) -> tuple[str, str]:
 
 
 def encode_prompt(tokenizer: Any, frame: Frame, question: str, *, image_tokens: int) -> list[int]:
-    """Token ids of a first question about one image, ready for the answer; the image is `image_tokens` x IMAGE_TOKEN."""
+    """Token ids of a first question, ready for the answer; the image is IMAGE_TOKEN `image_tokens` times."""
     after = tokenizer(prompt_text(frame, question)[1], add_special_tokens=False)["input_ids"]
     return [*_head(tokenizer, frame, image_tokens), *after]
 
@@ -151,9 +156,9 @@ def encode(
 ) -> Encoded:
     """Tokenise conversations about one image, as branches that share it and do not see one another.
 
-    Labels are found by character offsets, never by re-tokenised lengths: the text after the image is tokenised once, as it
-    will be read, and a token is learned when it overlaps an answer or its close. Branches after the first that would make
-    the reply longer than `max_tokens` are left out; a first one that is longer by itself is cut.
+    Labels are found by character offsets, never by re-tokenised lengths: the text after the image is tokenised once, as
+    it will be read, and a token is learned when it overlaps an answer or its close. Branches after the first that would
+    make the reply longer than `max_tokens` are left out; a first one that is longer by itself is cut.
     """
     out = Encoded(_head(tokenizer, frame, image_tokens), [], [], [])
     for branch, turns in enumerate(conversations):
@@ -161,8 +166,9 @@ def encode(
         for index, turn in enumerate(turns):
             asked = frame.again if index else frame.first.split("{image}")[1]
             text += asked.replace("{question}", turn.question)
-            spans.append((len(text), len(text) + len(turn.answer + frame.close)))
-            text += turn.answer + frame.close
+            said = frame.lead + turn.answer + frame.close
+            spans.append((len(text), len(text) + len(said)))
+            text += said
         tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids, offsets = tokens["input_ids"][:max_tokens], tokens["offset_mapping"]
         if branch and len(out.reply) + len(ids) > max_tokens:

@@ -1,0 +1,1 @@
+"""Numbers: benchmarks, metrics, baselines, reports."""

@@ -49,14 +49,16 @@ _REFUSED = {  # what hostile or mistaken files look like, for a better sentence
 }
 _EXPECTED = "give a GeoTIFF, COG, JPEG 2000, PNG or JPEG file"
 
+# The block cache holds a row of tiles, not a twentieth of the machine's memory. It is one for the process and GDAL
+# reads it at its first use, so a rasterio Env cannot bound it for us alone; what the user has set stands.
+os.environ.setdefault("GDAL_CACHEMAX", "256")  # MB
+
 # Pinned, not inherited: no look at neighbouring files (.aux.xml, .ovr, .msk, world files), no network, a cut JPEG is an
-# error instead of grey, and a block cache that holds a row of tiles but not the raster.
+# error instead of grey.
 GDAL_OPTIONS: dict[str, Any] = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_ERROR_ON_LIBJPEG_WARNING": "YES",
-    "GDAL_CACHEMAX": 256 * 2**20,  # bytes: rasterio hands the number on as it is
-    "GDAL_NUM_THREADS": str(min(4, os.cpu_count() or 1)),
     "GDAL_VRT_ENABLE_PYTHON": "NO",
     "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
     "GDAL_HTTP_MAX_RETRY": "0",
@@ -96,6 +98,10 @@ def admit(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
         dataset = rasterio.open(file, driver=driver)
         try:
             _check(dataset, file, max_pixels)
+            if driver == "GTiff" and dataset.compression:
+                # Threads decode blocks side by side; without a codec they only cost.
+                dataset.close()
+                dataset = rasterio.open(file, driver=driver, NUM_THREADS=str(min(4, os.cpu_count() or 1)))
         except BaseException:
             dataset.close()
             raise

@@ -146,10 +146,9 @@ class Stretch:
         scaled = (values - self.low[band]) * (255.0 / (self.high[band] - self.low[band]))
         return np.clip(np.nan_to_num(np.rint(scaled), nan=0.0), 0, 255).astype(np.uint8)
 
-    def apply(self, raw: NDArray[Any], out: NDArray[np.uint8]) -> None:
-        """Write raw (C, H, W) as uint8 into out (H, W, C); NaN becomes 0."""
-        for band, values in enumerate(raw):
-            if self._table is not None:
-                out[..., band] = self._table[band][values.view(f"u{values.dtype.itemsize}")]
-            else:
-                out[..., band] = self._scale(values.astype(np.float64, copy=False), band)
+    def apply(self, raw: NDArray[Any]) -> NDArray[np.uint8]:
+        """Raw values (C, H, W) -> uint8 (C, H, W); NaN becomes 0."""
+        if self._table is not None:
+            bits = raw.view(f"u{raw.dtype.itemsize}")
+            return np.stack([table[values] for table, values in zip(self._table, bits, strict=True)])
+        return np.stack([self._scale(values.astype(np.float64, copy=False), band) for band, values in enumerate(raw)])

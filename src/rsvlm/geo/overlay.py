@@ -19,6 +19,7 @@ from rsvlm.sample import Region
 # Okabe and Ito's colours, told apart by every kind of sight (https://jfly.uni-koeln.de/color/).
 _COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 _SIDE = 1600
+_LEAST = 800  # pixels: words need some room
 
 
 def color_of(label: str) -> tuple[int, int, int]:
@@ -44,8 +45,10 @@ def draw(pixels: NDArray[np.uint8], regions: Sequence[Region], scale: float = 1.
 
 
 def overlay(scene: Scene, regions: Sequence[Region], *, size: int = _SIDE) -> Image.Image:
-    """The whole scene, its longest side at most `size` pixels, with regions given in scene pixels."""
+    """The whole scene with regions given in scene pixels, at most `size` wide and high; small ones are enlarged."""
     pixels = scene.read_rgb(size=size)
+    if (times := _LEAST // max(pixels.shape[:2])) > 1:
+        pixels = pixels.repeat(times, axis=0).repeat(times, axis=1)
     return draw(pixels, regions, pixels.shape[1] / scene.width)
 
 
@@ -96,7 +99,8 @@ def _tag(pen: ImageDraw.ImageDraw, region: Region, scale: float, font: Any, size
     text = region.label if region.score is None else f"{region.label} {region.score:.2f}".strip()
     if not text:
         return
-    x, y = outline(region).bounds[0] * scale, outline(region).bounds[1] * scale
+    corners = [corner for part in _polygons(outline(region)) for corner in part.exterior.coords]
+    y, x = min((corner[1] * scale, corner[0] * scale) for corner in corners)  # the top corner, left one first
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     width, height = right - left + 6, bottom - top + 4
     x = min(max(x, 0), max(0, size[0] - width))

@@ -98,8 +98,9 @@ class Scene:
         """Pixels of a window (default: all) as RGB uint8 (H, W, 3); a grey scene has three equal channels.
 
         `size` is (width, height), or an int for the longest side (never enlarged); shrinking averages. uint8 values are
-        kept; others go through the scene's one stretch, and pixels without data become 0 there. Raises BadInput for a
-        window outside the scene, a result over the pixel budget, or a damaged file.
+        kept (the array is then a view in band order: np.ascontiguousarray where a library asks); others go through the
+        scene's one stretch, and pixels without data become 0 there. Raises BadInput for a window outside the scene, a
+        result over the pixel budget, or a damaged file.
         """
         return self._read(window, size)[0]
 
@@ -130,7 +131,7 @@ class Scene:
 
     @property
     def _reading(self) -> Any:
-        """The guard of a read. Entering a GDAL environment costs a tenth of a bare tile, so only JPEG, which asks for it."""
+        """The guard of a read: entering a GDAL environment costs a tenth of a bare tile, so only JPEG has it."""
         return gdal if self.driver == "JPEG" else sound
 
     def _later(self, window: Window, pixels: Pixels) -> Any:
@@ -144,32 +145,28 @@ class Scene:
         """The picture, and its mask where reading gave one anyway."""
         window = self._window(window)
         shape = self._shape(window, size)
-        out = np.empty((*shape, 3), np.uint8)
         good: Mask | None = None
+        raw = self._raw(window, shape, nearest=self._palette is not None)
         if self._palette is not None:
-            out[...] = self._palette[self._raw(window, shape, nearest=True)[0]]
-        elif self.dtype == "uint8":
-            # Read straight into the interleaved array: a transposed view saves the copy.
-            self._raw(window, shape, out=out[..., : len(self.shown)].transpose(2, 0, 1))
-        else:
-            raw = self._raw(window, shape)
-            self._stretch.apply(raw, out)
+            return self._palette[raw[0]], None
+        if self.dtype != "uint8":
+            values, raw = raw, self._stretch.apply(raw)
             if self._masking != "none":
-                good = self._valid_values(raw) if self._masking == "values" else self.valid(window, size)
-                out[~good] = 0
-        if len(self.shown) == 1 and self._palette is None:
-            out[..., 1:] = out[..., :1]
-        return out, good
+                good = self._valid_values(values) if self._masking == "values" else self.valid(window, size)
+                raw[:, ~good] = 0
+        if len(self.shown) == 1:
+            raw = np.repeat(raw, 3, axis=0)
+        return raw.transpose(1, 2, 0), good
 
-    def _raw(self, window: Window, shape: tuple[int, int], *, nearest: bool = False, out: Any = None) -> NDArray[Any]:
+    def _raw(self, window: Window, shape: tuple[int, int], *, nearest: bool = False) -> NDArray[Any]:
         """Stored values of the shown bands (C, H, W)."""
-        shrinks = shape[0] < window[3] or shape[1] < window[2]
-        how = Resampling.average if shrinks and not nearest else Resampling.nearest
-        target = {"out": out} if out is not None else {"out_shape": (len(self.shown), *shape)}
         if self._dataset.closed:
             raise BadInput(f"{self.path} is closed; read it inside its `with` block.")
+        shrinks = shape[0] < window[3] or shape[1] < window[2]
+        how = Resampling.average if shrinks and not nearest else Resampling.nearest
         with self._lock, self._reading(self.path):
-            return self._dataset.read(list(self.shown), window=_slices(window), resampling=how, **target)
+            wanted = (len(self.shown), *shape)
+            return self._dataset.read(list(self.shown), window=_slices(window), out_shape=wanted, resampling=how)
 
     def _window(self, window: Window | None) -> Window:
         if window is None:

@@ -18,6 +18,7 @@ class PerceiverLayer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: Tensor, kv: Tensor) -> Tensor:
+        """Queries x (B, Q, width) and keys kv (B, N, width) -> queries (B, Q, width)."""
         kv = self.norm_kv(kv)
         x = x + self.attention(self.norm_query(x), kv, kv, need_weights=False)[0]
         return x + self.mlp(self.norm_mlp(x))
@@ -26,9 +27,10 @@ class PerceiverLayer(nn.Module):
 class MultiLevelPerceiver(nn.Module):
     """Learned queries read each feature level apart, through layers that all levels share (arXiv:2402.02544, sec. 3.2).
 
-    Levels [(B, N_l, D_l)], shallow to deep -> (B, sum(num_queries), output_dim). Keys and values are the level's queries
-    as they start, followed by the level's image tokens, in every layer. Where D_l differs from `width` a linear map comes
-    first: one for all levels of one D (as released), one a level where they differ (ours, for convolutional towers).
+    Levels [(B, N_l, D_l)], shallow to deep -> (B, sum(num_queries), output_dim). Keys and values are the level's
+    queries as they start, followed by the level's image tokens, in every layer. Where D_l differs from `width` a linear
+    map comes first: one for all levels of one D (as released), one a level where they differ (ours, for convolutional
+    towers).
 
     `start="grid"` is ours: each query starts at its learned vector plus the mean of its own cell of the level (so
     num_queries must be squares and levels square grids), and image tokens carry learned positions. It learns from
@@ -56,6 +58,7 @@ class MultiLevelPerceiver(nn.Module):
         self.out_proj = nn.Linear(width, output_dim)
 
     def forward(self, levels: Sequence[Tensor], question: Tensor | None = None) -> Tensor:
+        """Levels -> language tokens (B, sum(num_queries), output_dim); the question is not looked at."""
         queries = self.query.expand(levels[0].shape[0], -1, -1).split(self.num_queries, 1)
         read = [self._read(index, q, x) for index, (q, x) in enumerate(zip(queries, levels, strict=True))]
         return self.out_proj(torch.cat(read, 1))

@@ -11,9 +11,12 @@ from torch import Tensor, nn
 class LanguageModel(nn.Module):
     """A Hugging Face causal language model opened at its seams: `embed`, `forward` over embeddings, `head`.
 
-    `lora` holds the numbers of a peft LoraConfig (r, lora_alpha, lora_dropout, target_modules); adapters are injected in
-    place and their parameters carry `lora_` in the name, so a stage trains them as "language.lora".
+    `lora` holds the numbers of a peft LoraConfig (r, lora_alpha, lora_dropout, target_modules); adapters are injected
+    in place and their parameters carry `lora_` in the name, so a stage trains them as "language.lora".
     """
+
+    model: Any  # a causal language model of transformers, which has no types worth the name
+    dim: int
 
     def __init__(self, model: nn.Module, *, lora: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -25,7 +28,7 @@ class LanguageModel(nn.Module):
                 if "lora_" in name:  # masters stay fp32 when the base is half precision
                     parameter.data = parameter.data.float()
         self.model = model
-        self.dim: int = model.config.hidden_size
+        self.dim = self.model.config.hidden_size
 
     def embed(self, ids: Tensor) -> Tensor:
         """ids (B, T) -> (B, T, D); negative ids (image placeholders) give the embedding of id 0, to be overwritten."""

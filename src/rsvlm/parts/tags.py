@@ -15,5 +15,6 @@ class TagHead(nn.Module):
         self.out = nn.Linear(sum(level_dims), num_tags)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Levels -> one logit a tag, (B, num_tags)."""
         pooled = [norm(level.mean(1)) for norm, level in zip(self.norm, levels, strict=True)]
         return self.out(torch.cat(pooled, 1))

@@ -19,6 +19,17 @@ _LITE0 = (
 )
 
 
+class Tower(nn.Module):
+    """An encoder: image (B, 3, H, W) in [0, 1] -> levels [(B, N_l, D_l)].
+
+    It says what to expect: `size` = H = W in pixels, `dims` the D_l, `tokens` the N_l at that size.
+    """
+
+    size: int
+    dims: tuple[int, ...]
+    tokens: tuple[int, ...]
+
+
 class _SameConv(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding: on stride 2 the odd pixel goes to the right and the bottom."""
 
@@ -47,7 +58,7 @@ class _InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(Tower):
     """EfficientNet-Lite0 whose levels are the maps after the blocks named in `taps`, average-pooled to `grids`.
 
     image (B, 3, 224, 224) in [0, 1] -> [(B, g*g, D)] for each tap. Block indices run 0..15 (strides 8, 16, 32 end at
@@ -81,6 +92,7 @@ class EfficientNetLite0(nn.Module):
         return self
 
     def forward(self, image: Tensor) -> list[Tensor]:
+        """Image (B, 3, H, W) in [0, 1] -> [(B, g*g, D)], one a tap."""
         x = ((image * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
         x = self.stem(x)
         levels = {}
@@ -93,7 +105,7 @@ class EfficientNetLite0(nn.Module):
 
 
 def lite0_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the published EfficientNet-Lite0 state dict to ours; the 1000-class `_fc` and batch counters are left out."""
+    """The published EfficientNet-Lite0 state dict under our names, without the 1000-class `_fc` and batch counters."""
     names = {"_conv_stem": "stem.0", "_bn0": "stem.1", "_conv_head": "head.0", "_bn1": "head.1"}
     inner = {"_expand_conv": "expand.0", "_bn0": "expand.1", "_depthwise_conv": "depthwise.0", "_bn1": "depthwise.1",
              "_project_conv": "project.0", "_bn2": "project.1"}  # fmt: skip
@@ -110,12 +122,15 @@ def lite0_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return ours
 
 
-class CLIPLevels(nn.Module):
+class CLIPLevels(Tower):
     """A CLIP vision transformer whose levels are hidden states, class token dropped (arXiv:2402.02544, sec. 3.2).
 
-    image (B, 3, size, size) in [0, 1] -> [(B, (size/patch)^2, width)] for each index in `taps`; index 0 is the embedding,
-    index i the output of layer i. `mean` and `std` are CLIP's.
+    image (B, 3, size, size) in [0, 1] -> [(B, (size/patch)^2, width)] for each index in `taps`; index 0 is the
+    embedding, index i the output of layer i. `mean` and `std` are CLIP's.
     """
+
+    mean: Tensor
+    std: Tensor
 
     MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -135,5 +150,6 @@ class CLIPLevels(nn.Module):
         self.register_buffer("std", torch.tensor(self.STD).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
+        """Image (B, 3, size, size) in [0, 1] -> [(B, N, width)], one a tap."""
         out = self.model(pixel_values=(image - self.mean) / self.std, output_hidden_states=True)
         return [out.hidden_states[tap][:, 1:] for tap in self.taps]

@@ -1,4 +1,6 @@
 """VisionLanguageModel: see -> bridge -> read -> speak. `loss` and `answer` share the one path."""
+# Which keys a batch has is said by BATCH_CONTRACT, not by its type.
+# pyright: reportTypedDictNotRequiredAccess=false
 
 from typing import Any, final
 
@@ -6,26 +8,31 @@ import torch
 from torch import Tensor, nn
 
 from rsvlm.parts import losses
+from rsvlm.parts.language import LanguageModel
+from rsvlm.parts.vision import Tower
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
 
 
 class VisionLanguageModel(nn.Module):
     """image -> levels = see -> tokens = bridge(levels, prompt) -> prefix = read -> logits = speak(prefix, reply).
 
-    Tensors under the names of `rsvlm.sample.BATCH_CONTRACT`. `vision` gives levels, `bridge` tokens (B, K, D), `language`
-    offers embed, forward and head (rsvlm.parts.language).
+    Tensors under the names of `rsvlm.sample.BATCH_CONTRACT`. `bridge` gives `image_tokens` tokens an image, (B, K, D).
     """
 
-    def __init__(self, vision: nn.Module, bridge: nn.Module, language: nn.Module) -> None:
+    vision: Tower
+    bridge: nn.Module
+    language: LanguageModel
+
+    def __init__(self, vision: Tower, bridge: nn.Module, language: LanguageModel, *, image_tokens: int) -> None:
         super().__init__()
-        self.vision, self.bridge, self.language = vision, bridge, language
+        self.vision, self.bridge, self.language, self.image_tokens = vision, bridge, language, image_tokens
 
     def see(self, batch: Batch) -> list[Tensor]:
         """Feature levels [(B, N_l, D_l)]: from the tower, or cached ones when the batch brings them."""
         return batch["levels"] if "levels" in batch else self.vision(batch["image"])
 
     def read(self, batch: Batch) -> Tensor:
-        """What the language model sees before it answers: prompt embeddings (B, P, D) with the image tokens in place."""
+        """What the language model sees before it answers: prompt embeddings (B, P, D), image tokens in place."""
         tokens = self.bridge(self.see(batch), batch["prompt"])
         prefix = self.language.embed(batch["prompt"])
         places = (batch["prompt"] == IMAGE_TOKEN)[..., None]
@@ -36,15 +43,15 @@ class VisionLanguageModel(nn.Module):
     ) -> tuple[Tensor, Any]:
         """Hidden states (B, R + 1, D) that predict the reply and what follows it, and the KV cache if one was given.
 
-        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language`. `language.head` turns hidden
-        states into logits.
+        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language`. `language.head` turns
+        hidden states into logits.
         """
         x = torch.cat([prefix, self.language.embed(reply)], 1)
         hidden, cache = self.language(x, mask, cache, positions)
         return hidden[:, prefix.shape[1] - 1 :], cache
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Named scalars; "language" is the cross-entropy of the labelled reply tokens. Logits are made for those only."""
+        """Named scalars: "language", the cross-entropy of the labelled reply tokens; only those get logits."""
         mask, positions = branches(batch)
         hidden, _ = self.speak(self.read(batch), mask, batch["reply"], positions=positions)
         learned = batch["labels"] != IGNORE

@@ -1,9 +1,13 @@
 """Published weights: opened without running what is in them, renamed into ours, every tensor accounted for."""
 
+import hashlib
 import json
 import pickle
 import re
-from collections.abc import Iterable, Mapping
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +50,7 @@ class WeightTable:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where every tensor went: published name -> ours, published name -> why it was left out, ours -> where it comes from."""
+    """Where every tensor went: theirs -> ours, theirs -> why it is left out, ours -> where else it comes from."""
 
     loaded: Mapping[str, str]
     ignored: Mapping[str, str]
@@ -59,8 +63,8 @@ def adopt(
 ) -> tuple[dict[str, Tensor], Account]:  # fmt: skip
     """`published` under our names, and the account of both sides; `own` is our state dict (a meta one will do).
 
-    `elsewhere` maps patterns of our names to where they come from, if not from this file. Raises BadInput for a published
-    name that the table does not know, two that become one, a shape that differs, and a tensor of ours that is missing.
+    `elsewhere` maps patterns of our names to where they come from, if not from this file. Raises BadInput for a name
+    that the table does not know, two that become one, a shape that differs, and a tensor of ours that is missing.
     """
     state: dict[str, Tensor] = {}
     loaded: dict[str, str] = {}
@@ -72,9 +76,13 @@ def adopt(
             continue
         ours = table.ours(name)
         if ours is None or ours not in own:
-            raise BadInput(f"{source} holds {name}, which this system does not have; is it a checkpoint of another one?")
+            raise BadInput(
+                f"{source} holds {name}, which this system does not have; is it a checkpoint of another one?"
+            )
         if ours in state:
-            raise BadInput(f"{source} holds {name} twice, under two names that both mean {ours}; it is not as published.")
+            raise BadInput(
+                f"{source} holds {name} twice, under two names that both mean {ours}; it is not as published."
+            )
         if tensor.shape != own[ours].shape:
             raise BadInput(
                 f"{source}: {name} has shape {tuple(tensor.shape)}, expected {tuple(own[ours].shape)}; "
@@ -100,7 +108,9 @@ def read_pickle(path: Path) -> Any:
             "expected plain state dicts."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise BadInput(f"{path} is damaged or cut short and is no torch checkpoint as it stands; fetch it again.") from error
+        raise BadInput(
+            f"{path} is damaged or cut short and is no torch checkpoint as it stands; fetch it again."
+        ) from error
 
 
 def flatten(tree: Any, *, source: str, prefix: str = "") -> dict[str, Tensor]:
@@ -116,10 +126,10 @@ def flatten(tree: Any, *, source: str, prefix: str = "") -> dict[str, Tensor]:
 
 
 def read_adapter(folder: Path, *, r: int, lora_alpha: float) -> dict[str, Tensor]:
-    """The tensors of a PEFT LoRA folder (adapter_config.json and adapter_model.safetensors or .bin), under PEFT's names.
+    """The tensors of a PEFT LoRA folder (adapter_config.json, adapter_model.safetensors or .bin), under PEFT's names.
 
-    The scale lora_alpha / r is nowhere in the tensors: a folder made with other numbers than these, or with a variant of
-    LoRA that computes something else, is refused with BadInput.
+    The scale lora_alpha / r is nowhere in the tensors: a folder made with other numbers than these, or with a variant
+    of LoRA that computes something else, is refused with BadInput.
     """
     path = folder / "adapter_config.json"
     try:
@@ -138,11 +148,11 @@ def read_adapter(folder: Path, *, r: int, lora_alpha: float) -> dict[str, Tensor
             "it is not the adapter of this recipe."
         )
     if (folder / "adapter_model.safetensors").is_file():
-        return read_safetensors(folder / "adapter_model.safetensors")
+        return read_state(folder / "adapter_model.safetensors")
     return flatten(read_pickle(folder / "adapter_model.bin"), source=str(folder))
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file. Raises BadInput for a damaged one."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -151,6 +161,33 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise BadInput(f"{path} is not a readable safetensors checkpoint ({error}); fetch it again.") from error
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill beside `out`, renamed to `out` when all went well and gone otherwise.
+
+    Raises BadInput where `out` exists already or its parent cannot be written.
+    """
+    if out.exists():
+        raise BadInput(f"{out} exists already; give the name of a folder that does not.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    except OSError as error:
+        raise BadInput(f"{out.parent} is not writable ({error.strerror}); give another folder.") from error
+    try:
+        yield aside
+        aside.chmod(0o755)  # mkdtemp makes it for the owner alone
+        aside.rename(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def clip_prefix(own: Iterable[str], model: str) -> str:

@@ -1,0 +1,1 @@
+"""Answering about scenes: questions in, words with a place on Earth out."""

@@ -1,15 +1,17 @@
 """Recipes to systems: the one place where a recipe's numbers become parts, and where saved weights come back."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from rsvlm import assets
-from rsvlm.errors import BadInput
+from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts import language as languages
 from rsvlm.parts import vision as towers
+from rsvlm.parts.vlm import VisionLanguageModel
+from rsvlm.parts.weights import read_state
 from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
 from rsvlm.systems.base import SYSTEMS
@@ -17,7 +19,7 @@ from rsvlm.systems.base import SYSTEMS
 _TOWERS = {"efficientnet_lite0": towers.EfficientNetLite0, "clip": towers.CLIPLevels}
 
 
-def build(recipe: Recipe, *, for_training: bool = True) -> nn.Module:
+def build(recipe: Recipe, *, for_training: bool = True) -> VisionLanguageModel:
     """The recipe's system with the language model and, for training, the tower's published weights in place.
 
     Without `for_training` the tower starts random, because a finished model brings its own.
@@ -62,32 +64,38 @@ def byte_tokenizer() -> Any:
     )
 
 
-def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
-    """Copy saved tensors into `model`, in its own dtypes. Raises BadInput for names or shapes that do not fit."""
+def own_tensors(recipe: Recipe, model: nn.Module) -> set[str]:
+    """Names of the tensors that a finished model brings: all but a language model that others published."""
+    random_language = recipe.model["language"]["base"] == "llama"
+    return {
+        name
+        for name in model.state_dict()
+        if random_language or not name.startswith("language.") or "lora_" in name
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, needed: Collection[str] = ()) -> None:
+    """Copy saved tensors into `model`, in its own dtypes.
+
+    Raises BadInput for names or shapes that do not fit, and where one of the `needed` names is not there.
+    """
     own = model.state_dict()
+    if missing := sorted(set(needed) - set(state)):
+        raise BadInput(
+            f"{source} is not a finished model of this recipe: {len(missing)} tensors are missing, the first is "
+            f"{missing[0]}; run rsvlm train to its end."
+        )
     strange = sorted(set(state) - set(own))
     wrong = [name for name in state if name in own and state[name].shape != own[name].shape]
     if strange or wrong:
         first = (strange or wrong)[0]
         raise BadInput(
-            f"{source} is not a checkpoint of this recipe: {len(strange) + len(wrong)} tensors do not fit, the first is "
-            f"{first}; load it with the recipe it was trained with."
+            f"{source} is not a checkpoint of this recipe: {len(strange) + len(wrong)} tensors do not fit, the first "
+            f"is {first}; load it with the recipe it was trained with."
         )
     for name, value in state.items():
         own[name].copy_(value)
-
-
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises BadInput for a damaged one."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise BadInput(
-            f"{path} is not a readable safetensors checkpoint ({error}); fetch or train it again."
-        ) from error
 
 
 def _vision(*, tower: str, weights: str = "random", **numbers: Any) -> nn.Module:
@@ -108,4 +116,11 @@ def _language(*, base: str, lora: Mapping[str, Any] | None = None, **numbers: An
 def _folder(base: str) -> Path:
     if base == "smollm2-135m-instruct":
         return assets.language_model()
-    raise BadInput(unknown("language model", base, ["smollm2-135m-instruct", "llama"]))
+    if base == "llama-2-7b-chat":  # gated: its licence has to be accepted by whoever fetches it
+        raise MissingPart(
+            "Llama-2-7b-chat-hf is not part of this model; fetch meta-llama/Llama-2-7b-chat-hf from Hugging Face and "
+            "give its folder as language.base in the recipe (or --language-model when converting)."
+        )
+    if Path(base).is_dir():
+        return Path(base)
+    raise BadInput(unknown("language model", base, ["smollm2-135m-instruct", "llama-2-7b-chat", "llama", "<a folder>"]))

@@ -13,7 +13,7 @@ from rsvlm.parts import losses
 from rsvlm.parts.bridge import MultiLevelPerceiver
 from rsvlm.parts.language import LanguageModel
 from rsvlm.parts.tags import TagHead
-from rsvlm.parts.vision import CLIPLevels, EfficientNetLite0
+from rsvlm.parts.vision import Tower
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.sample import Batch
 from rsvlm.systems.base import SYSTEMS
@@ -23,22 +23,15 @@ from rsvlm.systems.base import SYSTEMS
 class LHRSBot(VisionLanguageModel):
     """see: feature levels of the tower; bridge: perceiver; speak: LLaMA with LoRA.
 
-    `tags` is ours and optional: a head on the tower's levels, trained on the words of captions and scene names before the
-    curriculum starts. Without it the system is the published one.
+    `tags` is ours and optional: a head on the tower's levels, trained on the words of captions and scene names before
+    the curriculum starts. Without it the system is the published one.
     """
 
-    def __init__(
-        self,
-        vision: CLIPLevels | EfficientNetLite0,
-        bridge: Mapping[str, Any],
-        language: LanguageModel,
-        num_tags: int = 0,
-    ) -> None:
+    def __init__(self, vision: Tower, bridge: Mapping[str, Any], language: LanguageModel, num_tags: int = 0) -> None:
         perceiver = MultiLevelPerceiver(
             level_dims=vision.dims, level_tokens=vision.tokens, output_dim=language.dim, **bridge
         )
-        super().__init__(vision, perceiver, language)
-        self.image_tokens = sum(perceiver.num_queries)
+        super().__init__(vision, perceiver, language, image_tokens=sum(perceiver.num_queries))
         self.tags: nn.Module | None = TagHead(level_dims=vision.dims, num_tags=num_tags) if num_tags else None
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -3,10 +3,7 @@
 Layout of the release: github.com/NJU-LHRS/LHRS-Bot, branch main, lhrs/models/UniBind.py (custom_load_state_dict).
 """
 
-import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,8 @@ from torch import Tensor, nn
 
 from rsvlm.errors import BadInput
 from rsvlm.parts.bridge import MultiLevelPerceiver
-from rsvlm.parts.weights import Account, WeightTable, adopt, clip_prefix, flatten, read_adapter, read_pickle
+from rsvlm.parts import weights
+from rsvlm.parts.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.parity import PARITY, Parity, Tensors
@@ -41,7 +39,7 @@ _BASE = "the language model, which is published apart (meta-llama/Llama-2-7b-cha
 
 
 def published_table(own: Iterable[str]) -> WeightTable:
-    """Names of FINAL.pt (flattened) and of TextLoRA (under "TextLoRA.") -> names of `LHRSBot`, whose names are `own`."""
+    """Names of FINAL.pt (flattened) and of TextLoRA (under "TextLoRA.") -> names of `LHRSBot`, which are `own`."""
     clip = WeightTable(
         {r"(?:vision_model\.)?((?:embeddings|pre_layrnorm|encoder|post_layernorm)\..+)": r"\1"},
         {r".*embeddings\.position_ids": "a constant that transformers before 4.31 saved"},
@@ -52,7 +50,7 @@ def published_table(own: Iterable[str]) -> WeightTable:
     }
     tower = "vision.model."
     return (
-        clip.under("rgb_ckpt.encoder.", tower + clip_prefix(own, tower))
+        clip.under("rgb_ckpt.encoder.", tower + weights.clip_prefix(own, tower))
         | PERCEIVER.under("other_ckpt.rgb_pooler.", "bridge.")
         | _LORA.under("TextLoRA.", "language.model.")
         | WeightTable({}, unread)
@@ -65,30 +63,31 @@ def convert_published(
     """Turn a published FINAL.pt into the model folder `out`: model.safetensors, recipe.yaml, provenance.json.
 
     `recipe` gives the sizes (recipes/lhrs_bot/paper.yaml). `language_model` is the folder of Llama-2-7b-chat-hf, which
-    the release does not contain; without it the folder can be built but not asked. Stage 1 has no adapters: `lora=False`.
+    the release does not contain; without it the folder says so when asked. Stage 1 has no adapters: `lora=False`.
     Nothing is left at `out` on failure. Raises BadInput for a file that is damaged, holds code or is of another system,
     for a TextLoRA that is missing or has other numbers, and for any tensor, theirs or ours, without a counterpart.
     """
     path = path / "FINAL.pt" if path.is_dir() else path
-    if out.exists():
-        raise BadInput(f"{out} exists already; give the name of a folder that does not.")
-    language = dict(recipe.model["language"])
-    adapter = language.pop("lora", None) if lora else None
-    published, files = _read(path, adapter)
-    numbers = {**recipe.model, "language": {**recipe.model["language"], "lora": adapter}}
-    with torch.device("meta"):
-        own = build(recipe.model_copy(update={"model": numbers}), for_training=False).state_dict()
-    base = {r"language\.model\.(?!.*\.lora_[AB]\.).+": _BASE, r"tags\..+": "ours; the release has no tags"}
-    state, account = adopt(published, own, published_table(own), source=str(path), elsewhere=base)
-    numbers["language"] = {"base": str(language_model.resolve()) if language_model else "llama-2-7b-chat", "lora": adapter}
-    final = recipe.model_copy(update={"model": numbers, "stages": ()})
-    _write(out, state, final, {name: _sha256(file) for name, file in files.items()}, account)
+    with weights.new_folder(out) as aside:
+        language = dict(recipe.model["language"])
+        adapter = language.pop("lora", None) if lora else None
+        published, files = _read(path, adapter)
+        numbers = {**recipe.model, "language": {**language, "lora": adapter}}
+        with torch.device("meta"):
+            own = build(recipe.model_copy(update={"model": numbers}), for_training=False).state_dict()
+        apart = {r"language\.model\.(?!.*\.lora_[AB]\.).+": _BASE, r"tags\..+": "ours; the release has no tags"}
+        state, account = weights.adopt(published, own, published_table(own), source=str(path), elsewhere=apart)
+        base = str(language_model.resolve()) if language_model else "llama-2-7b-chat"
+        final = recipe.model_copy(
+            update={"model": {**numbers, "language": {"base": base, "lora": adapter}}, "stages": ()}
+        )
+        _write(aside, state, final, files, account)
     return account
 
 
 def _read(path: Path, adapter: Mapping[str, Any] | None) -> tuple[dict[str, Tensor], dict[str, Path]]:
     """The published tensors by flattened name, and the files that they came from."""
-    tree = read_pickle(path)
+    tree = weights.read_pickle(path)
     tree = tree["model"] if isinstance(tree, Mapping) and "model" in tree else tree
     found = sorted(map(str, tree)) if isinstance(tree, Mapping) else [type(tree).__name__]
     if not isinstance(tree, Mapping) or found != ["other_ckpt", "rgb_ckpt"]:
@@ -96,9 +95,11 @@ def _read(path: Path, adapter: Mapping[str, Any] | None) -> tuple[dict[str, Tens
             f"{path} is no LHRS-Bot checkpoint: expected rgb_ckpt and other_ckpt at the top, "
             f"found {', '.join(found[:4])}{', ...' if len(found) > 4 else ''}."
         )
-    published, files = flatten(tree, source=str(path)), {path.name: path}
+    published, files = weights.flatten(tree, source=str(path)), {path.name: path}
     if any(".rgb_pooler.layernorm_" in name or ".mlp.gate." in name for name in published):
-        raise BadInput(f"{path} is a checkpoint of LHRS-Bot-Nova (branch nova), not of LHRS-Bot; convert it as lhrs_bot_nova.")
+        raise BadInput(
+            f"{path} is a checkpoint of LHRS-Bot-Nova (branch nova), not of LHRS-Bot; convert it as lhrs_bot_nova."
+        )
     if adapter is not None:
         folder = path.parent / "TextLoRA"
         if not folder.is_dir():
@@ -106,35 +107,25 @@ def _read(path: Path, adapter: Mapping[str, Any] | None) -> tuple[dict[str, Tens
                 f"There is no TextLoRA folder beside {path}; put it there, or say that this is a stage-1 checkpoint, "
                 "which has none (--no-lora)."
             )
-        tensors = read_adapter(folder, r=adapter["r"], lora_alpha=adapter["lora_alpha"])
+        tensors = weights.read_adapter(folder, r=adapter["r"], lora_alpha=adapter["lora_alpha"])
         published |= {f"TextLoRA.{name}": tensor for name, tensor in tensors.items()}
-        files |= {f"TextLoRA/{file.name}": file for file in sorted(folder.iterdir()) if file.name.startswith("adapter_")}
+        files |= {
+            f"TextLoRA/{file.name}": file for file in sorted(folder.iterdir()) if file.name.startswith("adapter_")
+        }
     return published, files
 
 
-def _write(out: Path, state: Mapping[str, Tensor], recipe: Recipe, hashes: Mapping[str, str], account: Account) -> None:
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
-    except OSError as error:
-        raise BadInput(f"{out.parent} is not writable ({error.strerror}); give another folder.") from error
-    try:
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, aside / "model.safetensors")
-        (aside / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
-        record = {
-            "system": recipe.system, "recipe": recipe.hash, "sha256": dict(hashes), "loaded": len(account.loaded),
-            "ignored": dict(account.ignored), "elsewhere": sorted(set(account.elsewhere.values())),
-        }  # fmt: skip
-        (aside / "provenance.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-        aside.chmod(0o755)
-        aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _write(
+    aside: Path, state: Mapping[str, Tensor], recipe: Recipe, files: Mapping[str, Path], account: Account
+) -> None:
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, aside / "model.safetensors")
+    (aside / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
+    record = {
+        "system": recipe.system, "recipe": recipe.hash, "sha256": {name: weights.sha256(file) for name, file in files.items()},
+        "loaded": len(account.loaded), "ignored": dict(account.ignored),
+        "elsewhere": sorted(set(account.elsewhere.values())),
+    }  # fmt: skip
+    (aside / "provenance.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def _recorded_pooler(config: Mapping[str, Any]) -> nn.Module:

@@ -16,10 +16,11 @@ import rsvlm.systems.lhrs_bot  # noqa: F401  (registers itself)
 from rsvlm.data.prompt import FRAMES, encode_prompt
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.vlm import VisionLanguageModel
+from rsvlm.parts.weights import read_state
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import Batch, Reply
 from rsvlm.systems.base import Pixels
-from rsvlm.systems.build import build, build_tokenizer, load_weights, read_state
+from rsvlm.systems.build import build, build_tokenizer, load_weights, own_tensors
 
 
 def load(name: str) -> "ChatModel":
@@ -45,7 +46,7 @@ def load(name: str) -> "ChatModel":
 
 
 class ChatModel:
-    """A model folder (model.safetensors, recipe.yaml) opened for answering on the CPU, or on a GPU where there is one."""
+    """A model folder (model.safetensors, recipe.yaml) opened for answering, on a GPU where there is one."""
 
     def __init__(self, folder: Path, name: str) -> None:
         path = folder / "model.safetensors"
@@ -54,15 +55,11 @@ class ChatModel:
         recipe = read_recipe(folder / "recipe.yaml")
         self.name, self.recipe = name, recipe
         model = build(recipe, for_training=False)
-        load_weights(model, read_state(path), source=str(path))
+        load_weights(model, read_state(path), source=str(path), needed=own_tensors(recipe, model))
         model.language.merge()
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model: VisionLanguageModel = model.to(device).eval()  # pyright: ignore[reportAttributeAccessIssue]
-        self.device, self.tokenizer, self.frame = (
-            torch.device(device),
-            build_tokenizer(recipe),
-            FRAMES[recipe.model["frame"]],
-        )
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model: VisionLanguageModel = model.to(self.device).eval()
+        self.tokenizer, self.frame = build_tokenizer(recipe), FRAMES[recipe.model["frame"]]
         self.trace = {
             "model": name, "system": recipe.system, "size": recipe.size, "recipe": recipe.hash,
             "weights": hashlib.sha256(path.read_bytes()).hexdigest()[:16], "torch": torch.__version__,

@@ -1,0 +1,1 @@
+"""`rsvlm train`: the loop, its stages, checkpoints and log."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rsvlm.data.loader import picture, to_tensor, turned
+from rsvlm.parts.vision import Tower
 from rsvlm.sample import Image
 
 
@@ -27,50 +28,51 @@ def weights_hash(module: nn.Module) -> str:
 class FeatureCache:
     """Half-precision levels of a list of pictures in `views` turned views, as memory-mapped files, one a level.
 
-    The folder is named by the hash of (tower weights, pictures, views). Filled picture by picture with a mark, so a
-    killed fill goes on where it stopped.
+    The folder is named by the hash of all that makes them: tower weights, the shapes of its levels, precision (`bf16`
+    or not), pictures, views. Filled picture by picture with a mark, so a killed fill goes on where it stopped.
     """
 
-    def __init__(self, root: Path, tower: nn.Module, images: Sequence[Image], *, size: int, views: int) -> None:
+    def __init__(self, root: Path, tower: Tower, images: Sequence[Image], *, views: int, bf16: bool = False) -> None:
         paths = [image.path for image in images]
-        key = hashlib.sha256(json.dumps([weights_hash(tower), paths, size, views]).encode()).hexdigest()[:16]
-        self.folder, self.tower, self.size, self.views = root / f"levels-{key}", tower, size, views
-        self.images = list(images)
+        self.tower, self.images, self.views, self.bf16 = tower, list(images), views, bf16
+        self.shapes = [tuple(level.shape[1:]) for level in self._see([picture(images[0], tower.size)])]
+        made_by = [weights_hash(tower), self.shapes, bf16, paths, tower.size, views]
+        key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
+        self.folder = root / f"levels-{key}"
         self.place = {path: index for index, path in enumerate(paths)}
-        self._maps: list[NDArray[Any]] = []
+        self._maps: list[np.memmap[Any, Any]] = []
 
-    @torch.inference_mode()
     def fill(self, say: Callable[[int, int], None], *, chunk: int = 4) -> None:
         """Make what is missing; `say(done, total)` in pictures."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        mark = self.folder / "done.json"
+        mark, total = self.folder / "done.json", len(self.images)
         done = json.loads(mark.read_text()) if mark.is_file() else 0
-        tower = self.tower.eval()
-        shapes = [tuple(level.shape[1:]) for level in self._see(tower, to_tensor([picture(self.images[0], self.size)]))]
-        count = len(self.images) * self.views
-        for index, shape in enumerate(shapes):
-            path = self.folder / f"{index}.npy"
-            mode = "r+" if path.is_file() and done else "w+"
-            self._maps.append(np.lib.format.open_memmap(path, mode, np.float16, (count, *shape)))
-        for start in range(done, len(self.images), chunk):
-            group = self.images[start : start + chunk]
-            upright = [picture(image, self.size) for image in group]
+        for index, shape in enumerate(self.shapes):
+            path, rows = self.folder / f"{index}.npy", total * self.views
+            self._maps.append(np.lib.format.open_memmap(path, "r+" if done else "w+", np.float16, (rows, *shape)))
+        for start in range(done, total, chunk):
+            upright = [picture(image, self.tower.size) for image in self.images[start : start + chunk]]
             pixels = [turned(one, view) for one in upright for view in range(self.views)]
-            for stored, level in zip(self._maps, self._see(tower, to_tensor(pixels)), strict=True):
-                at = start * self.views
-                stored[at : at + len(pixels)] = level.to(torch.float16).numpy()
-            if (start // chunk) % 64 == 63 or start + chunk >= len(self.images):
+            at = slice(start * self.views, start * self.views + len(pixels))
+            for stored, level in zip(self._maps, self._see(pixels), strict=True):
+                stored[at] = level.to(torch.float16).numpy()
+            end = min(start + chunk, total)
+            if (start // chunk) % 64 == 63 or end == total:
                 for stored in self._maps:
                     stored.flush()
-                mark.write_text(json.dumps(min(start + chunk, len(self.images))))
-            say(min(start + chunk, len(self.images)), len(self.images))
+                aside = mark.with_suffix(".part")
+                aside.write_text(json.dumps(end))
+                aside.rename(mark)
+            say(end, total)
 
     def levels(self, image: Image, view: int) -> list[NDArray[Any]]:
         """The cached levels [(N_l, D_l)] of one picture in one view."""
         at = self.place[image.path] * self.views + view
         return [stored[at] for stored in self._maps]
 
-    @staticmethod
-    def _see(tower: nn.Module, image: Tensor) -> list[Tensor]:
-        with torch.autocast(image.device.type, torch.bfloat16):
-            return [level.float() for level in tower(image)]
+    @torch.inference_mode()
+    def _see(self, pixels: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
+        tower = self.tower.eval()
+        device = next(tower.parameters()).device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
+            return [level.float().cpu() for level in tower(to_tensor(pixels).to(device))]

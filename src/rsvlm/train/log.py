@@ -33,7 +33,7 @@ class Log:
         from torch.utils.tensorboard import SummaryWriter
 
         _drop(self.path, stage.name, start)
-        self.board = SummaryWriter(str(out / "tensorboard"), purge_step=start)
+        self.board = SummaryWriter(str(out / "tensorboard" / stage.name), purge_step=start)  # purges all of its folder
         self.bar = _bar()
         self.task = self.bar.add_task(stage.name, total=steps, completed=start)
 

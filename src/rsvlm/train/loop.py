@@ -1,11 +1,15 @@
 """The loop: one stage, step by step, on accelerate. Stops on a loss that is not finite; resumes to the same losses."""
 
+import random
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, init_device_mesh
 
 from rsvlm.errors import RsvlmError
 from rsvlm.recipe import Stage
@@ -16,50 +20,80 @@ Report = Callable[[int, Mapping[str, float]], None]
 
 
 class NotFinite(RsvlmError):
-    """A loss became NaN or infinite: the run stops, the last checkpoint is kept."""
+    """A loss or gradient became NaN or infinite: the run stops, the last checkpoint is kept."""
+
+
+def distribute(accelerator: Accelerator, model: nn.Module, *, sharded: bool) -> nn.Module:
+    """The model as it trains on all processes: a copy each (DDP), or a slice each where `sharded` (FSDP2).
+
+    Sharded, every block of a stack (`nn.ModuleList`) is gathered when its turn comes, the rest once a step. This is
+    torch's own `fully_shard`, in place: accelerate's wrapping of it leaves out the CPU and wants the optimiser too.
+    """
+    if not sharded or accelerator.num_processes == 1:
+        return accelerator.prepare_model(model)
+    mesh = init_device_mesh(accelerator.device.type, (accelerator.num_processes,))
+    for stack in reversed([module for module in model.modules() if isinstance(module, nn.ModuleList)]):
+        for block in stack:
+            fully_shard(block, mesh=mesh)
+    return fully_shard(model, mesh=mesh)
 
 
 def fit(
     accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer, stage: Stage,
-    batches: Iterable[list[Batch]], *, start: int = 0, report: Report,
+    batches: Iterable[list[Batch]], *, report: Report, start: int = 0, seed: str = "",
 ) -> None:  # fmt: skip
     """Run `stage` from step `start`: each item of `batches` is the micro-batches of one step.
 
-    `report(step, numbers)` is called after each step with the losses (means over processes), `lr` and `grad_norm`.
+    `report(step, numbers)` is called after each step with the losses (means over processes), `lr` and `grad_norm`. What
+    a step draws (dropout) depends on `seed`, step and process only, so there is no random state to save.
     """
     for step, micro_batches in enumerate(batches, start):
+        torch.manual_seed(random.Random(f"{seed}/{step}/{accelerator.process_index}").getrandbits(63))
         factor = lr_factor(stage, step)
         for group in optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
-        means: dict[str, torch.Tensor] = {}
+        means: dict[str, Tensor] = {}
         for index, batch in enumerate(micro_batches):
             last = index == len(micro_batches) - 1
             with _sync(accelerator, model, last), accelerator.autocast():
-                losses = model(_to(batch, accelerator.device))
+                losses: dict[str, Tensor] = model(_to(batch, accelerator.device))
                 total = torch.stack(list(losses.values())).sum() / len(micro_batches)
-                if not torch.isfinite(total):
-                    found = {name: float(value.detach()) for name, value in losses.items()}
-                    raise NotFinite(
-                        f"Stage {stage.name!r}, step {step}: the loss is {found}; lower lr or look at the data."
-                    )
+                _check(stage, step, "loss", total)
                 accelerator.backward(total)
             for name, value in losses.items():
                 means[name] = means.get(name, torch.zeros(())) + value.detach() / len(micro_batches)
-        norm = accelerator.clip_grad_norm_(model.parameters(), stage.clip)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), stage.clip)
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        _check(stage, step, "gradient norm", norm)
         optimizer.step()
         optimizer.zero_grad()
         getattr(accelerator.unwrap_model(model), "after_step", lambda: None)()
-        numbers = {name: float(accelerator.reduce(value, "mean")) for name, value in means.items()}
+        numbers = {name: _mean(accelerator, value) for name, value in means.items()}
         first = optimizer.param_groups[0]["base_lr"]
-        report(step, {**numbers, "lr": first * factor, "grad_norm": float(norm) if norm is not None else 0.0})
+        report(step, {**numbers, "lr": first * factor, "grad_norm": float(norm)})
 
 
-def _sync(accelerator: Accelerator, model: nn.Module, last: bool) -> Any:
+def _check(stage: Stage, step: int, what: str, value: Tensor) -> None:
+    if not torch.isfinite(value):
+        raise NotFinite(
+            f"Stage {stage.name!r}, step {step}: the {what} is {float(value)}; lower lr or look at the data, "
+            "the last checkpoint is as it was."
+        )
+
+
+def _mean(accelerator: Accelerator, value: Tensor) -> float:
+    mean: Any = accelerator.reduce(value, "mean")
+    return float(mean)
+
+
+def _sync(accelerator: Accelerator, model: nn.Module, last: bool) -> AbstractContextManager[Any]:
     """Gradients travel between processes once a step, with the last micro-batch."""
-    from contextlib import nullcontext
-
+    if isinstance(model, FSDPModule):
+        model.set_requires_gradient_sync(last)
+        return nullcontext()
     return nullcontext() if last else accelerator.no_sync(model)
 
 
 def _to(batch: Batch, device: torch.device) -> dict[str, Any]:
-    return {k: [x.to(device) for x in v] if isinstance(v, list) else v.to(device) for k, v in batch.items()}
+    values: dict[str, Any] = {**batch}
+    return {k: [x.to(device) for x in v] if isinstance(v, list) else v.to(device) for k, v in values.items()}

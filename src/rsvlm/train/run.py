@@ -1,7 +1,9 @@
 """`rsvlm train`: a recipe's stages one after another, each from checkpoint to checkpoint, until the model is whole."""
 
 import hashlib
+import multiprocessing
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,9 @@ from typing import Any
 import torch
 import yaml
 from accelerate import Accelerator
-from accelerate.utils import FullyShardedDataParallelPlugin, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from safetensors.torch import save_file
-from torch import nn
+from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader, Subset
 
 from rsvlm.data.build.rs_gpt4v import merge
@@ -21,12 +23,12 @@ from rsvlm.data.loader import Schedule, StageBatches, encoder
 from rsvlm.data.prompt import FRAMES
 from rsvlm.errors import BadInput
 from rsvlm.recipe import Recipe, Stage, read_recipe
-from rsvlm.sample import Sample
-from rsvlm.systems.build import build, build_tokenizer, load_weights, read_state
+from rsvlm.sample import Batch, Sample
+from rsvlm.systems.build import build, build_tokenizer, own_tensors
 from rsvlm.train import checkpoint
 from rsvlm.train.features import FeatureCache
 from rsvlm.train.log import Log
-from rsvlm.train.loop import fit
+from rsvlm.train.loop import distribute, fit
 from rsvlm.train.stages import freeze, optimizer
 
 
@@ -36,52 +38,57 @@ def train(
 ) -> Path:  # fmt: skip
     """Run a recipe's stages over data sets below `data_root`; gives the folder of the finished model.
 
-    `out` receives `checkpoint/` (the last one), `log.jsonl` (a line a step), `tensorboard/`, `loss.png` and, at the end,
-    `model/` (weights, recipe, data list). A killed run goes on with `resume`. `max_steps` caps every stage, for trials.
+    `out` receives `checkpoint/` (the last one), `log.jsonl` (a line a step), `tensorboard/`, `loss.png` and, at the
+    end, `model/` (weights, recipe, data list). A killed run goes on with `resume`. `max_steps` caps every stage, for
+    trials. Raises BadInput for a stage, data or checkpoint that is not what the recipe needs, NotFinite for a loss.
     """
     recipe, out = read_recipe(recipe_path), Path(out)
     stages = [s for s in recipe.stages if only_stage in (None, s.name)]
     if not stages:
         raise BadInput(f"{recipe_path} has no stage {only_stage!r}; it has {', '.join(s.name for s in recipe.stages)}.")
-    if not resume:
-        for own in ("checkpoint", "checkpoint.old", "model", "features", "tensorboard"):  # never the folder itself
-            shutil.rmtree(out / own, ignore_errors=True)
-        (out / "log.jsonl").unlink(missing_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
-    accelerator = _accelerator(recipe)
-    set_seed(recipe.seed)
-    model = build(recipe)
-    run = _Run(recipe, Path(data_root), out, accelerator, model, max_steps)
+    half = "bf16" if recipe.precision == "bf16" else "no"
+    # Blocks of a tower behind its last tap move with no loss: plain data-parallel training would wait for them.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=half, kwargs_handlers=[unused])
+    with accelerator.main_process_first():
+        _prepare(out, fresh=not resume and accelerator.is_main_process)
+        found = checkpoint.find(out / "checkpoint")
+    run = _Run(recipe, Path(data_root), out, accelerator, found, max_steps)
     for index, stage in enumerate(recipe.stages):
         if stage in stages:
             run.stage(index, stage)
     return run.finish()
 
 
-def _accelerator(recipe: Recipe) -> Accelerator:
-    sharded = FullyShardedDataParallelPlugin(fsdp_version=2, auto_wrap_policy="transformer_based_wrap")
-    return Accelerator(
-        cpu=not torch.cuda.is_available(),
-        mixed_precision="bf16" if recipe.precision == "bf16" else "no",
-        fsdp_plugin=sharded if recipe.fsdp else None,
-    )
+def _prepare(out: Path, *, fresh: bool) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "log.jsonl").open("a").close()
+    except OSError as error:
+        raise BadInput(f"{out} is not a folder to write in ({error.strerror}); give another --out.") from error
+    if fresh:
+        for own in ("checkpoint", "checkpoint.old", "model", "features", "tensorboard"):  # never the folder itself
+            shutil.rmtree(out / own, ignore_errors=True)
+        (out / "log.jsonl").unlink()
 
 
 class _Run:
     def __init__(
-        self, recipe: Recipe, root: Path, out: Path, accelerator: Accelerator, model: nn.Module, max_steps: int | None
-    ) -> None:
-        self.recipe, self.root, self.out, self.accelerator, self.model = recipe, root, out, accelerator, model
+        self, recipe: Recipe, root: Path, out: Path, accelerator: Accelerator, found: dict[str, Any] | None,
+        max_steps: int | None,
+    ) -> None:  # fmt: skip
+        self.recipe, self.root, self.out, self.accelerator, self.found = recipe, root, out, accelerator, found
         self.max_steps, self.moved, self.data = max_steps, set[str](), dict[str, str]()
         self.folder = out / "checkpoint"
-        self.found = checkpoint.find(self.folder)
+        set_seed(recipe.seed)
+        self.model = build(recipe)
         if self.found:
             if self.found["recipe"] != recipe.hash_up_to(self.found["stage"] + 1):
                 raise BadInput(
-                    f"{out} holds a run of another recipe: up to its stage {self.found['stage'] + 1} the numbers differ; "
-                    "give another --out, or --no-resume to start again."
+                    f"{out} holds a run of another recipe: up to its stage {self.found['stage'] + 1} the numbers "
+                    "differ; give another --out, or --no-resume to start again."
                 )
-            checkpoint.load_model(self.folder, model)
+            checkpoint.load_model(self.folder, self.model)
             self.moved, self.data = set(self.found["moved"]), dict(self.found["data"])
 
     def stage(self, index: int, stage: Stage) -> None:
@@ -90,15 +97,12 @@ class _Run:
         if index < done or (index == done and self.found and self.found["step"] >= self._steps(stage)):
             return
         start = self.found["step"] if self.found and index == done else 0
-        groups = freeze(self.model, stage.trainable)
+        freeze(self.model, stage.trainable)
         self.moved |= {name for name, p in self.model.named_parameters() if p.requires_grad}
         batches = self._batches(index, stage)
         self.model.train()
-        model = self.accelerator.prepare_model(self.model)
-        if self.recipe.fsdp:
-            groups = freeze(model, stage.trainable)
-        moving = optimizer(stage, groups)
-        torch.manual_seed(self.recipe.seed + 1000 * index)
+        model = distribute(self.accelerator, self.model, sharded=self.recipe.fsdp)
+        moving = optimizer(stage, freeze(self.accelerator.unwrap_model(model), stage.trainable))
         if start and self.found:
             checkpoint.load_optimizer(self.folder, model, moving, self.found["optimizer"])
         main = self.accelerator.is_main_process
@@ -110,16 +114,21 @@ class _Run:
                     log.flush()
                     checkpoint.save(self.folder, model, moving, self.moved, self._position(index, step + 1), main=main)
 
-            steps = Subset(batches, range(start, self._steps(stage)))
-            loader = DataLoader(steps, batch_size=None, num_workers=1 if len(steps) > 8 else 0, prefetch_factor=None)
-            fit(self.accelerator, model, moving, stage, loader, start=start, report=report)
+            steps = _ahead(Subset(batches, range(start, self._steps(stage))))
+            fit(self.accelerator, model, moving, stage, steps, start=start, report=report, seed=self._seed(index))
         self.accelerator.wait_for_everyone()
-        self.model, self.found = self.accelerator.unwrap_model(model), None
+        self.accelerator.free_memory()
+        self.model, self.found = self.accelerator.unwrap_model(model, keep_fp32_wrapper=False), None
+        if isinstance(model, FSDPModule):  # what moves is fixed when a model is cut up: put it together from its end
+            set_seed(self.recipe.seed)
+            self.model = build(self.recipe)
+            checkpoint.load_model(self.folder, self.model)
 
     def finish(self) -> Path:
-        """Write the finished model: weights in half precision, the resolved recipe, what it was trained on."""
+        """Write the finished model: weights (halved as the run was), the resolved recipe, what it was trained on."""
         folder, aside = self.out / "model", self.out / "model.part"
-        state = checkpoint.weights(self.model, self.moved, torch.bfloat16)
+        half = torch.bfloat16 if self.recipe.precision == "bf16" else None
+        state = checkpoint.weights(self.model, self.moved | own_tensors(self.recipe, self.model), half)
         if self.accelerator.is_main_process:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
@@ -133,10 +142,13 @@ class _Run:
     def _steps(self, stage: Stage) -> int:
         return min(stage.steps, self.max_steps or stage.steps)
 
+    def _seed(self, index: int) -> str:
+        return f"{self.recipe.seed}/{index}"
+
     def _position(self, index: int, step: int) -> dict[str, Any]:
         return {
-            "recipe": self.recipe.hash_up_to(index + 1), "stage": index, "step": step, "moved": sorted(self.moved), "data": self.data,
-            "resolved": self.recipe.model_dump(mode="json"),
+            "recipe": self.recipe.hash_up_to(index + 1), "stage": index, "step": step, "rng": self._seed(index),
+            "moved": sorted(self.moved), "data": self.data, "resolved": self.recipe.model_dump(mode="json"),
         }  # fmt: skip
 
     def _batches(self, index: int, stage: Stage) -> StageBatches:
@@ -166,18 +178,35 @@ class _Run:
     def _ingredient(self, names: str) -> list[Sample]:
         """The train split of a set, or of several sets about the same pictures joined by "+"."""
         group = merge([load(name, self.root, "train") for name in names.split("+")])
-        self.data[names] = _data_hash(group)
+        digest = _data_hash(group)
+        if self.data.setdefault(names, digest) != digest:
+            say = f"{names} is not what this run began with: its losses will not be those of an unbroken run."
+            self.accelerator.print(say, file=sys.stderr)
+            self.data[names] = digest
         return group
 
     def _cache(self) -> Any:
         """Levels of every picture that any stage asks about, so that they are made once."""
         sets = dict.fromkeys(part.set for s in self.recipe.stages if s.objective == "language" for part in s.data)
         pictures = {s.images[0].path: s.images[0] for names in sets for s in self._ingredient(names)}
-        size, views = self.model.vision.size, self.recipe.views
-        cache = FeatureCache(self.out / "features", self.model.vision, [*pictures.values()], size=size, views=views)
+        cache = FeatureCache(
+            self.out / "features", self.model.vision, [*pictures.values()], views=self.recipe.views,
+            bf16=self.recipe.precision == "bf16",
+        )  # fmt: skip
         with self.accelerator.main_process_first(), Log.counting("features", self.accelerator.is_main_process) as say:
             cache.fill(say)
         return cache.levels
+
+
+def _ahead(steps: Subset[list[Batch]]) -> DataLoader[list[Batch]]:
+    """The steps in order, the next ones made by a second process while one is trained on.
+
+    The process is forked: it shares the samples and cached levels instead of getting a copy.
+    """
+    fork = len(steps) > 8 and "fork" in multiprocessing.get_all_start_methods()
+    return DataLoader(
+        steps, batch_size=None, num_workers=int(fork), multiprocessing_context="fork" if fork else None
+    )  # fmt: skip
 
 
 def _data_hash(samples: Sequence[Sample]) -> str:

@@ -20,7 +20,7 @@ def moves(name: str, pattern: str) -> bool:
 
 
 def freeze(model: nn.Module, trainable: Sequence[str]) -> dict[str, list[nn.Parameter]]:
-    """Let exactly the parameters under `trainable` move; gives them by pattern. A pattern that moves nothing is refused."""
+    """Let exactly the parameters under `trainable` move; gives them by pattern. A pattern without any is refused."""
     groups: dict[str, list[nn.Parameter]] = {pattern: [] for pattern in trainable}
     for name, parameter in model.named_parameters():
         owner = next((pattern for pattern in trainable if moves(name, pattern)), None)
@@ -35,12 +35,15 @@ def freeze(model: nn.Module, trainable: Sequence[str]) -> dict[str, list[nn.Para
 
 
 def optimizer(stage: Stage, groups: dict[str, list[nn.Parameter]]) -> torch.optim.Optimizer:
-    """AdamW with one group a pattern; vectors (norms, biases, queries' rows excepted) are not decayed."""
+    """AdamW with one group a pattern; vectors (norms, biases) are not decayed. `lr` must name the groups."""
+    rates = stage.lr if isinstance(stage.lr, dict) else dict.fromkeys(groups, stage.lr)
+    if odd := sorted(rates.keys() ^ groups.keys()):
+        raise BadInput(
+            f"Stage {stage.name!r}: {odd[0]!r} is in only one of `trainable` and `lr`; give a rate to what moves."
+        )
     sets = []
     for pattern, parameters in groups.items():
-        rate = stage.lr if isinstance(stage.lr, float) else stage.lr.get(pattern)
-        if rate is None:
-            raise BadInput(f"stage {stage.name!r} trains {pattern!r} but gives no lr for it.")
+        rate = rates[pattern]
         for decayed in (True, False):
             chosen = [p for p in parameters if (p.ndim > 1) == decayed]
             if chosen:

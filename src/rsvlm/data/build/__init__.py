@@ -1,0 +1,1 @@
+"""Labels to training targets: conversations and tags."""

@@ -13,27 +13,32 @@ from rsvlm.data.build.refusals import QUESTIONS
 from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
 from rsvlm.sample import Sample, Turn
 
-_URBAN = frozenset(
-    "airplane airport baseball baseballfield bridge buildings center church commercial dense denseresidential freeway "
-    "harbor highway industrial intersection mediumresidential mobilehomepark overpass parking parkinglot playground port "
-    "railwaystation residential resort runway school sparseresidential square stadium storagetanks tenniscourt viaduct".split()
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_URBAN = _set(
+    """airplane airport baseball baseballfield bridge buildings center church commercial dense denseresidential freeway
+    harbor highway industrial intersection mediumresidential mobilehomepark overpass parking parkinglot playground port
+    railwaystation residential resort runway school sparseresidential square stadium storagetanks tenniscourt viaduct"""
 )
 _LAND_COVER = frozenset(("eurosat",))
 # What a scene name says for certain about what can be seen; used for yes/no turns of sets that publish no questions.
 _SEEN = {
-    "water": frozenset("beach river sealake pond port harbor lake sea".split()),
-    "trees": frozenset("forest park".split()),
-    "buildings": frozenset(
-        "residential denseresidential mediumresidential sparseresidential buildings commercial industrial center church "
-        "school railwaystation mobilehomepark".split()
+    "water": _set("beach river sealake pond port harbor lake sea"),
+    "trees": _set("forest park"),
+    "buildings": _set(
+        """residential denseresidential mediumresidential sparseresidential buildings commercial industrial center
+        church school railwaystation mobilehomepark"""
     ),
-    "farmland": frozenset("agricultural annualcrop permanentcrop farmland".split()),
+    "farmland": _set("agricultural annualcrop permanentcrop farmland"),
 }
 _NOT_SEEN = {
-    "water": frozenset("desert denseresidential mobilehomepark parkinglot parking runway annualcrop forest".split()),
-    "trees": frozenset("desert sealake beach runway".split()),
-    "buildings": frozenset("desert forest sealake beach meadow bareland mountain annualcrop pasture chaparral".split()),
-    "farmland": frozenset("sealake desert denseresidential harbor parking stadium beach industrial forest".split()),
+    "water": _set("desert denseresidential mobilehomepark parkinglot parking runway annualcrop forest"),
+    "trees": _set("desert sealake beach runway"),
+    "buildings": _set("desert forest sealake beach meadow bareland mountain annualcrop pasture chaparral"),
+    "farmland": _set("sealake desert denseresidential harbor parking stadium beach industrial forest"),
 }
 
 
@@ -57,9 +62,10 @@ def merge(groups: Iterable[Sequence[Sample]]) -> list[Sample]:
 
 
 def converse(sample: Sample, visit: int, *, seed: int = 0, most: int = 3, refuse: float = 0.06) -> tuple[Turn, ...]:
-    """One conversation of 1 to `most` turns about a labelled image; another `visit` gives another conversation.
+    """One conversation of up to `most` turns about a labelled image; another `visit` gives another conversation.
 
-    Each turn has a question and one answer. With probability `refuse` one turn asks what cannot be seen.
+    Each turn has a question and one answer. With probability `refuse`, and where the labels say nothing, one turn more
+    asks what cannot be seen.
     """
     draw = random.Random(f"{seed}/{sample.id}/{visit}")
     pool = [turn for label in _labels(sample, draw) for turn in _ask(sample, label, draw)]
@@ -69,14 +75,13 @@ def converse(sample: Sample, visit: int, *, seed: int = 0, most: int = 3, refuse
     chosen = pool[: draw.randint(min(2, most), most)]
     draw.shuffle(chosen)
     if draw.random() < refuse or not chosen:
-        chosen.insert(
-            draw.randint(0, len(chosen)), Turn(question=draw.choice(QUESTIONS), answer=REFUSAL, task="refuse")
-        )
+        place = draw.randint(0, len(chosen))
+        chosen.insert(place, _turn("refuse", draw.choice(QUESTIONS), REFUSAL))
     return tuple(chosen)
 
 
 def _labels(sample: Sample, draw: random.Random) -> list[Turn]:
-    """The sample's own turns (at most two of a kind, so that long question lists do not drown the rest) and its boxes."""
+    """The sample's own turns, at most two of a task, so that long lists do not drown the rest, and its boxes."""
     by_task: dict[str, list[Turn]] = {}
     for turn in sample.turns:
         by_task.setdefault(turn.task, []).append(turn)
@@ -88,17 +93,10 @@ def _labels(sample: Sample, draw: random.Random) -> list[Turn]:
 
 def _counted(sample: Sample, draw: random.Random) -> list[Turn]:
     labels = [region.label for region in sample.regions]
-    names = {
-        "boat": "boats",
-        "person": "people",
-        "car": "cars",
-        "bicycle": "bicycles",
-        "othervehicle": "other vehicles",
-    }
     known = ["boat"] if sample.source == "ships" else ["person", "car", "bicycle"]
     turns = []
     for label in draw.sample(known, min(2, len(known))):
-        thing = names.get(label, label + "s")
+        thing = "people" if label == "person" else label + "s"
         turns.append(Turn(question=thing, answer=str(labels.count(label)), task="count"))
         turns.append(Turn(question=f"any {thing}", answer="Yes" if label in labels else "No", task="presence"))
     absent = draw.choice(("airplanes", "storage tanks", "tennis courts", "baseball fields"))
@@ -133,9 +131,8 @@ def _ask_scene(sample: Sample, label: Turn, draw: random.Random) -> list[Turn]:
         turns.append(_turn("presence", _presence(f"any {thing}" if draw.random() < 0.3 else thing, draw), answer))
     if draw.random() < 0.12:
         kind = "urban" if key in _URBAN else "rural"
-        turns.append(
-            _turn("reason", TASK_QUESTIONS["reason"][0], f"It is {kind}, because the scene shows {label.answer}.")
-        )
+        answer = f"It is {kind}, because the scene shows {label.answer}."
+        turns.append(_turn("reason", TASK_QUESTIONS["reason"][0], answer))
     return turns
 
 

@@ -8,18 +8,22 @@ from numpy.typing import NDArray
 
 from rsvlm.sample import Sample
 
-_STOP = frozenset(
-    "a an the is are of in on and with to it there this that some by at as from its be has have can we one two three many "
-    "several piece here lots lot which other between each for around near next side sides both them their into".split()
-)
+_STOP_WORDS = """
+a an the is are of in on and with to it there this that some by at as from its be has have can we one two three many
+several piece here lots lot which other between each for around near next side sides both them their into
+"""
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 def vocabulary(samples: Sequence[Sample], num_tags: int) -> list[str]:
-    """Scene names of each set ("eurosat:river") and then the words most images' captions use, `num_tags` in all."""
+    """Scene names of each set ("eurosat:river") and then the words most images' captions use, `num_tags` in all.
+
+    Where there are fewer, empty names follow, about which nothing is known.
+    """
     scenes = sorted({f"{s.source}:{t.answer}" for s in samples for t in s.turns if t.task == "scene"})
     words = Counter(word for sample in samples for word in _words(sample))
     ranked = sorted(words, key=lambda word: (-words[word], word))
-    return [*scenes, *ranked[: max(num_tags - len(scenes), 0)]][:num_tags]
+    return [*scenes, *ranked, *[""] * num_tags][:num_tags]
 
 
 def targets(sample: Sample, vocabulary: Sequence[str]) -> NDArray[np.float32]:
@@ -32,7 +36,7 @@ def targets(sample: Sample, vocabulary: Sequence[str]) -> NDArray[np.float32]:
         if ":" in tag:
             if tag.split(":")[0] in sets:
                 out[index] = tag in scenes
-        elif words:
+        elif tag and words:
             out[index] = words.get(tag, 0.0)
     return out
 

@@ -1,0 +1,1 @@
+"""Metrics: `(predictions, references) -> Score`, equal to the reference implementations of the field."""

@@ -12,9 +12,7 @@ from functools import lru_cache
 
 # -lowerCase turns the bracket names to lower case, so the removal list never meets them: they stay (as in COCO scores).
 _REMOVED = frozenset(["'", '"', ".", "?", "!", ",", ":", "-", ";"])
-_BRACKETS = str.maketrans(
-    {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
-)
+_BRACKETS = str.maketrans({"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"})
 _SIGNS = {
     "½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "€": "$", "£": "#", "¢": "cents", "…": ".", "–": "-",
     "—": "-", "―": "-", "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&mdash;": "-",
@@ -23,16 +21,18 @@ _SIGNS = {
 _L = r"[^\W\d_²³¹¼-¾⅐-⅟]"  # letters of any script
 _AN = r"(?:[^\W_²³¹¼-¾⅐-⅟])"  # letters and digits
 _Q = r"['’‘]"
+_GALLIC = rf"(?:[dDoOlL]{_Q}{_AN})"  # d'Artagnan, O'Hara
 _NUM = r"(?:\d*(?:[.:,]\d+)+|\d+)"
 _MONTHS = "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thurs fri"
 _STATES = (
-    "ala ariz calif colo conn ct dak fla ga ind kan kans ky md mich minn mo mont neb nev okla penn tenn va vt wis wisc wyo"
+    "ala ariz calif colo conn ct dak fla ga ind kan kans ky md mich minn mo mont neb nev okla penn tenn va vt wis wisc "
+    "wyo"
 )
 _TITLES = (
-    "adj adm adv al alex asst assn assoc atty attys ave bhd bldg blvd brig bros capt cf cie cmdr co col comdr corp cos cpl "
-    "dept det dr drs elec ens esq est etc ext ft gen gov govs hon inc insp intl invt jos jr lieut lt ltd maj messrs mfg "
-    "mlle mme mr mrs ms msgr mt mtg natl pfc ph plc ppte pptes ppty pptys pres prof profs pte ptes pty ptys pvt rd rep reps "
-    "rev rt sen sens seq sfc sgt spc sq sr st ste supt supts sys tel treas univ vs wm"
+    "adj adm adv al alex asst assn assoc atty attys ave bhd bldg blvd brig bros capt cf cie cmdr co col comdr "
+    "corp cos cpl dept det dr drs elec ens esq est etc ext ft gen gov govs hon inc insp intl invt jos jr lieut "
+    "lt ltd maj messrs mfg mlle mme mr mrs ms msgr mt mtg natl pfc ph plc ppte pptes ppty pptys pres prof profs "
+    "pte ptes pty ptys pvt rd rep reps rev rt sen sens seq sfc sgt spc sq sr st ste supt supts sys tel treas univ vs wm"
 )
 _CAPITAL_ONLY = "Ark Az Del Ill La Mass Miss Ore Pa Tex Wash"  # words of their own in lower case
 _BEFORE_NUMBER = "art ca fig figs no nos op p pp prop"  # abbreviations only where a number follows
@@ -71,8 +71,8 @@ def _nothing(_: str) -> tuple[str, ...]:
     return ()
 
 
-# (pattern, what becomes of group 1). What the pattern matches after group 1 is looked at but not consumed; it counts for
-# the length, as a trailing context does in lex.
+# (pattern, what becomes of group 1). What the pattern matches after group 1 is looked at but not consumed; it counts
+# for the length, as a trailing context does in lex.
 _RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]]], ...] = tuple(
     (re.compile(pattern), make)
     for pattern, make in (
@@ -85,7 +85,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]]], ...] = t
         (r"((?:[Gg][Oo][Nn]|[Gg][Oo][Tt]|[Ll][Ee][Mm]|[Gg][Ii][Mm]|[Ww][Aa][Nn])(?:[Nn][Aa]|[Tt][Aa]|[Mm][Ee]))"
          r"(?<=(?:onna|otta|emme|imme|anna))(?![A-Za-z0-9])", _halves(3)),
         (rf"({_Q}[Tt])(?:[Ii][Ss]|[Ww][Aa][Ss])", _clitic),
-        (rf"({_L}(?:{_L}|\d)*?)[Nn]{_Q}[Tt]", _one),
+        (rf"({_L}+?)[Nn]{_Q}[Tt]", _one),
         (rf"([Nn]{_Q}[Tt])", _clitic),
         (rf"({_Q}(?:[SsMmDd]|ll|LL|re|RE|ve|VE))(?![A-Za-z])", _clitic),
         (r"(https?://[^\s\"<>|()]+[^\s\"<>|.!?(),-])", _one),
@@ -94,12 +94,13 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]]], ...] = t
         (r"([A-Za-z0-9][^\s\"<>|()\u00A0]*@(?:[^\s\"<>|().\u00A0]+\.)*[^\s\"<>|().\u00A0]+)", _one),
         (r"(@[A-Za-z_]\w*|\#[^\W\d_]+)", _one),
         (rf"({_L}(?:{_L}|\d)*(?:[.!?]{_L}(?:{_L}|\d)*)*)", _one),
-        (rf"((?:[dDoOlL]{_Q}{_AN})?(?:{_AN}+(?:_{_AN}+)*|{_NUM})(?:-(?:[dDoOlL]{_Q}{_AN})?{_AN}+(?:_{_AN}+)*)*)", _one),
-        (rf"((?:{_AN}+(?:\.{_AN}+)*)\.)[,;:]", _one),
+        (rf"({_GALLIC}?(?:{_AN}+(?:_{_AN}+)*|\d+(?:[.:,]\d+)*)(?:-{_GALLIC}?{_AN}+(?:_{_AN}+)*)*)", _one),
+        (rf"((?:{_AN}+(?:[._-]{_AN}+)*)\.)[,;:]", _one),
         (rf"({_AN}[A-Za-z0-9.,]*(?:-(?:{_AN}+|[A-Za-z](?:\.[A-Za-z])+\.))+)", _one),
         (rf"({_AN}+(?:-[A-Za-z]+){{0,2}}(?:\\?/{_AN}+(?:-[A-Za-z]+){{0,2}}){{1,2}})", _one),
         (r"([A-Z]+(?:(?:[+&]|&amp;)[A-Z]+)+)", lambda text: (text.replace("&amp;", "&"),)),
-        (rf"({_Q}[Nn]{_Q}|{_Q}[Nn](?!\S)|{_Q}\d\d(?!\w)|[lLdDjJ]{_Q}|[Oo][Ll]{_Q}|{_Q}[Ee][Mm]|{_Q}[2-9]0[Ss]|{_Q}[Tt][Ii][Ll][Ll]?|{_Q}[Cc]ause)", _one),
+        (rf"({_Q}[Nn]{_Q}|{_Q}[Nn](?!\S)|{_Q}\d\d(?!\S)|{_Q}[2-9]0[Ss]|[lLdDjJ]{_Q}|[Oo][Ll]{_Q})", _one),
+        (rf"({_Q}(?:[Ee][Mm]|[Tt][Ii][Ll][Ll]?|[Cc]ause))", _one),
         (rf"([A-HJ-XZn]{_Q}{_L}{_L}+|{_L}+[aeiouyAEIOUY]{_Q}[aeiouA-Z]{_L}*|[Cc]'mon|[Cc]'est|[Ee]'er|[Oo]'o)", _one),
         (rf"([Yy]{_Q}){_L}", _one),
         (r"(\d{1,2}[-/]\d{1,2}[-/]\d{2,4})", _one),
@@ -152,8 +153,8 @@ _scan_chunk = lru_cache(maxsize=1 << 16)(_scan)  # captions repeat their words
 def ptb(caption: str) -> str:
     """The tokens of one caption, lower-case, joined by one blank; "" when nothing is left.
 
-    Line breaks of every kind count as blanks (the Java program loses count of the captions on most of them). A token that
-    itself holds a blank ("3 1/2") carries a no-break blank, as in the reference.
+    Line breaks of every kind count as blanks (the Java program loses count of the captions on most of them). A token
+    that itself holds a blank ("3 1/2") carries a no-break blank, as in the reference.
     """
     caption = _DROPPED.sub("", _BREAKS.sub(" ", caption))
     if _ACROSS.search(caption):

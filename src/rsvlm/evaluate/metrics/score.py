@@ -1,0 +1,85 @@
+"""What every metric returns, and its standard error.
+
+A metric of a whole set is a function of sums over its items (matches and lengths for BLEU, hits and counts for an
+accuracy, scores and ones for a mean). Keeping each item's share of those sums makes the bootstrap a matrix product:
+nothing is tokenised or matched again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Finish = Callable[[Array], Array]
+
+DRAWS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Score:
+    """One metric over `n` items.
+
+    `value` is the metric of the set, `per_item` (n,) what each item scores by itself. `sums` (items, K) holds each
+    item's share of the K sums, `finish` maps sums (..., K) to values (...). `sums` may have more rows than n: items
+    that the metric does not count (another question type) have rows of zeros, so that all scores of a set resample
+    together.
+    """
+
+    name: str
+    value: float
+    per_item: Array
+    n: int
+    sums: Array
+    finish: Finish
+
+
+def ratio(sums: Array) -> Array:
+    """First sum over second, 0 where the second is 0: the finish of every mean. (..., 2) -> (...)."""
+    return np.divide(sums[..., 0], sums[..., 1], out=np.zeros(sums.shape[:-1]), where=sums[..., 1] > 0)
+
+
+def mean_score(
+    name: str, values: Sequence[float] | Array, among: Sequence[bool] | NDArray[np.bool_] | None = None
+) -> Score:
+    """The mean of `values`, only over the items marked in `among` where given."""
+    items = np.asarray(values, dtype=np.float64)
+    mask = np.ones(len(items), bool) if among is None else np.asarray(among, bool)
+    sums = np.stack([np.where(mask, items, 0.0), mask.astype(np.float64)], axis=1)
+    value = float(items[mask].mean()) if mask.any() else 0.0
+    return Score(name=name, value=value, per_item=items[mask], n=int(mask.sum()), sums=sums, finish=ratio)
+
+
+def standard_errors(
+    scores: Mapping[str, Score], *, groups: Sequence[int] | None = None, draws: int = DRAWS, seed: int = 0
+) -> dict[str, float]:
+    """Bootstrap standard error of each score, all from the same `draws` resamples of the items.
+
+    `groups` (items,) numbers what is drawn as one (the questions about one image are not independent); default: each
+    item by itself. All scores must have the same number of rows. A question type that a
+    draw misses counts as 0 there, which is rare at any usable n. The IDF weights of CIDEr-D stay those of the set.
+    """
+    if not scores:
+        return {}
+    rows = {len(score.sums) for score in scores.values()}
+    if len(rows) != 1:
+        raise ValueError(f"scores over different item lists cannot be resampled together: {sorted(rows)} rows")
+    (count,) = rows
+    if count == 0:
+        return dict.fromkeys(scores, 0.0)
+    unit = np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    units = int(unit.max()) + 1
+    stacked = np.concatenate([score.sums for score in scores.values()], axis=1)
+    pooled = np.zeros((units, stacked.shape[1]))
+    np.add.at(pooled, unit, stacked)
+    rng = np.random.default_rng(seed)
+    resampled = np.stack(
+        [np.bincount(rng.integers(0, units, units), minlength=units).astype(np.float64) @ pooled for _ in range(draws)]
+    )
+    errors, start = {}, 0
+    for name, score in scores.items():
+        width = score.sums.shape[1]
+        errors[name] = float(np.std(score.finish(resampled[:, start : start + width]), ddof=1))
+        start += width
+    return errors

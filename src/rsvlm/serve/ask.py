@@ -1,0 +1,210 @@
+"""The main job: questions about scenes, answered in words, with the places that support the answer.
+
+A small scene is one picture. A large one is shown to the model tile by tile and then as a whole, and the replies are
+put together by the kind of the question (`rsvlm.serve.combine`). All questions share one reading of the scene.
+"""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import Any, overload
+
+from rsvlm import __version__
+from rsvlm.errors import BadInput
+from rsvlm.geo.bands import Choice
+from rsvlm.geo.raster import Scene, open_scene
+from rsvlm.sample import Answer, Region
+from rsvlm.serve.combine import Evidence, Seen, combine
+from rsvlm.serve.intent import kind_of
+from rsvlm.serve.look import Advance, look
+from rsvlm.serve.place import drawn, features, worded
+from rsvlm.serve.scenes import jobs
+from rsvlm.serve.show import Screen
+from rsvlm.serve.views import MOST_TILES, Plan, plan
+from rsvlm.serve.write import check_folder, write
+from rsvlm.systems.base import Answers
+
+_LONGEST_QUESTION = 2000  # letters
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def load(name: str) -> "Assistant":
+    """An assistant with the model called `name`: "mini", or the folder of a trained model.
+
+    Raises MissingPart where a package or model file is not installed, BadInput for an unknown or damaged model.
+    """
+    from rsvlm.systems.load import load as load_model  # brings PyTorch
+
+    return Assistant(load_model(name))
+
+
+class Assistant:
+    """A model that answers questions about scenes. `rsvlm.load("mini")` makes one; any `Answers` will do."""
+
+    def __init__(self, model: Answers) -> None:
+        self.model = model
+
+    @overload
+    def ask(
+        self, scene: str | Path | Scene, questions: str, *, bands: Choice = None, tile: int | None = None,
+        max_new_tokens: int = 64, batch: int = 8, advance: Advance = _silent,
+    ) -> Answer: ...  # fmt: skip
+
+    @overload
+    def ask(
+        self, scene: str | Path | Scene, questions: list[str] | tuple[str, ...], *, bands: Choice = None,
+        tile: int | None = None, max_new_tokens: int = 64, batch: int = 8, advance: Advance = _silent,
+    ) -> list[Answer]: ...  # fmt: skip
+
+    def ask(
+        self, scene: str | Path | Scene, questions: str | list[str] | tuple[str, ...], *, bands: Choice = None,
+        tile: int | None = None, max_new_tokens: int = 64, batch: int = 8, advance: Advance = _silent,
+    ) -> Answer | list[Answer]:  # fmt: skip
+        """The Answer to one question about a scene, or a list of them for a list of questions.
+
+        `scene` is a file or an open scene. `bands`: what is shown, see `rsvlm.open_scene`. `tile`: side of a tile in
+        pixels (default: by resolution). `batch`: how many (picture, question) pairs the model gets at once. `advance`
+        is called with the views done and their number. Raises BadInput for an empty question, or a file that is no
+        scene.
+        """
+        asked = checked([questions] if isinstance(questions, str) else questions)
+        with nullcontext(scene) if isinstance(scene, Scene) else open_scene(scene, bands=bands) as opened:
+            answers, _ = self.answers(
+                opened, asked, tile=tile, max_new_tokens=max_new_tokens, batch=batch, advance=advance
+            )
+        return answers[0] if isinstance(questions, str) else answers
+
+    def answers(
+        self, scene: Scene, questions: Sequence[str], *, tile: int | None = None, max_new_tokens: int = 64,
+        batch: int = 8, advance: Advance = _silent,
+    ) -> tuple[list[Answer], list[Region]]:  # fmt: skip
+        """As `ask` of an open scene, and with the regions of all answers in scene pixels, to draw."""
+        started = time.perf_counter()
+        asked, planned = checked(questions), plan(scene, tile)
+        if batch < 1 or max_new_tokens < 1:
+            raise BadInput(f"batch ({batch}) and max_new_tokens ({max_new_tokens}) must be 1 or more.")
+        seen = look(self.model, scene, planned, asked, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
+        seconds = round(time.perf_counter() - started, 3)
+        common = {
+            **self.model.trace, "model": self.model.name, "rsvlm": __version__, **_scene_facts(scene),
+            **_tiling(planned, seen[0]), "questions_together": len(asked), "seconds": seconds,
+        }  # fmt: skip
+        answers, evidence = [], []
+        for question, rows in zip(asked, seen, strict=True):
+            answer, found = _answer(question, rows, scene, common)
+            answers.append(answer)
+            evidence += found
+        return answers, drawn(evidence)
+
+
+def _answer(
+    question: str, rows: Sequence[Seen], scene: Scene, common: Mapping[str, Any]
+) -> tuple[Answer, tuple[Evidence, ...]]:  # fmt: skip
+    """The answer to one question; `rows` are the tiles and, last, the whole."""
+    kind = kind_of(question)
+    verdict = combine(kind, question, rows[:-1], rows[-1])
+    regions = features(verdict.evidence, scene.place)
+    trace = {
+        **common, "prompt": question, "kind": kind.value, "rule": verdict.rule, "confidence": verdict.about,
+        "windows": _windows(rows),
+    }  # fmt: skip
+    confidence = min(max(float(verdict.confidence), 0.0), 1.0)
+    answer = Answer(
+        question=question, answer=worded(verdict, regions), regions=regions, confidence=confidence, trace=trace
+    )  # fmt: skip
+    return answer, verdict.evidence
+
+
+def checked(questions: Sequence[str]) -> list[str]:
+    """Questions without blanks around them. Raises BadInput where there is none, or one is empty or very long."""
+    asked = [question.strip() for question in questions]
+    if not asked or not all(asked):
+        raise BadInput('A question is empty; ask something, for example "Describe this image."')
+    if longest := [question for question in asked if len(question) > _LONGEST_QUESTION]:
+        raise BadInput(
+            f"A question has {len(longest[0])} letters; at most {_LONGEST_QUESTION} are understood, so shorten it."
+        )
+    return asked
+
+
+def run(
+    paths: Sequence[Path], questions: Sequence[str], *, model: str = "mini", out: Path | None = None,
+    json: bool = False, bands: str | None = None, tile: int | None = None, max_new_tokens: int = 64, batch: int = 8,
+) -> None:  # fmt: skip
+    """What `rsvlm ask` does: answers on stdout (`json`: one object a question), files in `out`, the rest on stderr.
+
+    The model is loaded once the first scene is open, so that a mistake is told at once. Of several scenes, those that
+    cannot be read are named and the others answered. Raises BadInput at the end where one failed.
+    """
+    asked = checked(questions)
+    if out is not None:
+        check_folder(out)
+    todo = jobs(paths, out)
+    alone = len(todo) == 1 and not Path(paths[0]).is_dir()
+    assistant: Assistant | None = None
+    failed: list[str] = []
+    # Whatever a library prints must not mix with the answers.
+    with Screen(sys.stdout, scenes=len(todo), json=json) as screen, redirect_stdout(sys.stderr):
+        for job in todo:
+            try:
+                with open_scene(job.path, bands=bands) as scene:
+                    screen.begin(job.path)
+                    assistant = assistant or _loaded(model)
+                    answers, regions = assistant.answers(
+                        scene, asked, tile=tile, max_new_tokens=max_new_tokens, batch=batch, advance=screen.advance
+                    )  # fmt: skip
+                    if job.folder is not None:
+                        write(job.folder, scene, answers, regions)
+                    screen.answers(scene, answers)
+            except BadInput as error:
+                if alone or isinstance(error, _NoModel):
+                    raise
+                failed.append(job.path.name)
+                screen.problem(str(error))
+            screen.done()
+    if failed:
+        raise BadInput(f"{len(failed)} of {len(todo)} scenes could not be answered: {', '.join(failed)}.")
+
+
+class _NoModel(BadInput):
+    """The model is not right, which no other scene will mend."""
+
+
+def _loaded(name: str) -> Assistant:
+    try:
+        return load(name)
+    except BadInput as error:
+        raise _NoModel(str(error)) from error
+
+
+def _scene_facts(scene: Scene) -> dict[str, Any]:
+    shown = [scene.bands[number - 1] for number in scene.shown]
+    return {
+        "scene": scene.path.name, "width": scene.width, "height": scene.height, "bands": shown,
+        "gsd_m": scene.gsd_m, "crs": scene.crs, "date": scene.date,
+    }  # fmt: skip
+
+
+def _tiling(planned: Plan, rows: Sequence[Seen]) -> dict[str, Any]:
+    """What was cut and what was left out."""
+    facts: dict[str, Any] = {"tile": planned.tile if planned.windows else None, "tiles": len(rows) - 1}
+    if planned.windows:
+        facts["tiles_without_data"] = len(planned.windows) - len(rows) + 1
+    if planned.windows and planned.tile > planned.wanted:
+        facts["tile_note"] = f"tiles grew from {planned.wanted} to {planned.tile} pixels to be at most {MOST_TILES}"
+    return facts
+
+
+def _windows(rows: Sequence[Seen]) -> list[dict[str, Any]]:
+    return [
+        {
+            "window": list(row.window), "valid": round(row.valid, 4), "reply": row.reply.text,
+            "confidence": round(float(row.reply.confidence), 4),
+        }
+        for row in rows
+    ]  # fmt: skip

@@ -1,0 +1,102 @@
+"""What a question wants, read from its words, and what a reply says: rules that can be read, no model behind them.
+
+Tiles of a large scene are put together by the kind of the question, so the kind is decided here and named in the trace.
+A question that no rule knows is `OTHER`: the view of the whole scene answers it.
+"""
+
+import re
+from enum import StrEnum
+
+from rsvlm.data.prompt import REFUSAL
+
+
+class Kind(StrEnum):
+    """How replies about parts of a scene become one answer; see `rsvlm.serve.combine`."""
+
+    CAPTION = "caption"
+    SCENE = "scene"
+    PRESENCE = "presence"
+    COUNT = "count"
+    OTHER = "other"
+
+
+_I = re.IGNORECASE
+_PICTURE = r"(?:image|picture|photo|scene|view|tile|area)"
+_COUNT = re.compile(r"\bhow many\b|^count\b|\bnumber of\b", _I)
+# "More than", "equal to": a relation between numbers is not true of a scene because it is true of one tile.
+_RELATION = re.compile(r"\b(?:more|less|fewer|larger|smaller|greater|equal|same|than|at most|at least|only)\b", _I)
+_PRESENCE = re.compile(
+    r"^(?:(?:is|are) there\b|(?:does|do) (?:this|the|that|these) .*\b(?:contain|show|include|have)\b"
+    r"|(?:can|do|could) you see\b|any\b"
+    rf"|(?:is|are) (?!this|that|it).*\b(?:visible|present|shown|seen|in (?:this|the) {_PICTURE}))",
+    _I,
+)
+_SCENE = re.compile(
+    r"\bland[ -]?(?:cover|use)\b|\bscene (?:category|class|type)\b|\bclassify\b|\bcovers the ground\b"
+    r"|\b(?:kind|type|sort|category|class) of (?:scene|place|area|land|terrain)\b",
+    _I,
+)
+_CAPTION = re.compile(
+    r"\b(?:describe|caption|summari[sz]e|description)\b"
+    rf"|\bwhat does (?:this|the) (?:\w+ )*?{_PICTURE} (?:show|depict|contain)\b"
+    rf"|\bwhat (?:is (?:shown|visible|seen|in (?:this|the) (?:\w+ )*?{_PICTURE})|can (?:be|you) seen?|do you see)\b",
+    _I,
+)
+_ASKING = re.compile(
+    r"^(?:(?:is|are) there|(?:does|do) (?:this|the|that|these) [\w ]*?\b(?:contain|show|include|have)"
+    r"|(?:can|do|could) you see|how many|count|what is the number of|what number of|number of|any)\b\s*",
+    _I,
+)
+_RIM = re.compile(
+    r"(?:\s+(?:are|is|be))?(?:\s+(?:there|visible|present|shown|seen))?"
+    rf"(?:\s+(?:in|on|within) (?:this|the) (?:\w+ )*?{_PICTURE})?$",
+    _I,
+)
+_NUMBERS: tuple[str, ...] = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
+_NUMBER = re.compile(rf"(\d{{1,3}}(?:,\d{{3}})+|\d+)|\b({'|'.join(_NUMBERS)})\b|\b(no|none|nothing)\b", _I)
+
+
+def kind_of(question: str) -> Kind:
+    """The kind of a question; the first rule that fits decides, in the order count, presence, scene, caption."""
+    text = " ".join(question.split())
+    rules = ((_COUNT, Kind.COUNT), (_PRESENCE, Kind.PRESENCE), (_SCENE, Kind.SCENE), (_CAPTION, Kind.CAPTION))
+    kind = next((kind for rule, kind in rules if rule.search(text)), Kind.OTHER)
+    return Kind.OTHER if kind in (Kind.COUNT, Kind.PRESENCE) and _RELATION.search(text) else kind
+
+
+def thing_of(question: str) -> str:
+    """What is asked for: "Are there any boats in this image?" -> "boats". The question itself where no rule fits."""
+    text = " ".join(question.split()).rstrip(" ?.!")
+    left = _RIM.sub("", _ASKING.sub("", text)).strip()
+    left = re.sub(r"^(?:a|an|any|the|some)\s+", "", left, flags=_I)
+    return left or text
+
+
+def says_yes(reply: str) -> bool | None:
+    """True for a reply that begins with yes, False for no, None for anything else."""
+    first = re.match(r"\W*(\w+)", reply.lower())
+    return {"yes": True, "no": False}.get(first[1]) if first else None
+
+
+def number_in(reply: str) -> int | None:
+    """The first whole number in a reply, in digits or words up to twenty ("none" is 0); None where there is none."""
+    found = _NUMBER.search(reply)
+    if found is None:
+        return None
+    digits, word, _ = found.groups()
+    if digits:
+        return int(digits.replace(",", ""))
+    return _NUMBERS.index(word.lower()) if word else 0
+
+
+def is_refusal(reply: str) -> bool:
+    """Whether a reply is the model's plain refusal."""
+    return plain(reply) == plain(REFUSAL)
+
+
+def plain(text: str) -> str:
+    """Lower case, blanks squeezed, no mark at the end: the form in which replies are compared."""
+    return " ".join(text.lower().split()).rstrip(" .!")

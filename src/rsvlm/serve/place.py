@@ -1,0 +1,99 @@
+"""Evidence put on the Earth: as GeoJSON features, as shares with areas, and as regions to draw."""
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import shapely
+
+from rsvlm.errors import BadInput
+from rsvlm.geo.place import Place
+from rsvlm.geo.tiles import Window
+from rsvlm.geo.vector import feature, window_feature
+from rsvlm.sample import Region
+from rsvlm.serve.combine import Evidence, Verdict
+
+_MOST_CLASSES = 6  # named in an answer; all are in its regions
+_LONGEST = 48  # letters of a label in the overlay
+
+
+def features(evidence: Iterable[Evidence], place: Place | None) -> tuple[dict[str, Any], ...]:
+    """GeoJSON features with label, score, window(s) and `area_m2` (or pixels, `area_px` and `crs: null`).
+
+    Windows under one label are dissolved into one shape, except where part of them lies off the Earth.
+    """
+    made: list[dict[str, Any]] = []
+    for one in evidence:
+        properties = {"label": one.label, "score": one.score, **one.properties}
+        if len(one.windows) > 1 and _on_earth(one.windows, place):
+            shape = shapely.union_all(_boxes(one.windows))
+            made.append(feature(shape, place, **properties, windows=[list(window) for window in one.windows]))
+        else:
+            made += _each(one.windows, place, properties)
+    return tuple(made)
+
+
+def _each(windows: Iterable[Window], place: Place | None, properties: Mapping[str, Any]) -> list[dict[str, Any]]:
+    made = []
+    for window in windows:
+        # A window in space (the rim of a geostationary scene) has no place to show.
+        with contextlib.suppress(BadInput):
+            made.append(window_feature(window, place, **properties))
+    return made
+
+
+def worded(verdict: Verdict, regions: Sequence[Mapping[str, Any]]) -> str:
+    """The answer in words; land cover over tiles gets the share and area of each class, largest first."""
+    if not verdict.shares or not regions:
+        return verdict.answer
+    size: dict[str, float] = {}
+    unit = "area_m2" if "area_m2" in regions[0]["properties"] else "area_px"
+    for found in regions:
+        known = found["properties"]
+        size[known["label"]] = size.get(known["label"], 0.0) + known[unit] * known["valid"]
+    parts = [f"{name} {100 * share:.0f} % ({_area(size.get(name, 0.0), unit)})" for name, share in verdict.shares]
+    rest = len(parts) - _MOST_CLASSES
+    tail = [f"{rest} more classes"] if rest > 0 else []
+    return f"{verdict.answer}. Shares: {', '.join([*parts[:_MOST_CLASSES], *tail])}."
+
+
+def drawn(evidence: Iterable[Evidence]) -> list[Region]:
+    """Regions in scene pixels for the overlay; touching windows of one label are one region, several labels of one
+    window share a tag.
+    """
+    labels: dict[Window, dict[str, float]] = {}
+    regions: list[Region] = []
+    for one in evidence:
+        if len(one.windows) == 1:
+            labels.setdefault(one.windows[0], {}).setdefault(_short(one.label), one.score)
+            continue
+        for piece in shapely.get_parts(shapely.union_all(_boxes(one.windows))):
+            ring = tuple((float(x), float(y)) for x, y in piece.exterior.coords[:-1])
+            regions.append(Region(label=_short(one.label), box=piece.bounds, polygon=ring, score=one.score))
+    for (column, row, width, height), named in labels.items():
+        box = (float(column), float(row), float(column + width), float(row + height))
+        score = next(iter(named.values())) if len(named) == 1 else None
+        regions.append(Region(label=" | ".join(named), box=box, score=score))
+    return regions
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST else label[: _LONGEST - 3].rstrip() + "..."
+
+
+def _boxes(windows: Iterable[Window]) -> list[Any]:
+    return [shapely.box(column, row, column + width, row + height) for column, row, width, height in windows]
+
+
+def _on_earth(windows: Sequence[Window], place: Place | None) -> bool:
+    if place is None:
+        return True
+    corners = [(c + i * w, r + j * h) for c, r, w, h in windows for i in (0, 1) for j in (0, 1)]
+    return bool(np.isfinite(place.to_lonlat(corners)).all())
+
+
+def _area(size: float, unit: str) -> str:
+    if unit == "area_px":
+        return f"{size:,.0f} px"
+    return f"{size / 1e6:,.2f} km2" if size >= 1e5 else f"{size:,.0f} m2"

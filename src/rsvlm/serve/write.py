@@ -1,0 +1,96 @@
+"""The files of an answer: answer.json, answer.geojson and overlay.png in one folder, whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+
+from rsvlm.errors import BadInput
+from rsvlm.geo.overlay import save_overlay
+from rsvlm.geo.raster import Scene
+from rsvlm.geo.vector import collection
+from rsvlm.sample import Answer, Region
+
+
+def as_json(answer: Answer) -> dict[str, Any]:
+    """An answer as the object that `--json` prints."""
+    return {
+        "question": answer.question,
+        "answer": answer.answer,
+        "regions": [dict(region) for region in answer.regions],
+        "confidence": answer.confidence,
+        "trace": dict(answer.trace),
+    }
+
+
+def dumps(value: Any, *, indent: int | None = None) -> str:
+    """JSON text, UTF-8 letters kept; numbers that JSON does not know are a bug (ValueError)."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that `folder` can be made and written, before any work. Leaves nothing behind.
+
+    Raises BadInput where it is a file, or where it or the nearest folder above it cannot be written.
+    """
+    above = folder.absolute()
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    with _refused(folder):
+        if not above.is_dir():
+            raise NotADirectoryError(20, f"{above} is a file")
+        with TemporaryDirectory(dir=above, prefix=".rsvlm."):
+            pass
+
+
+def write(folder: Path, scene: Scene, answers: Sequence[Answer], regions: Sequence[Region]) -> None:
+    """Write the files of one scene's answers into `folder`; `regions` in scene pixels are drawn in the overlay.
+
+    answer.json holds one object for one question, a list for several. Files are made in a folder aside; a new `folder`
+    appears complete, and in one that is there each file is replaced as a whole. Raises BadInput where that fails.
+    """
+    records = [as_json(answer) for answer in answers]
+    with _refused(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        try:
+            found = [_asked(region, answer) for answer in answers for region in answer.regions]
+            (aside / "answer.json").write_text(
+                dumps(records[0] if len(records) == 1 else records, indent=1) + "\n", "utf-8"
+            )
+            (aside / "answer.geojson").write_text(dumps(collection(found)) + "\n", "utf-8")
+            save_overlay(scene, regions, aside / "overlay.png")
+            if folder.exists():
+                for file in aside.iterdir():
+                    file.replace(folder / file.name)
+            else:
+                aside.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
+                aside.replace(folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _asked(region: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    """A region that can stand alone on a map: it says what was asked."""
+    properties = {"question": answer.question, "answer": answer.answer, **region["properties"]}
+    return {**region, "properties": properties}
+
+
+@contextmanager
+def _refused(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(
+            f"The output folder {folder} cannot be written ({error.strerror or error}); choose another with --out."
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,131 @@
+"""Frames and label masks: LHRS-Bot's text to the letter, and exactly the answers learned, by offsets."""
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, normalizers
+from transformers import PreTrainedTokenizerFast
+
+from rsvlm.data.prompt import FRAMES, encode, encode_prompt, prompt_text
+from rsvlm.sample import IGNORE, IMAGE_TOKEN, Turn
+
+SYSTEM = (
+    "You are a helpful language and vision assistant. You are able to understand the visual content that the user "
+    "provides, and assist the user with a variety of tasks using natural language."
+)
+TURNS = (
+    Turn(question="What is shown?", answer="A harbour with 12 boats."),
+    Turn(question="Is there water?", answer="Yes"),
+    Turn(question="[VG] Where is the pier?", answer="[0.12, 0.30, 0.25, 0.41]"),
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """Like LLaMA's: blanks become a letter of the words, one goes in front, the rest are characters and bytes."""
+    words = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256))]
+    words += ["▁", *map(chr, range(33, 127)), "▁A", "▁Y", "es", "▁Yes", "IN", "INST", "▁["]
+    merges = [("▁", "A"), ("▁", "Y"), ("e", "s"), ("▁Y", "es"), ("I", "N"), ("IN", "ST"), ("▁", "[")]
+    words.insert(words.index("INST"), "ST")
+    merges.insert(5, ("S", "T"))
+    model = models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=merges, unk_token="<unk>",
+                       byte_fallback=True, fuse_unk=True)  # fmt: skip
+    raw = Tokenizer(model)
+    raw.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    raw.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    raw.add_special_tokens(["<unk>", "<s>", "</s>"])
+    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
+
+
+def rendered(frame, turns) -> str:
+    """The whole text with <image> for the picture, as `encode` tokenises it."""
+    before, after = prompt_text(frame, turns[0].question)
+    text = f"{before}<image>{after}{frame.lead}{turns[0].answer}{frame.close}"
+    for turn in turns[1:]:
+        text += frame.again.replace("{question}", turn.question) + frame.lead + turn.answer + frame.close
+    return text
+
+
+def test_llava_llama_2_one_turn():
+    assert rendered(FRAMES["llava_llama_2"], TURNS[:1]) == (
+        f"[INST] <<SYS>>\n{SYSTEM}\n<</SYS>>\n\n<image>\nWhat is shown? [/INST] A harbour with 12 boats. </s>"
+    )
+
+
+def test_llava_llama_2_three_turns():
+    assert rendered(FRAMES["llava_llama_2"], TURNS) == (
+        f"[INST] <<SYS>>\n{SYSTEM}\n<</SYS>>\n\n<image>\nWhat is shown? [/INST] A harbour with 12 boats. </s>"
+        "<s>[INST] Is there water? [/INST] Yes </s>"
+        "<s>[INST] [VG] Where is the pier? [/INST] [0.12, 0.30, 0.25, 0.41] </s>"
+    )
+
+
+def test_plain_drops_the_question():
+    turn = Turn(question="Describe the image concisely.", answer="a river in a forest")
+    assert rendered(FRAMES["plain"], [turn]) == "<image>a river in a forest\n"
+
+
+def runs(encoded) -> list[list[int]]:
+    """The learned stretches of the reply, as ids."""
+    out, open_run = [], False
+    for token, label in zip(encoded.reply, encoded.labels, strict=True):
+        assert label in (token, IGNORE)
+        if label != IGNORE:
+            if not open_run:
+                out.append([])
+            out[-1].append(token)
+        open_run = label != IGNORE
+    return out
+
+
+def test_llama_labels_are_the_answers_and_their_ends(tokenizer):
+    encoded = encode(tokenizer, FRAMES["llava_llama_2"], [TURNS], image_tokens=144)
+    assert encoded.prompt[0] == tokenizer.bos_token_id and encoded.prompt.count(tokenizer.bos_token_id) == 1
+    assert encoded.prompt[-144:] == [IMAGE_TOKEN] * 144 and encoded.prompt.count(IMAGE_TOKEN) == 144
+    learned = runs(encoded)
+    assert [tokenizer.decode(run).strip() for run in learned] == [f"{turn.answer} </s>" for turn in TURNS]
+    assert all(run[-1] == tokenizer.eos_token_id for run in learned)
+    first = tokenizer.convert_ids_to_tokens([run[0] for run in learned])
+    assert first == ["▁A", "▁Yes", "▁["], "the first letter is learned with the blank that it carries"
+
+
+def test_chunks_join_as_the_original_joins_them(tokenizer):
+    """Split at <image>, tokenise each part, one start token, one placeholder between (`tokenizer_image_token`)."""
+    frame = FRAMES["llava_llama_2"]
+    encoded = encode(tokenizer, frame, [TURNS], image_tokens=1)
+    parts = rendered(frame, TURNS).split("<image>")
+    before, after = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in parts)
+    assert [*encoded.prompt, *encoded.reply] == [tokenizer.bos_token_id, *before, IMAGE_TOKEN, *after]
+
+
+def test_plain_learns_the_caption_and_its_line_break(tokenizer):
+    turn = Turn(question="dropped", answer="a river in a forest")
+    encoded = encode(tokenizer, FRAMES["plain"], [[turn]], image_tokens=1)
+    assert encoded.prompt == [tokenizer.bos_token_id, IMAGE_TOKEN]
+    assert encoded.labels == encoded.reply, "all that follows the image is learned"
+    assert tokenizer.decode(encoded.reply).strip(" ") == "a river in a forest\n"
+
+
+@pytest.mark.parametrize("name", sorted(set(FRAMES) - {"plain"}))
+def test_a_prompt_is_the_front_of_what_is_trained_on(tokenizer, name):
+    """Else the model would be asked to go on from tokens that it never saw (a blank of its own before the answer)."""
+    frame = FRAMES[name]
+    asked = encode_prompt(tokenizer, frame, TURNS[0].question, image_tokens=4)
+    encoded = encode(tokenizer, frame, [TURNS[:1]], image_tokens=4)
+    assert [*encoded.prompt, *encoded.reply][: len(asked)] == asked
+    learned_from = len(encoded.prompt) + next(i for i, label in enumerate(encoded.labels) if label != IGNORE)
+    assert learned_from == len(asked)
+
+
+@pytest.mark.parametrize("name", sorted(FRAMES))
+def test_every_frame_shows_the_image_once_and_every_question(name):
+    frame = FRAMES[name]
+    assert frame.first.count("{image}") == 1 and "{image}" not in frame.again
+    assert frame.close.endswith(frame.stop)
+    if name != "plain":
+        assert frame.first.count("{question}") == 1 and frame.again.count("{question}") == 1
+
+
+@pytest.mark.parametrize("name", sorted(FRAMES))
+def test_braces_in_a_question_stay(name):
+    before, after = prompt_text(FRAMES[name], "{image} {x} {0}")
+    assert "{image}" not in before
+    assert name == "plain" or "{image} {x} {0}" in after

@@ -1,0 +1,45 @@
+"""Batches of the tiny recipes without files: random pictures, spoken about in byte tokens."""
+
+import torch
+
+from rsvlm.data.loader import collate
+from rsvlm.data.prompt import FRAMES, encode
+from rsvlm.recipe import Recipe, read_recipe
+from rsvlm.sample import Turn
+from rsvlm.systems.build import build, build_tokenizer
+
+TALKS = (
+    (Turn(question="What is it?", answer="A port."), Turn(question="Any boats?", answer="Yes")),
+    (Turn(question="Describe this image.", answer="Bare land."),),
+    (Turn(question="Any trees at all?", answer="No"), Turn(question="Why?", answer="It is sand.")),
+)
+
+
+def tiny(path) -> tuple[Recipe, torch.nn.Module, object]:
+    """The recipe at `path`, its system (the same at every call) and its tokenizer."""
+    recipe = read_recipe(path)
+    torch.manual_seed(0)
+    return recipe, build(recipe), build_tokenizer(recipe)
+
+
+def pictures(model, count: int, seed: int = 0) -> torch.Tensor:
+    """(count, 3, H, W) of noise in [0, 1]."""
+    side = model.vision.size
+    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def language(recipe, model, tokenizer, talks=TALKS, *, chained: bool = False) -> dict:
+    """A batch of one picture a talk; its turns are branches, or follow one another where `chained`."""
+    frame = FRAMES[recipe.model["frame"]]
+    encoded = [
+        encode(tokenizer, frame, [talk] if chained else [[turn] for turn in talk], image_tokens=model.image_tokens)
+        for talk in talks
+    ]
+    return collate(encoded, tokenizer.pad_token_id) | {"image": pictures(model, len(talks))}
+
+
+def tags(model, count: int = 4) -> dict:
+    """A batch for the tag head: every third tag is known."""
+    wanted = torch.full((count, model.tags.out.out_features), -1.0)
+    wanted[:, ::3] = torch.rand(count, wanted[:, ::3].shape[1], generator=torch.Generator().manual_seed(1)).round()
+    return {"image": pictures(model, count), "tags": wanted}

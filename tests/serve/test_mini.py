@@ -1,0 +1,35 @@
+"""The embedded model through the main job; skipped where its package or the language model is not installed."""
+
+from importlib.util import find_spec
+
+import pytest
+
+import rsvlm
+from fake.rasters import geotiff
+from fake.speaker import coast
+
+
+@pytest.fixture(scope="module")
+def mini():
+    if find_spec("rsvlm_mini") is None:
+        pytest.skip("the package rsvlm-mini is not installed")
+    try:
+        return rsvlm.load("mini")
+    except rsvlm.MissingPart as error:
+        pytest.skip(str(error))
+
+
+def test_the_embedded_model_answers_about_a_scene(mini, tmp_path):
+    scene = geotiff(tmp_path / "scene.tif", coast(256, 256, 256))
+    caption, water = mini.ask(scene, ["Describe this image.", "Is there water?"])
+    assert len(caption.answer.split()) > 3 and 0 < caption.confidence <= 1
+    assert water.answer.rstrip(".") in ("Yes", "No")
+    assert caption.trace["model"] == "mini" and len(caption.trace["recipe"]) == 12
+    assert mini.ask(scene, "Describe this image.").answer == caption.answer
+
+
+def test_tiles_do_not_change_what_is_said_about_equal_ground(mini, tmp_path):
+    scene = geotiff(tmp_path / "scene.tif", coast(128, 384, 384))
+    answer = mini.ask(scene, "What land cover is this?", tile=128, batch=2)
+    replies = {window["reply"] for window in answer.trace["windows"][:-1]}
+    assert len(replies) == 1 and answer.regions[0]["properties"]["share"] == 1
