@@ -1,4 +1,4 @@
-"""Decoding speed in tokens/s: our greedy loop, transformers `generate` on the same model, and the memory-bandwidth limit.
+"""Decoding in tokens/s: our greedy loop, transformers `generate` on the same model, and the memory-bandwidth limit.
 
 The limit is bytes of weights read per token over the bandwidth of a large copy measured in the same run.
 """
@@ -20,8 +20,7 @@ def main(name: str = "mini") -> None:
     model, language = chat.model, chat.model.language
     prompt = torch.randint(100, 40000, (1, 48), generator=torch.Generator().manual_seed(0))
     mask = torch.ones_like(prompt, dtype=torch.bool)
-    model.bridge, bridge = torch.nn.Identity(), model.bridge  # text only: what is timed is the language model
-    model.read = lambda batch: language.embed(batch["prompt"])
+    model.read = lambda batch: language.embed(batch["prompt"])  # text only: what is timed is the language model
     batch = {"prompt": prompt, "prompt_mask": mask}
     sides = {"ours": [], "transformers_generate": []}
     for _ in range(ROUNDS + 1):

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from rsvlm import cli
 from rsvlm.errors import BadInput, MissingPart
 
-COMMANDS = ["ask", "convert", "evaluate", "info", "list", "report", "setup", "train"]
+COMMANDS = ["ask", "convert", "evaluate", "info", "list", "report", "setup", "train", "weights"]
 
 
 def run(*words: str):

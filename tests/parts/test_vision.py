@@ -84,7 +84,8 @@ def test_lite0_norms_keep_their_statistics_in_training(lite0):
 
 def test_lite0_names_of_the_published_file():
     published = {"_conv_stem.weight": 1, "_bn0.bias": 2, "_blocks.3._bn2.running_var": 3,
-                 "_blocks.0._depthwise_conv.weight": 4, "_fc.weight": 5, "_bn1.num_batches_tracked": 6, "_conv_head.weight": 7}  # fmt: skip
+                 "_blocks.0._depthwise_conv.weight": 4, "_fc.weight": 5, "_bn1.num_batches_tracked": 6,
+                 "_conv_head.weight": 7}  # fmt: skip
     assert lite0_state(published) == {
         "stem.0.weight": 1, "stem.1.bias": 2, "blocks.3.project.1.running_var": 3, "blocks.0.depthwise.0.weight": 4,
         "head.0.weight": 7,

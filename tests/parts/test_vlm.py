@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from fake import batches, runs
 from torch.nn import functional as F
 
+from fake import batches, runs
 from rsvlm.data.prompt import FRAMES, encode_prompt
 from rsvlm.parts.vlm import branches
 from rsvlm.sample import IGNORE, Turn
@@ -23,7 +23,9 @@ def tiny():
 
 def prompts(tiny, questions):
     recipe, model, tokenizer = tiny
-    ids = [encode_prompt(tokenizer, FRAMES[recipe.model["frame"]], q, image_tokens=model.image_tokens) for q in questions]
+    ids = [
+        encode_prompt(tokenizer, FRAMES[recipe.model["frame"]], q, image_tokens=model.image_tokens) for q in questions
+    ]
     width = max(map(len, ids))
     return {
         "image": batches.pictures(model, len(QUESTIONS))[[QUESTIONS.index(q) for q in questions]],

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fake import lhrs_release as release
 from safetensors.torch import load_file
 
+from fake import lhrs_release as release
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.weights import adopt
 from rsvlm.recipe import Recipe, read_recipe
@@ -205,7 +205,7 @@ def test_stage_1_has_no_adapters(final, tmp_path):
     path = tmp_path / "Stage1" / "FINAL.pt"
     path.parent.mkdir()
     path.write_bytes(final.read_bytes())
-    with pytest.raises(BadInput, match="no TextLoRA folder.*--no-lora"):
+    with pytest.raises(BadInput, match=r"no TextLoRA folder.*--no-lora"):
         convert_published(path, tmp_path / "out", recipe=SMALL)
     account = convert_published(path, tmp_path / "out", recipe=SMALL, lora=False)
     assert not any(".lora_" in name for name in [*account.loaded.values(), *account.elsewhere])

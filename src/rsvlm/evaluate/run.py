@@ -79,10 +79,7 @@ def evaluate(
         raise BadInput(f"limit and batch must be at least 1; found limit {limit}, batch {batch}.")
     items = _scored_items(bench, data, split, limit)
     train, notes = _training_items(bench, data)
-    run = {
-        "protocol": bench.protocol, "split": split, "model": model.name, "trace": dict(model.trace),
-        "data": digest(items), "prompt": prompt_hash(bench),
-    }  # fmt: skip
+    run = _identity(bench, items, split, model)
     folder = None if out is None else Path(out)
     ledger = Ledger(folder and folder / "answers.partial.jsonl", run)
     asked = len(items) - len(ledger.replies)
@@ -127,6 +124,18 @@ def prompt_hash(bench: Benchmark) -> str:
     """16 hex digits over everything that words the question and bounds the reply. Pinned by a test per benchmark."""
     asked = "\x1f".join([bench.question or "<own>", *bench.questions, str(bench.max_new_tokens)])
     return digest([Item(id=bench.protocol, image=Image(path=""), question=asked, references=())])
+
+
+def _identity(bench: Benchmark, items: Sequence[Item], split: str, model: Answers) -> dict[str, Any]:
+    """What must be the same for kept answers to be taken over."""
+    return {
+        "protocol": bench.protocol,
+        "split": split,
+        "model": model.name,
+        "trace": dict(model.trace),
+        "data": digest(items),
+        "prompt": prompt_hash(bench),
+    }
 
 
 def _scored_items(bench: Benchmark, data: str | Path, split: str, limit: int | None) -> list[Item]:
@@ -228,11 +237,11 @@ def _write(folder: Path, bench: Benchmark, result: Result, shown: Sequence[Shown
 
 
 def _row(shown: Shown, root: Path) -> dict[str, Any]:
-    """One line of answers.jsonl; the picture's path is relative to the data root, so that runs compare across machines."""
-    item = shown.item
-    path = Path(item.image.path)
+    """One line of answers.jsonl; the picture's path is relative to the data root: runs compare across machines."""
+    item, path = shown.item, Path(shown.item.image.path)
+    shortened = path.relative_to(root) if path.is_relative_to(root) else path
     return {
-        "id": item.id, "image": str(path.relative_to(root) if path.is_relative_to(root) else path), "kind": item.kind, "question": item.question,
+        "id": item.id, "image": str(shortened), "kind": item.kind, "question": item.question,
         "references": list(item.references), "answer": shown.reply.text, "confidence": shown.reply.confidence,
         "parsed": shown.parsed, "score": shown.score, "wrong": shown.wrong,
     }  # fmt: skip

@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from rsvlm.errors import BadInput
-from rsvlm.parts.bridge import MultiLevelPerceiver
 from rsvlm.parts import weights
+from rsvlm.parts.bridge import MultiLevelPerceiver
 from rsvlm.parts.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
@@ -121,7 +121,8 @@ def _write(
     save_file({name: tensor.contiguous() for name, tensor in state.items()}, aside / "model.safetensors")
     (aside / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
     record = {
-        "system": recipe.system, "recipe": recipe.hash, "sha256": {name: weights.sha256(file) for name, file in files.items()},
+        "system": recipe.system, "recipe": recipe.hash,
+        "sha256": {name: weights.sha256(file) for name, file in files.items()},
         "loaded": len(account.loaded), "ignored": dict(account.ignored),
         "elsewhere": sorted(set(account.elsewhere.values())),
     }  # fmt: skip
