@@ -148,7 +148,7 @@ def evaluate(
     from rsvlm.systems.load import load
 
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result alone
-        result = measure(benchmark, load(model), data, split=split, out=out, limit=limit, batch=batch)
+        result = measure(benchmark, data, load(model), split=split, out=out, limit=limit, batch=batch)
     if as_json:
         _print_json(result)
     else:

@@ -78,6 +78,9 @@ def llama(*, lora: Mapping[str, Any] | None = None, **numbers: Any) -> LanguageM
 def pretrained(folder: Path, *, lora: Mapping[str, Any] | None = None, dtype: str = "bfloat16") -> LanguageModel:
     """A causal language model from a local folder (config.json, safetensors). Never downloads."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # a bar for two seconds, on the stream that errors use
 
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, trust_remote_code=False

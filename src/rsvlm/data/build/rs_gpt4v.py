@@ -41,6 +41,22 @@ _NOT_SEEN = {
     "farmland": _set("sealake desert denseresidential harbor parking stadium beach industrial forest"),
 }
 
+# Words of captions that say a thing is there. What none of an image's captions mentions is taken as absent for these
+# things only: people who describe an image leave out trees and cars, but hardly a lake or an aeroplane.
+_MENTIONS = {
+    "water": _set("water river lake sea ocean pond ponds pool pools port harbor wave waves beach boats ships"),
+    "any buildings": _set(
+        """building buildings house houses residential church school station stadium industrial commercial factory
+        factories homes home resort hotel center square villa villas storage terminal hall roof roofs bungalow"""
+    ),
+    "any airplanes": _set("plane planes airplane airplanes aircraft airport"),
+    "any boats": _set("boat boats ship ships harbor port yacht yachts"),
+    "a road": _set(
+        """road roads highway freeway street streets viaduct overpass intersection crossroads path lane lanes runway
+        runways parking airport cars car traffic bridge railway"""
+    ),
+}
+
 
 def sentence(text: str) -> str:
     """A published caption as a sentence: blanks squeezed, first letter up, one full stop without a blank before it."""
@@ -86,9 +102,23 @@ def _labels(sample: Sample, draw: random.Random) -> list[Turn]:
     for turn in sample.turns:
         by_task.setdefault(turn.task, []).append(turn)
     few = [turn for turns in by_task.values() for turn in draw.sample(turns, min(2, len(turns)))]
+    captions = [caption for turn in sample.turns if turn.task == "caption" for caption in turn.accepted]
+    if captions and draw.random() < 0.6:
+        few.append(_mentioned(captions, draw))
     if not sample.turns or sample.regions:
         few.extend(_counted(sample, draw))
     return few
+
+
+def _mentioned(captions: Sequence[str], draw: random.Random) -> Turn:
+    """A yes/no turn from what the captions mention; both answers are drawn equally often where both are possible."""
+    said = [set(caption.lower().replace(".", " ").split()) for caption in captions]
+    count = {thing: sum(bool(words & one) for one in said) for thing, words in _MENTIONS.items()}
+    absent = [thing for thing, times in count.items() if times == 0]
+    present = [thing for thing, times in count.items() if times >= min(2, len(captions))]
+    wanted = present if present and (not absent or draw.random() < 0.5) else absent or present or ["water"]
+    thing = draw.choice(wanted)
+    return Turn(question=thing, answer="Yes" if count[thing] else "No", task="presence")
 
 
 def _counted(sample: Sample, draw: random.Random) -> list[Turn]:

@@ -1,0 +1,153 @@
+"""Samples to batches: the schedule, views, padding, and that only train samples are ever drawn."""
+
+import numpy as np
+import pytest
+import torch
+from fake import annotations, runs
+
+from rsvlm.data.loader import Schedule, StageBatches, collate, cropped, encoder, picture, to_tensor, turned
+from rsvlm.data.prompt import FRAMES, Encoded
+from rsvlm.errors import BadInput
+from rsvlm.sample import IGNORE, Image, Sample, Turn
+from rsvlm.systems.build import byte_tokenizer
+
+
+def test_every_sample_once_before_any_comes_again():
+    plan = Schedule.draw([7, 3], [1.0, 1.0], 200, [1, 2])
+    for low, high in ((0, 7), (7, 10)):
+        drawn = plan.sample[(plan.sample >= low) & (plan.sample < high)]
+        visits = plan.visit[(plan.sample >= low) & (plan.sample < high)]
+        size = high - low
+        for start in range(0, len(drawn) - size + 1, size):
+            assert sorted(drawn[start : start + size]) == [*range(low, high)]
+        assert (visits == np.arange(len(drawn)) // size).all()
+
+
+def test_weights_are_honoured_and_the_seed_decides():
+    plan = Schedule.draw([50, 50], [3.0, 1.0], 4000, [5, 0])
+    assert abs((plan.sample < 50).mean() - 0.75) < 0.03
+    again, other = Schedule.draw([50, 50], [3.0, 1.0], 4000, [5, 0]), Schedule.draw([50, 50], [3.0, 1.0], 4000, [5, 1])
+    assert (plan.sample == again.sample).all() and (plan.sample != other.sample).any()
+    assert (Schedule.draw([5, 5], [1.0, 1e-9], 20, [0]).sample < 5).all()
+
+
+def test_the_eight_views_are_all_there_is():
+    pixels = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+    views = [turned(pixels, view) for view in range(8)]
+    assert np.array_equal(views[0], pixels) and len({view.tobytes() for view in views}) == 8
+    assert np.array_equal(views[1], pixels[:, ::-1])
+
+
+def test_pictures_become_squares_in_range(tmp_path):
+    image = Image(path=str(annotations.picture(tmp_path / "a.png", size=(30, 20))))
+    square = picture(image, 16)
+    assert square.shape == (16, 16, 3) and square.dtype == np.uint8
+    assert np.array_equal(picture(image, 16, 3), turned(square, 3))
+    tensor = to_tensor([square, picture(image, 16, 1)])
+    assert tensor.shape == (2, 3, 16, 16) and tensor.dtype == torch.float32 and 0 <= tensor.min() <= tensor.max() <= 1
+    assert tensor[0, 1, 2, 3] == square[2, 3, 1] / 255
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        assert cropped(square, 8, rng).shape == (8, 8, 3)
+
+
+def test_prompts_are_padded_left_and_replies_right():
+    short, long = Encoded([1], [2], [IGNORE], [0]), Encoded([3, 4, 5], [6, 7, 8], [IGNORE, 7, 8], [0, 0, 1])
+    batch = collate([short, long], pad=9)
+    assert batch["prompt"].tolist() == [[9, 9, 1], [3, 4, 5]]
+    assert batch["prompt_mask"].tolist() == [[False, False, True], [True] * 3]
+    assert batch["reply"].tolist() == [[2, 9, 9], [6, 7, 8]]
+    assert batch["reply_mask"].tolist() == [[True, False, False], [True] * 3]
+    assert batch["labels"].tolist() == [[IGNORE] * 3, [IGNORE, 7, 8]]
+    assert batch["turn"].tolist() == [[0, 0, 0], [0, 0, 1]]
+
+
+@pytest.fixture
+def samples(tmp_path):
+    return [
+        Sample(
+            id=f"set/{n}", images=(Image(path=str(annotations.picture(tmp_path / f"{n}.png", n))),), source="set",
+            turns=(Turn(question="", answer="airport", task="scene"), Turn(question="", answer=f"a place {n} .", task="caption")),
+        )
+        for n in range(5)
+    ]  # fmt: skip
+
+
+def stage_batches(samples, **more):
+    encode = encoder(byte_tokenizer(), FRAMES["chatml"], image_tokens=4, seed=1, most=3, max_tokens=200)
+    schedule = Schedule.draw([len(samples)], [1.0], 32, [3])
+    values = {"batch": 8, "size": 16, "views": 8, "pad": 0, "encode": encode, "seed": 3}
+    return StageBatches(samples, schedule, **values | more)
+
+
+def rows(parts):
+    """The pictures and replies of several batches as a set, whatever their order and padding."""
+    return sorted(
+        (image.numpy().tobytes(), tuple(reply[mask].tolist()))
+        for part in parts
+        for image, reply, mask in zip(part["image"], part["reply"], part["reply_mask"], strict=True)
+    )
+
+
+def test_a_step_depends_on_its_number_only(samples):
+    first, second = stage_batches(samples), stage_batches(samples)
+    assert len(first) == 4
+    last = second[3]
+    _ = [first[n] for n in range(3)]
+    for a, b in zip(first[3], last, strict=True):
+        assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    assert rows(first[0]) != rows(first[1])
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (1, 4), (2, 2)])
+def test_processes_and_micro_batches_share_out_one_global_batch(samples, world, accumulate):
+    whole = stage_batches(samples)[1]
+    parts = [
+        part
+        for rank in range(world)
+        for part in stage_batches(samples, world=world, accumulate=accumulate, rank=rank)[1]
+    ]
+    assert len(parts) == world * accumulate and rows(parts) == rows(whole)
+    labelled = sum((part["labels"] != IGNORE).sum() for part in parts)
+    assert {part["normaliser"].item() for part in parts} == {labelled.item() / len(parts)}
+    with pytest.raises(BadInput, match="A batch of 8 cannot be cut into 3 x 1"):
+        stage_batches(samples, accumulate=3)
+
+
+def test_tag_batches_have_a_target_for_every_tag(samples):
+    made = stage_batches(samples, encode=None, tags=["set:airport", "place", "", "other:river"])
+    (batch,) = made[0]
+    assert batch["image"].shape == (8, 3, 16, 16) and batch["tags"].shape == (8, 4)
+    assert batch["tags"][0].tolist() == [1, 1, -1, -1]
+    (again,) = made[0]
+    assert torch.equal(batch["image"], again["image"])
+
+
+def test_training_loads_the_train_split_only(tmp_path, monkeypatch):
+    from rsvlm.data import catalogue
+    from rsvlm.train import run
+
+    asked, seen = [], []
+
+    def load(name, root, split="train", **more):
+        asked.append(split)
+        found = catalogue.load(name, root, split, **more)
+        seen.extend(found)
+        return found
+
+    monkeypatch.setattr(run, "load", load)
+    data = runs.data(tmp_path / "data")
+    run.train(runs.recipe(tmp_path / "tiny.yaml"), data, tmp_path / "out", max_steps=1)
+    assert set(asked) == {"train"} and {sample.split for sample in seen} == {"train"}
+    held_back = {s.images[0].path for name in ("rsicd", "eurosat") for split in ("val", "test")
+                 for s in catalogue.load(name, data, "all") if s.split == split}  # fmt: skip
+    assert held_back and not held_back & {sample.images[0].path for sample in seen}
+
+
+def test_encoder_chains_every_fifth_visit():
+    encode = encoder(byte_tokenizer(), FRAMES["chatml"], image_tokens=4, seed=1, most=3, max_tokens=500)
+    sample = Sample(id="12345", images=(Image(path="x"),), turns=tuple(
+        Turn(question=q, answer="yes", task="vqa") for q in ("a?", "b?")) + (Turn(question="", answer="river", task="scene"),))
+    branches = [max(encode(sample, visit).turn) for visit in range(20)]
+    assert [visit for visit, most in enumerate(branches) if most == 0 and visit % 5 == 0] == [0, 5, 10, 15]
+    assert max(branches) >= 1 and encode(sample, 3) == encode(sample, 3)
