@@ -70,7 +70,8 @@ def adapter_config(*, r, layers, alpha):
     ]
     return {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": r, "lora_alpha": alpha, "lora_dropout": 0.05,
             "bias": "none", "fan_in_fan_out": False, "inference_mode": True, "modules_to_save": None,
-            "rank_pattern": {}, "alpha_pattern": {}, "target_modules": targets, "base_model_name_or_path": None}  # fmt: skip
+            "rank_pattern": {}, "alpha_pattern": {}, "target_modules": targets,
+            "base_model_name_or_path": None}  # fmt: skip
 
 
 def write_release(folder: Path, *, clip, pooler, lora, alpha, outer=False, binary=False):

@@ -39,6 +39,10 @@ def test_a_tile_that_refuses_does_not_count():
     verdict = combine(Kind.COUNT, "How many boats are there?", row("2", REFUSAL, "3"), seen("9"))
     assert verdict.answer == "5"
     assert combine(Kind.COUNT, "How many boats?", row(REFUSAL, REFUSAL), seen("9")).answer == "9"
+    cover = combine(Kind.SCENE, "What land cover is this?", row(REFUSAL, REFUSAL, "Forest."), seen("Forest."))
+    assert cover.shares == (("Forest", 1.0),)
+    caption = combine(Kind.CAPTION, "Describe this image.", row(REFUSAL, REFUSAL, "A lake."), seen("A lake."))
+    assert [one.label for one in caption.evidence] == ["A lake"]
 
 
 def test_presence():

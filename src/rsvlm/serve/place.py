@@ -15,7 +15,7 @@ from rsvlm.sample import Region
 from rsvlm.serve.combine import Evidence, Verdict
 
 _MOST_CLASSES = 6  # named in an answer; all are in its regions
-_LONGEST = 48  # letters of a label in the overlay
+_LONGEST = 28  # letters of a label in the overlay
 
 
 def features(evidence: Iterable[Evidence], place: Place | None) -> tuple[dict[str, Any], ...]:

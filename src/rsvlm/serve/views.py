@@ -26,7 +26,9 @@ TILE = 512  # pixels
 GROUND = (80.0, 1280.0)  # metres of ground that a tile should show
 SIDES = (128, 1024)  # pixels, the limits of the default
 MOST_TILES = 256
-SEEN = 1024  # pixels: a larger view is shrunk while it is read, the model sees some 200
+READ = 2048  # pixels: a larger tile is shrunk while it is read, which takes longer than reading
+SEEN = 1024  # pixels of the whole scene put together from tiles; the model shrinks every view to some 200
+_SAMPLES = 4  # pixels of a tile along each side that make one of the whole; more cost more than reading does
 LEAST_VALID = 0.02  # a tile with less data than this is left out: the model would describe its filling
 
 
@@ -111,7 +113,7 @@ def _cuts(length: int, side: int) -> list[int]:
 
 
 def _read(scene: Scene, window: Window, *, whole: bool = False) -> View | None:
-    pixels, good = scene.read_rgb(window, SEEN), scene.valid(window, SEEN)
+    pixels, good = scene.read_rgb(window, READ), scene.valid(window, READ)
     share = float(good.mean())
     if not share:
         # A whole scene with data somewhere can still lose it all when its mask is thinned out.
@@ -143,7 +145,9 @@ class _Small:
         y1, y2 = round(row * self.scale), round((row + height) * self.scale)
         self.valid += view.valid * width * height / (self.window[2] * self.window[3])
         if x2 > x1 and y2 > y1:
-            shrunk = Image.fromarray(view.pixels).resize((x2 - x1, y2 - y1), Image.Resampling.BOX)
+            step = max(1, min(view.pixels.shape[0] // (y2 - y1), view.pixels.shape[1] // (x2 - x1)) // _SAMPLES)
+            few = np.ascontiguousarray(view.pixels[::step, ::step])
+            shrunk = Image.fromarray(few).resize((x2 - x1, y2 - y1), Image.Resampling.BOX)
             self.pixels[y1:y2, x1:x2], self.good[y1:y2, x1:x2] = np.asarray(shrunk), True
 
     def view(self) -> View:

@@ -13,18 +13,11 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_optimizer_state_dict,
-)
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from rsvlm.errors import BadInput
 from rsvlm.parts.weights import read_state
 from rsvlm.systems.build import load_weights
-
-_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, flatten_optimizer_state_dict=True)
 
 
 def replace_folder(aside: Path, final: Path) -> None:
@@ -50,11 +43,26 @@ def write_json(path: Path, value: Any) -> None:
 def weights(model: nn.Module, names: set[str], dtype: torch.dtype | None = None) -> dict[str, Tensor]:
     """The tensors under `names`, whole and on the CPU; as `dtype` where given, but batch-norm statistics as they are.
 
-    Every process must call it (sharded tensors are gathered); only the first one gets anything.
+    Every process must call it: sharded tensors are gathered.
     """
-    state = get_model_state_dict(model, options=_WHOLE)
-    kept = {name: state[name].contiguous() for name in sorted(names)} if state else {}
+    state = model.state_dict()
+    kept = {name: _whole(state[name]).contiguous() for name in sorted(names)}
     return {n: t.to(dtype) if dtype and t.is_floating_point() and "running_" not in n else t for n, t in kept.items()}
+
+
+def moments(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What the optimiser keeps for each parameter, as "state.<parameter>.<what>", whole and on the CPU."""
+    return {
+        f"state.{name}.{what}": _whole(value).contiguous()
+        for name, parameter in model.named_parameters()
+        if parameter in optimizer.state
+        for what, value in optimizer.state[parameter].items()
+    }
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach()
+    return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu()
 
 
 def save(
@@ -62,17 +70,15 @@ def save(
     main: bool = True,
 ) -> None:  # fmt: skip
     """Write `folder`: weights.safetensors, optimizer.safetensors, position.json. Every process must call it."""
-    state, moments = weights(model, moved), get_optimizer_state_dict(model, optimizer, options=_WHOLE)
+    state, kept = weights(model, moved), moments(model, optimizer)
     if not main:
         return
     aside = folder.with_name(folder.name + ".part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    plain: dict[str, Any] = {**moments}
-    tensors = {name: plain.pop(name).contiguous() for name, value in moments.items() if isinstance(value, Tensor)}
     save_file(state, aside / "weights.safetensors")
-    save_file(tensors, aside / "optimizer.safetensors")
-    write_json(aside / "position.json", {**position, "optimizer": plain})
+    save_file(kept, aside / "optimizer.safetensors")
+    write_json(aside / "position.json", position)
     replace_folder(aside, folder)
 
 
@@ -86,7 +92,7 @@ def find(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         position = json.loads(path.read_text(encoding="utf-8"))
-        return {key: position[key] for key in ("recipe", "stage", "step", "moved", "data", "optimizer")}
+        return {key: position[key] for key in ("recipe", "stage", "step", "moved", "data")}
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} is damaged ({error}); delete {folder} to start again.") from error
 
@@ -97,8 +103,23 @@ def load_model(folder: Path, model: nn.Module) -> None:
     load_weights(model, read_state(path), source=str(path))
 
 
-def load_optimizer(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, plain: Mapping[str, Any]) -> None:
-    """Load the optimiser's moments from the checkpoint, and from its position what is not a tensor."""
-    state: dict[str, Any] = {**read_state(folder / "optimizer.safetensors")}
-    state |= {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
-    set_optimizer_state_dict(model, optimizer, state, options=_WHOLE)
+def load_optimizer(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Load what `moments` gave, for the parameters that move now. Raises BadInput where nothing fits."""
+    path = folder / "optimizer.safetensors"
+    state = read_state(path)
+    for name, parameter in model.named_parameters():
+        front = f"state.{name}."
+        own = {key.removeprefix(front): value for key, value in state.items() if key.startswith(front)}
+        if parameter.requires_grad and own:
+            optimizer.state[parameter] = {key: _as(parameter, value) for key, value in own.items()}
+    if not optimizer.state:
+        raise BadInput(f"{path} has nothing for the parameters of this stage; delete {folder} to start again.")
+
+
+def _as(parameter: Tensor, value: Tensor) -> Tensor:
+    """`value` where and as `parameter` is (sharded alike); the count of steps stays on the CPU, as AdamW has it."""
+    if value.ndim == 0:
+        return value
+    if isinstance(parameter, DTensor):
+        return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
+    return value.to(parameter.device)

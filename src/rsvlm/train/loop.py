@@ -76,7 +76,7 @@ def fit(
 def _check(stage: Stage, step: int, what: str, value: Tensor) -> None:
     if not torch.isfinite(value):
         raise NotFinite(
-            f"Stage {stage.name!r}, step {step}: the {what} is {float(value)}; lower lr or look at the data, "
+            f"Stage {stage.name!r}, step {step}: the {what} is {float(value.detach())}; lower lr or look at the data, "
             "the last checkpoint is as it was."
         )
 

@@ -102,9 +102,9 @@ class _Run:
         batches = self._batches(index, stage)
         self.model.train()
         model = distribute(self.accelerator, self.model, sharded=self.recipe.fsdp)
-        moving = optimizer(stage, freeze(self.accelerator.unwrap_model(model), stage.trainable))
-        if start and self.found:
-            checkpoint.load_optimizer(self.folder, model, moving, self.found["optimizer"])
+        moving = optimizer(stage, freeze(self.model, stage.trainable))
+        if start:
+            checkpoint.load_optimizer(self.folder, self.model, moving)
         main = self.accelerator.is_main_process
         with Log(self.out, stage, start, self._steps(stage), main=main) as log:
 
@@ -112,13 +112,16 @@ class _Run:
                 log.step(step, numbers)
                 if (step + 1) % self.recipe.save_every == 0 or step + 1 == self._steps(stage):
                     log.flush()
-                    checkpoint.save(self.folder, model, moving, self.moved, self._position(index, step + 1), main=main)
+                    checkpoint.save(
+                        self.folder, self.model, moving, self.moved, self._position(index, step + 1), main=main
+                    )
 
             steps = _ahead(Subset(batches, range(start, self._steps(stage))))
             fit(self.accelerator, model, moving, stage, steps, start=start, report=report, seed=self._seed(index))
         self.accelerator.wait_for_everyone()
         self.accelerator.free_memory()
-        self.model, self.found = self.accelerator.unwrap_model(model, keep_fp32_wrapper=False), None
+        self.model = self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+        self.found = None
         if isinstance(model, FSDPModule):  # what moves is fixed when a model is cut up: put it together from its end
             set_seed(self.recipe.seed)
             self.model = build(self.recipe)
