@@ -180,7 +180,7 @@ def test_evaluate_prints_one_object_or_a_table(stand_in):
     done = run("evaluate", "ucm_captions", "--data", "d", "--limit", "3", "--json")
     assert json.loads(done.stdout) == RESULT and len(done.stdout.splitlines()) == 1
     assert calls[0] == (("mini",), {})
-    assert calls[1][0][:2] == ("ucm_captions", "the model")
+    assert calls[1][0][:3] == ("ucm_captions", Path("d"), "the model")
     table = run("evaluate", "ucm_captions", "--data", "d").stdout
     assert all(word in table for word in ("CIDEr-D", "2.9000", "0.1000", "nearest image", "2.6000", "n = 210"))
 

@@ -144,8 +144,11 @@ def evaluate(
 ) -> None:
     """Measure a model on a benchmark, beside its baselines."""
     keep_freed_memory()
+    from rsvlm.evaluate.benchmarks import BENCHMARKS
     from rsvlm.evaluate.run import evaluate as measure
     from rsvlm.systems.load import load
+
+    BENCHMARKS[benchmark]  # an unknown name is said before a model is loaded
 
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result alone
         result = measure(benchmark, data, load(model), split=split, out=out, limit=limit, batch=batch)

@@ -161,6 +161,9 @@ def _check(dataset: Any, file: Path, max_pixels: int) -> None:
                 f"{file} has {width} x {height} pixels, over the budget of {max_pixels / 1e6:.0f} million for a "
                 f"{dataset.driver}; convert it to a tiled GeoTIFF (gdal_translate -of COG) or cut it."
             )
+        # GDAL reads a small PNG in one piece, and then says nothing about the rows that are not there.
+        if dataset.driver == "PNG" and not _ends_with(file, b"IEND"):
+            raise BadInput(f"{file} is cut short: the end mark of a PNG is missing; copy or download it again.")
         return
     rows, columns = dataset.block_shapes[0]
     together = count if dataset.interleaving == Interleaving.pixel else 1
@@ -176,6 +179,12 @@ def _check(dataset: Any, file: Path, max_pixels: int) -> None:
             f"{file} claims {width} x {height} pixels but holds only {size} bytes, so it is nearly empty or a "
             f"decompression bomb; cut it to the part that has pixels."
         )
+
+
+def _ends_with(file: Path, mark: bytes) -> bool:
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - 65536))
+        return mark in stream.read()
 
 
 def _itemsize(dtype: str) -> int:
