@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import yaml
-from fake import annotations
 
+from fake import annotations
 from rsvlm.recipe import Recipe, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,14 +41,43 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore"}
 
 
-def start(*launcher: str, recipe: Path, data: Path, out: Path, before: str = "") -> subprocess.CompletedProcess[str]:
-    """`train` in another process, after the statements of `before`."""
-    program = out.with_suffix(".py")
-    program.write_text(
-        f"import sys\nfrom rsvlm.train.run import train\n{before}\ntrain(*sys.argv[1:])\n", encoding="utf-8"
-    )
-    command = [sys.executable, *launcher, str(program), str(recipe), str(data), str(out)]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300, check=False)
+PROGRAM = """
+import json, os, socket, sys, traceback
+import matplotlib.pyplot, torch.utils.tensorboard, transformers.models.llama.modeling_llama  # once for all children
+from rsvlm.train.run import train
+
+def child(before, rank, world, port):
+    if pid := os.fork():
+        return pid
+    if world > 1:
+        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), LOCAL_WORLD_SIZE=str(world),
+                          MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    try:
+        exec(before, globals())
+        train(*sys.argv[1:4])
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+for before in json.loads(sys.argv[5]):
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    world = int(sys.argv[4])
+    pids = [child(before, rank, world, port) for rank in range(world)]
+    print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]), flush=True)
+"""
+
+
+def processes(*befores: str, recipe: Path, data: Path, out: Path, world: int = 1) -> tuple[list[list[int]], str]:
+    """`train` in `world` new processes, once after each of the statements `befores`; exit codes a run, and stderr.
+
+    The processes are children of one that has read the packages, so that they start at once.
+    """
+    command = [sys.executable, "-c", PROGRAM, recipe, data, out, str(world), json.dumps(befores)]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=600, check=False)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")], done.stderr
 
 
 def losses(out: Path) -> list[tuple[str, int, float]]:

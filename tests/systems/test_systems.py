@@ -1,4 +1,4 @@
-"""Every registered system, every stage of its tiny recipe: what moves, what learns, and that it answers as it trains."""
+"""Every registered system, every stage of its tiny recipe: what moves and learns, and that it answers as it trains."""
 
 import numpy as np
 import pytest

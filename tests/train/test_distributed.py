@@ -1,13 +1,14 @@
 """Two processes, or half a batch at a time, give the losses of one process with the same global batch."""
 
+import subprocess
+import sys
+
 import pytest
 import yaml
-from fake import runs
 
+from fake import runs
 from rsvlm.recipe import read_recipe
 from rsvlm.train.run import train
-
-TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +26,26 @@ def same(found, wanted):
 
 
 @pytest.mark.parametrize("sharded", [False, True], ids=["copies", "FSDP2"])
-def test_two_processes_train_as_one(one, tmp_path, sharded):
+def test_two_processes_train_as_one_and_go_on_where_they_stopped(one, tmp_path, sharded):
     data, wanted = one
     recipe, out = runs.recipe(tmp_path / "tiny.yaml", fsdp=sharded), tmp_path / "out"
-    half = runs.start(*TWO, recipe=recipe, data=data, out=out)
-    assert half.returncode == 0, half.stderr[-3000:]
+    stop = "import functools; train = functools.partial(train, max_steps=3, only_stage='see')"
+    codes, said = runs.processes(stop, "pass", recipe=recipe, data=data, out=out, world=2)
+    assert codes == [[0, 0], [0, 0]], said[-3000:]
     same(runs.losses(out), wanted)
     assert (out / "model" / "model.safetensors").is_file()
 
 
-def test_two_processes_go_on_where_they_were_killed(one, tmp_path):
+def test_torchrun_launches_it(one, tmp_path):
     data, wanted = one
-    recipe, out = runs.recipe(tmp_path / "tiny.yaml", fsdp=True), tmp_path / "out"
-    stop = "import functools; train = functools.partial(train, max_steps=3, only_stage='see')"
-    first = runs.start(*TWO, recipe=recipe, data=data, out=out, before=stop)
-    assert first.returncode == 0, first.stderr[-3000:]
-    rest = runs.start(*TWO, recipe=recipe, data=data, out=out)
-    assert rest.returncode == 0, rest.stderr[-3000:]
-    same(runs.losses(out), wanted)
+    recipe, out, program = runs.recipe(tmp_path / "tiny.yaml"), tmp_path / "out", tmp_path / "run.py"
+    program.write_text("import sys\nfrom rsvlm.train.run import train\ntrain(*sys.argv[1:], max_steps=1)\n")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*launcher, str(program), str(recipe), str(data), str(out)]
+    done = subprocess.run(command, env=runs.environment(), capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    same(runs.losses(out)[:1], wanted[:1])
+    assert [line[1] for line in runs.losses(out)] == [0] * 4
 
 
 def test_accumulation_changes_nothing(one, tmp_path):

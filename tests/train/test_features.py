@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from fake import annotations, batches, runs
 
+from fake import annotations, batches, runs
 from rsvlm.data.loader import picture, to_tensor
 from rsvlm.sample import Image
 from rsvlm.train.features import FeatureCache, weights_hash

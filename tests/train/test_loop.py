@@ -2,12 +2,13 @@
 
 import json
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 from accelerate import Accelerator
-from fake import batches, runs
 
+from fake import batches, runs
 from rsvlm.recipe import Ingredient, Stage
 from rsvlm.train.log import Log, draw, read_log
 from rsvlm.train.loop import NotFinite, fit
@@ -16,7 +17,14 @@ from rsvlm.train.stages import freeze, lr_factor, optimizer
 
 
 def stage(**numbers):
-    values = {"name": "s", "data": (Ingredient(set="rsicd"),), "trainable": ("bridge",), "steps": 100, "batch": 1, "lr": 1.0}
+    values = {
+        "name": "s",
+        "data": (Ingredient(set="rsicd"),),
+        "trainable": ("bridge",),
+        "steps": 100,
+        "batch": 1,
+        "lr": 1.0,
+    }
     return Stage(**values | numbers)
 
 
@@ -25,7 +33,7 @@ def test_the_learning_rate_warms_up_and_follows_a_cosine_to_the_floor():
     factors = [lr_factor(one, step) for step in range(101)]
     assert factors[:10] == pytest.approx([n / 10 for n in range(1, 11)])
     assert factors[10] == 1 and factors[55] == pytest.approx(0.6) and factors[100] == pytest.approx(0.2)
-    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(a >= b for a, b in pairwise(factors[10:]))
     assert lr_factor(stage(floor=1.0), 50) == 1
 
 
@@ -78,7 +86,9 @@ def test_a_sick_run_keeps_its_last_checkpoint(tmp_path, monkeypatch):
     assert not (tmp_path / "out/model").exists()
     monkeypatch.setattr(vlm.losses, "next_token", plain)
     assert train(recipe, data, tmp_path / "out").is_dir()
-    assert [line[:2] for line in runs.losses(tmp_path / "out")] == [("see", n) for n in range(4)] + [("align", n) for n in range(6)]
+    assert [line[:2] for line in runs.losses(tmp_path / "out")] == [("see", n) for n in range(4)] + [
+        ("align", n) for n in range(6)
+    ]
 
 
 def test_draws_depend_on_seed_step_and_process_only():

@@ -3,13 +3,20 @@
 import json
 
 import pytest
-from fake import runs
 
+from fake import runs
 from rsvlm.errors import BadInput
 from rsvlm.train import checkpoint
 from rsvlm.train.run import train
 
 DIE = "import os, signal\ndie = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+TORN_LINE = """
+import pathlib
+log = pathlib.Path(sys.argv[3]) / "log.jsonl"
+if log.exists():
+    with log.open("a") as file:
+        file.write('{"stage": "al')
+"""
 AFTER_STEP = """
 from rsvlm.train.log import Log
 plain = Log.step
@@ -77,13 +84,10 @@ def test_killed_again_and_again(unbroken, tmp_path):
     recipe, data, wanted = unbroken
     assert [line[1] for line in wanted] == [*range(4), *range(6), *range(6)]
     out = tmp_path / "out"
-    for moment, before in KILLS.items():
-        died = runs.start(recipe=recipe, data=data, out=out, before=DIE + before)
-        assert died.returncode == -9, (moment, died.stderr[-2000:])
-        with (out / "log.jsonl").open("a") as log:
-            log.write('{"stage": "al')  # a line cut short
-    ended = runs.start(recipe=recipe, data=data, out=out)
-    assert ended.returncode == 0, ended.stderr[-2000:]
+    befores = [TORN_LINE + DIE + before for before in KILLS.values()]
+    codes, said = runs.processes(*befores, TORN_LINE, recipe=recipe, data=data, out=out)
+    assert dict(zip(KILLS, codes, strict=False)) == {moment: [-9] for moment in KILLS}, said[-3000:]
+    assert codes[-1] == [0], said[-3000:]
     same(runs.losses(out), wanted)
     assert (out / "model" / "model.safetensors").is_file() and (out / "loss.png").is_file()
     assert not list(out.glob("*.part")) and not list(out.glob("*.old"))
@@ -93,7 +97,9 @@ def test_killed_again_and_again(unbroken, tmp_path):
 def test_a_finished_run_is_left_as_it_is_and_fresh_begins_anew(unbroken, tmp_path):
     recipe, data, wanted = unbroken
     train(recipe, data, tmp_path, max_steps=2)
-    assert [line[:2] for line in runs.losses(tmp_path)] == [(s, n) for s in ("see", "align", "understand") for n in (0, 1)]
+    assert [line[:2] for line in runs.losses(tmp_path)] == [
+        (s, n) for s in ("see", "align", "understand") for n in (0, 1)
+    ]
     train(recipe, data, tmp_path, max_steps=2)
     assert len(runs.losses(tmp_path)) == 6
     (tmp_path / "mine.txt").touch()

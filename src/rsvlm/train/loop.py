@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, init_device_mesh
+from torch.distributed.tensor import DTensor
 
 from rsvlm.errors import RsvlmError
 from rsvlm.recipe import Stage
@@ -35,7 +36,8 @@ def distribute(accelerator: Accelerator, model: nn.Module, *, sharded: bool) -> 
     for stack in reversed([module for module in model.modules() if isinstance(module, nn.ModuleList)]):
         for block in stack:
             fully_shard(block, mesh=mesh)
-    return fully_shard(model, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    return model
 
 
 def fit(

@@ -1,0 +1,129 @@
+"""Labels to conversations and tags: repeatable, true to the labels, and refusing only what is meant to be refused."""
+
+import numpy as np
+import pytest
+
+from rsvlm.data.build.refusals import QUESTIONS
+from rsvlm.data.build.rs_gpt4v import converse, merge, sentence
+from rsvlm.data.build.tags import targets, vocabulary
+from rsvlm.data.prompt import FRAMES, REFUSAL, TASK_QUESTIONS, encode
+from rsvlm.evaluate.refusals import QUESTIONS as MEASURED
+from rsvlm.sample import IGNORE, Image, Region, Sample, Turn
+from rsvlm.systems.build import byte_tokenizer
+
+
+def sample(*turns, source="ucm", regions=(), name="a"):
+    return Sample(
+        id=f"{source}/{name}", images=(Image(path=f"{name}.tif"),), turns=turns, regions=regions, source=source
+    )
+
+
+CAPTIONED = sample(
+    Turn(
+        question="", answer="there are many trees .", task="caption", references=tuple(f"{n} trees ." for n in range(5))
+    ),
+    Turn(question="", answer="forest", task="scene"),
+    *(Turn(question=f"question {n}?", answer="yes", task="vqa") for n in range(6)),
+)
+BOATS = sample(source="ships", regions=tuple(Region(label="boat", box=(0, 0, 4, 4)) for _ in range(3)))
+
+
+def talks(one, count=300, **more):
+    return [converse(one, visit, **more) for visit in range(count)]
+
+
+def test_the_same_visit_is_the_same_conversation():
+    assert talks(CAPTIONED, 50) == talks(CAPTIONED, 50)
+    assert len({str(talk) for talk in talks(CAPTIONED, 50)}) > 40
+    assert converse(CAPTIONED, 0, seed=1) != converse(CAPTIONED, 0, seed=2)
+
+
+def test_turns_are_few_whole_and_varied():
+    for most in (1, 3, 5):
+        for talk in talks(CAPTIONED, most=most):
+            asked = [turn for turn in talk if turn.task != "refuse"]
+            assert 1 <= len(asked) <= most and len(talk) - len(asked) <= 1
+            assert all(turn.question and turn.answer for turn in talk)
+    every = [turn for talk in talks(CAPTIONED) for turn in talk]
+    assert {turn.task for turn in every} == {"caption", "scene", "vqa", "presence", "reason", "refuse"}
+    assert {turn.question for turn in every if turn.task == "caption"} == set(TASK_QUESTIONS["caption"])
+    assert {turn.answer for turn in every if turn.task == "caption"} == {f"{n} trees." for n in range(5)}
+    assert {turn.answer for turn in every if turn.task == "scene"} == {"Forest."}
+
+
+def test_what_a_scene_name_says_for_certain():
+    desert = sample(Turn(question="", answer="desert", task="scene"))
+    for one, thing, answer in ((CAPTIONED, "trees", "Yes"), (desert, "water", "No")):
+        said = {
+            turn.answer for talk in talks(one) for turn in talk if turn.task == "presence" and thing in turn.question
+        }
+        assert said == {answer}
+    church = sample(Turn(question="", answer="church", task="scene"))
+    assert not [turn for talk in talks(church, refuse=0) for turn in talk if "water" in turn.question]  # nobody knows
+
+
+def test_boxes_are_counted():
+    every = [turn for talk in talks(BOATS) for turn in talk]
+    assert {turn.answer for turn in every if turn.task == "count"} == {"3"}
+    assert {turn.answer for turn in every if turn.task == "presence" and "boats" in turn.question} == {"Yes"}
+    none = {turn.answer for talk in talks(sample(source="ships")) for turn in talk if "boats" in turn.question}
+    assert none == {"0", "No"}
+    assert all("any" not in turn.question or not turn.question.startswith("Is there") for turn in every)
+
+
+def test_refusals_come_as_often_as_asked():
+    share = np.mean([any(turn.answer == REFUSAL for turn in talk) for talk in talks(CAPTIONED, 2000, refuse=0.2)])
+    assert share == pytest.approx(0.2, abs=0.03)
+    assert not [turn for talk in talks(CAPTIONED, refuse=0.0) for turn in talk if turn.answer == REFUSAL]
+    bare = converse(sample(source="ucm", regions=()), 0, refuse=0.0)
+    assert bare and all(turn.answer for turn in bare)
+
+
+def test_no_question_of_a_task_is_refused():
+    assert len(QUESTIONS) == len(set(QUESTIONS)) >= 100
+    asked = {question for questions in TASK_QUESTIONS.values() for question in questions}
+    assert not asked & set(QUESTIONS)
+
+
+def test_trained_refusals_are_not_the_measured_ones():
+    assert len(MEASURED) == 50 and not {q.lower() for q in MEASURED} & {q.lower() for q in QUESTIONS}
+
+
+def test_captions_become_sentences():
+    assert sentence("there are  two planes , parked .") == "There are two planes, parked."
+    assert sentence("") == sentence(" . ") == ""
+
+
+def test_sets_about_one_picture_become_one_sample():
+    other = sample(Turn(question="", answer="port", task="scene"), source="aid")
+    joined = merge([[CAPTIONED, BOATS], [other]])
+    assert len(joined) == 1 and joined[0].turns == (*CAPTIONED.turns, *other.turns) and len(joined[0].regions) == 3
+    assert len(merge([[CAPTIONED], [sample(name="b")]])) == 2
+
+
+def test_tags_say_what_is_known():
+    aid = sample(Turn(question="", answer="port", task="scene"), source="aid", name="b")
+    names = vocabulary([CAPTIONED, aid], 5)
+    assert names == ["aid:port", "ucm:forest", "trees", "", ""]
+    assert targets(CAPTIONED, names).tolist() == [-1, 1, 1, -1, -1]
+    assert targets(aid, names).tolist() == [1, -1, -1, -1, -1]
+    assert vocabulary([CAPTIONED, aid], 1) == ["aid:port"]
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=list(FRAMES))
+def test_labels_are_the_answers_and_their_close(frame):
+    tokenizer = byte_tokenizer()
+    turns = [Turn(question="Is it é?", answer="Ja, es ist é."), Turn(question="And?", answer="Nö")]
+    chained = encode(tokenizer, frame, [turns], image_tokens=3)
+    learned = [token for token in chained.labels if token != IGNORE]
+    wanted = "".join(f"{frame.lead}{turn.answer}{frame.close}" for turn in turns)
+    assert tokenizer.decode(learned, clean_up_tokenization_spaces=False) == wanted
+    assert all(label in (IGNORE, token) for label, token in zip(chained.labels, chained.reply, strict=True))
+    apart = encode(tokenizer, frame, [[turn] for turn in turns], image_tokens=3)
+    assert [token for token in apart.labels if token != IGNORE] == learned
+    assert set(apart.turn) == {0, 1} and set(chained.turn) == {0} and apart.prompt == chained.prompt
+    one = encode(tokenizer, frame, [turns[:1]], image_tokens=3)
+    short = encode(tokenizer, frame, [[turn] for turn in turns], image_tokens=3, max_tokens=len(one.reply) + 1)
+    assert short == one  # a branch that does not fit is left out
+    cut = encode(tokenizer, frame, [turns[:1]], image_tokens=3, max_tokens=5)
+    assert cut.reply == one.reply[:5] and len(cut.labels) == len(cut.turn) == 5
