@@ -149,7 +149,6 @@ def evaluate(
     from rsvlm.systems.load import load
 
     BENCHMARKS[benchmark]  # an unknown name is said before a model is loaded
-
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result alone
         result = measure(benchmark, data, load(model), split=split, out=out, limit=limit, batch=batch)
     if as_json:

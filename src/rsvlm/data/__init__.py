@@ -1,0 +1,1 @@
+"""Data: published annotations to Samples, Samples to files and batches."""

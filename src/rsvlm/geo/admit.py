@@ -163,7 +163,9 @@ def _check(dataset: Any, file: Path, max_pixels: int) -> None:
             )
         # GDAL reads a small PNG in one piece, and then says nothing about the rows that are not there.
         if dataset.driver == "PNG" and not _ends_with(file, b"IEND"):
-            raise BadInput(f"{file} is damaged or cut short: the end mark of a PNG is missing; copy or download it again.")
+            raise BadInput(
+                f"{file} is damaged or cut short: the end mark of a PNG is missing; copy or download it again."
+            )
         return
     rows, columns = dataset.block_shapes[0]
     together = count if dataset.interleaving == Interleaving.pixel else 1

@@ -1,0 +1,1 @@
+"""Memory: stores and retrieval (empty so far)."""
