@@ -25,7 +25,9 @@ def test_the_embedded_model_answers_about_a_scene(mini, tmp_path):
     assert len(caption.answer.split()) > 3 and 0 < caption.confidence <= 1
     assert water.answer.rstrip(".") in ("Yes", "No")
     assert caption.trace["model"] == "mini" and len(caption.trace["recipe"]) == 12
-    assert mini.ask(scene, "Describe this image.").answer == caption.answer
+    # In bfloat16 another batch may round a near-tie the other way, so the same questions are asked again.
+    again, _ = mini.ask(scene, ["Describe this image.", "Is there water?"])
+    assert again.answer == caption.answer
 
 
 def test_tiles_do_not_change_what_is_said_about_equal_ground(mini, tmp_path):
