@@ -7,8 +7,8 @@ TORCH := torch==2.13.0
 MINI := $(wildcard packages/rsvlm-mini/pyproject.toml)
 CODE := src tests tools $(wildcard benchmarks) $(wildcard examples)
 
-# glibc returns large freed blocks to the kernel and maps them anew at the next step: training on a CPU spends up to two
-# thirds of its time on that. These values keep them. (The rsvlm program does the same for itself.)
+# glibc returns large freed blocks to the kernel and maps them anew at the next step, which costs time in every step of
+# training on a CPU. These values keep them. (The rsvlm program does the same for itself.)
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 8589934592
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -303,7 +303,7 @@ def keep_freed_memory() -> bool:
     """Let glibc's malloc keep large freed blocks instead of returning them to the kernel; True where that was done.
 
     PyTorch frees and allocates the same large tensors at every step. By default each is mapped and zeroed anew, page by
-    page, which costs 20 % to two thirds of a training step on a CPU. A user's own MALLOC_ settings are left alone.
+    page, which costs time in every training step on a CPU. A user's own MALLOC_ settings are left alone.
     """
     if not sys.platform.startswith("linux") or any(key.startswith("MALLOC_") for key in os.environ):
         return False
