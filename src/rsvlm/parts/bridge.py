@@ -33,8 +33,9 @@ class MultiLevelPerceiver(nn.Module):
     towers).
 
     `start="grid"` is ours: each query starts at its learned vector plus the mean of its own cell of the level (so
-    num_queries must be squares and levels square grids), and image tokens carry learned positions. It learns from
-    thousands of images where `start="learned"`, the released form, wants millions.
+    num_queries must be squares and levels square grids), and image tokens carry learned positions. Meant for
+    small data, where an image token should reach the language model from the first step; not compared with the released
+    form, `start="learned"`.
     """
 
     def __init__(
