@@ -34,7 +34,9 @@ class Region:
 
     `box` is (x1, y1, x2, y2). `angle` in degrees, positive = counter-clockwise as seen on screen, about the centre of
     the box. `polygon` is one closed ring without the repeated last point; where given it is the exact outline and `box`
-    its bounds. `score` in [0, 1], or None where the region is a label. `image` is the picture's index in the sample.
+    its bounds. `mask` is the exact pixels as COCO run-length encoding, {"size": [height, width], "counts": ...}, where
+    the source publishes masks. `score` in [0, 1], or None where the region is a label. `image` is the picture's index in
+    the sample.
     """
 
     label: str
@@ -43,6 +45,7 @@ class Region:
     polygon: tuple[Point, ...] = ()
     score: float | None = None
     image: int = 0
+    mask: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ class Turn:
     `task` is the field's name of the task (caption, scene, vqa, count, presence, ground, refuse, ...); `kind` the
     question type within it, as its authors name it. `references` are all accepted answers (the five captions of an
     image); empty means `(answer,)`. `question` is "" where the source publishes only labels: the builder or the
-    protocol words it.
+    protocol words it. `choices` are the options of a multiple-choice question, A first; `answer` is then one of them.
     """
 
     question: str
@@ -60,6 +63,7 @@ class Turn:
     task: str = ""
     kind: str = ""
     references: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> tuple[str, ...]:

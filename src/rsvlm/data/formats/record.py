@@ -209,4 +209,5 @@ def _tupled(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_tuple(value: Any) -> Any:
+    """Lists as tuples; an object (a mask) stays what it is, lists and all."""
     return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -1,0 +1,34 @@
+"""The cards of the catalogue, a file for each kind of set. `catalogue` collects them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rsvlm.sample import Sample
+
+Reader = Callable[[Path, str], Iterable[Sample]]
+
+HASHED = "none published: 80/20 train/val by SHA-256 of the file name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetCard:
+    """What the catalogue says about one data set.
+
+    `folder` is its usual name below a data root, `also` are other folders that hold the same content ("" = the path
+    itself: the generic layouts). `files` says what the reader looks for, `splits` where the split comes from,
+    `counts` how many images its authors publish per split. `source` is a page or arXiv id. `reader(folder, name)`
+    yields all Samples.
+    """
+
+    name: str
+    title: str
+    folder: str
+    files: tuple[str, ...]
+    splits: str
+    licence: str
+    source: str
+    reader: Reader
+    tasks: tuple[str, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    also: tuple[str, ...] = ()

@@ -1,0 +1,20 @@
+"""Sets with boxes: what is to be detected, counted or grounded."""
+
+from functools import partial
+
+from rsvlm.data.cards import HASHED, DatasetCard
+from rsvlm.data.sources import coco, voc
+
+# fmt: off
+CARDS = (
+    DatasetCard(
+        name="ships", title="Ships in aerial images", folder="Ships", files=("annotations/*.xml", "images/*"),
+        splits=HASHED, licence="said to be CC0", source="https://www.kaggle.com/datasets/andrewmvd/ship-detection",
+        reader=partial(voc.read, first_pixel=0), tasks=("detect",), counts={"all": 621},
+    ),
+    DatasetCard(
+        name="hit_uav", title="HIT-UAV", folder="HIT-UAV", files=("instances.json", "images/*.jpg"), splits=HASHED,
+        licence="CC BY 4.0", source="arXiv:2204.03245", reader=coco.read, tasks=("detect",), counts={"all": 2898},
+    ),
+)
+# fmt: on
