@@ -319,7 +319,7 @@ def keep_freed_memory() -> bool:
 
 def _names(kind: Kind) -> Iterable[tuple[str, str]]:
     if kind is Kind.SYSTEMS:
-        import rsvlm.systems.load  # noqa: F401  (fills the registry)
+        import rsvlm.systems.chat  # noqa: F401  (fills the registry)
         from rsvlm.systems.base import SYSTEMS
 
         return [(name, _first_line(SYSTEMS[name].__doc__)) for name in SYSTEMS]

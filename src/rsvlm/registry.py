@@ -38,6 +38,10 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._items))
 
+    def names(self) -> list[str]:
+        """All names in the order of their registration."""
+        return list(self._items)
+
     def __len__(self) -> int:
         return len(self._items)
 

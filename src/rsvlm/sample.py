@@ -92,11 +92,13 @@ class Sample:
 class Reply:
     """What a model said about one picture: the text, and its confidence in [0, 1].
 
-    The confidence is the geometric mean of the probabilities of the reply's tokens.
+    The confidence is the geometric mean of the probabilities of the reply's tokens, and exactly 0 where the model does
+    not tell them. `error` is one sentence where no reply came; the text is then empty, and never right.
     """
 
     text: str
     confidence: float
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,28 +3,13 @@
 `make(name, root)` writes the layout of a data set of the catalogue below `root`, under the folder name of its card.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from fake import benches, change, grounding, knowledge, masks, matching, scenes
+from fake.pictures import picture, write_json
 
 UCM_CLASSES = ("agricultural", "airplane", "storagetanks")
-
-
-def picture(path: Path, seed: int = 0, size: tuple[int, int] = (16, 12)) -> Path:
-    """An RGB picture of `size` (width, height) in the format of its extension."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def write_json(path: Path, value: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value), encoding="utf-8")
-    return path
 
 
 def karpathy(root: Path, images: str, listing: str, names: dict[str, str]) -> Path:
@@ -233,6 +218,13 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
     for function in (
         ucm_captions, rsicd, sydney_captions, nwpu_captions, eurosat, aid, ucm_scenes, rsscn7, rsivqa, rsvqa_lr,
         rsvqa_hr, ships, hit_uav, voc, coco, dota, llava,
+        scenes.nwpu_resisc45, scenes.whu_rs19, scenes.siri_whu, scenes.meter_ml, scenes.fmow, scenes.floodnet_vqa,
+        grounding.dior_rsvg, grounding.rsvg, benches.vrsbench, benches.geochat_bench, benches.lhrs_bench,
+        benches.geobench_vlm, benches.xlrs_bench_lite,
+        change.levir_cc, change.levir_mci, change.second_cc, change.changechat, change.cdvqa, change.levir_cd,
+        change.dsifn, masks.rrsis_d, masks.refsegrs, masks.geopix_instruct, masks.dubai, matching.rsitmd,
+        matching.air_slt, matching.skyscript_cls, matching.skyscript_roof_shape, matching.skyscript_smoothness,
+        matching.skyscript_surface, knowledge.rswk, knowledge.rswk_mini,
     )
 }  # fmt: skip
 

@@ -7,7 +7,20 @@ authors publish it.
 from collections import Counter
 from pathlib import Path
 
-from rsvlm.data.cards import DatasetCard, captions, layouts, objects, questions, scenes
+from rsvlm.data.cards import (
+    DatasetCard,
+    benches,
+    captions,
+    change,
+    grounding,
+    knowledge,
+    layouts,
+    masks,
+    matching,
+    objects,
+    questions,
+    scenes,
+)
 from rsvlm.data.sources.layout import SPLITS
 from rsvlm.errors import BadInput
 from rsvlm.registry import Registry
@@ -15,7 +28,8 @@ from rsvlm.sample import Sample
 
 DATASETS: Registry[DatasetCard] = Registry("data set")
 
-for _group in (captions, scenes, questions, objects, layouts):
+_GROUPS = (captions, scenes, questions, grounding, benches, change, masks, matching, knowledge, objects, layouts)
+for _group in _GROUPS:
     for _card in _group.CARDS:
         DATASETS.add(_card.name, _card)
 

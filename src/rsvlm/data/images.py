@@ -58,6 +58,20 @@ def read_rgb(image: Image) -> NDArray[np.uint8]:
     return _raster(image)
 
 
+def picture_size(image: Image) -> tuple[int, int]:
+    """(width, height) in pixels as `read_rgb` gives them, from the header where that tells. Raises like `read_rgb`."""
+    if image.window is not None:
+        return image.window[2:]
+    if image.width and image.height:
+        return image.width, image.height
+    try:
+        with PIL.Image.open(image.path if image.data is None else io.BytesIO(image.data), formats=_PICTURES) as file:
+            return file.size
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):  # a raster, or broken: reading says
+        height, width = read_rgb(image).shape[:2]
+        return width, height
+
+
 def _head(path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:

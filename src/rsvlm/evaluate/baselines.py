@@ -1,7 +1,7 @@
-"""What a model must beat: the most frequent answer of each question type, and the answer of the most similar picture.
+"""What a model must beat: a constant, the answer of the most similar picture, and its own answers without the picture.
 
-Both look at the training split only. The second uses the model's own vision features, so that what is left above it is
-what the model says beyond remembering.
+Constants look at the training split only. The nearest picture is found by the model's own vision features, so that what
+is left above it is what the model says beyond remembering. The third, blind, is asked in `run`: it is the same model.
 """
 
 from collections import Counter, defaultdict
@@ -10,11 +10,35 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rsvlm.data.images import picture_size
 from rsvlm.evaluate.metrics.accuracy import exact
+from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.tasks import Item
+from rsvlm.evaluate.ways import write_map, write_vector
 from rsvlm.sample import Image
 
 Embed = Callable[[Sequence[Image]], NDArray[np.float32]]  # (N,) pictures -> (N, D) rows of unit length
+
+CHANCE_WIDTH = 64  # length of the random vectors
+
+
+def constants(protocol: Protocol, train: Sequence[Item], items: Sequence[Item]) -> dict[str, list[Row]]:
+    """The rows of the constant baselines that fit the protocol's ability, by name."""
+    match protocol.ability:
+        case "answers" | "compares":
+            return {"most_frequent": [{"answer": text} for text in most_frequent(train, items)]} if train else {}
+        case "grounds":
+            found = {"centre_box": _boxes(items, np.array([0.25, 0.25, 0.75, 0.75]))}
+            typical = typical_box(train)
+            return found if typical is None else found | {"typical_box": _boxes(items, typical)}
+        case "segments":
+            return {"whole_picture": _masks(items, 0.0), "centre_box": _masks(items, 0.25)}
+        case "matches":
+            rng = np.random.default_rng(0)
+            return {"chance": [{"vector": write_vector(rng.standard_normal(CHANCE_WIDTH))} for _ in items]}
+        case _:
+            sizes = [picture_size(item.image) for item in items]
+            return {"uniform_map": [{"map": write_map(np.full(size[::-1], 128, np.uint8))} for size in sizes]}
 
 
 def most_frequent(train: Sequence[Item], items: Sequence[Item]) -> list[str]:
@@ -32,6 +56,29 @@ def most_frequent(train: Sequence[Item], items: Sequence[Item]) -> list[str]:
     best = {kind: top(counts) for kind, counts in by_kind.items()}
     fallback = top(overall)
     return [best.get(item.kind, fallback) for item in items]
+
+
+def typical_box(train: Sequence[Item]) -> NDArray[np.float64] | None:
+    """The most frequent training box: the median of each side, as fractions of the picture. (4,), None without any."""
+    found = [np.asarray(region.box) / np.tile(picture_size(item.image), 2) for item in train for region in item.regions]
+    return np.median(found, axis=0) if found else None
+
+
+def _boxes(items: Sequence[Item], fractions: NDArray[np.float64]) -> list[Row]:
+    return [{"boxes": [(fractions * np.tile(picture_size(item.image), 2)).tolist()]} for item in items]
+
+
+def _masks(items: Sequence[Item], margin: float) -> list[Row]:
+    from rsvlm.data.masks import encode_rle
+
+    rows: list[Row] = []
+    for item in items:
+        width, height = picture_size(item.image)
+        mask = np.zeros((height, width), bool)
+        top, left = int(margin * height), int(margin * width)
+        mask[top : height - top, left : width - left] = True
+        rows.append({"mask": encode_rle(mask)})
+    return rows
 
 
 def nearest_image(train: Sequence[Item], items: Sequence[Item], embed: Embed, *, depth: int = 50) -> list[str]:

@@ -1,4 +1,7 @@
-"""The answers of a run as they come: one JSON line each, flushed by the batch, read back when the run was cut short."""
+"""The replies of a run as they come: one JSON line each, flushed by the batch, read back when the run was cut short.
+
+The file stays: the same command asks nothing twice and scores again, which is what a mended metric needs.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput
-from rsvlm.sample import Reply
+from rsvlm.evaluate.protocol import Row
 
 
 class Ledger:
-    """Replies by item id, kept in a file. The first line says which run they belong to.
+    """Rows by item id, kept in a file. The first line says which run they belong to.
 
-    A last line that was cut by a kill is dropped. Raises BadInput when the file belongs to another run or the folder
-    cannot be written. `path` None keeps them in memory only.
+    A last line that was cut by a kill is dropped, and so are replies that failed: they are asked again. Raises BadInput
+    when the file belongs to another run or the folder cannot be written. `path` None keeps them in memory only.
     """
 
     def __init__(self, path: Path | None, run: Mapping[str, Any]) -> None:
         self.path = path
-        self.replies: dict[str, Reply] = {}
+        self.rows: dict[str, Row] = {}
         if path is None:
             return
         try:
@@ -38,8 +41,8 @@ class Ledger:
     def _read(self, lines: Sequence[bytes], run: Mapping[str, Any]) -> None:
         try:
             head, *rest = (json.loads(line) for line in lines)
-            self.replies = {row["id"]: Reply(text=row["answer"], confidence=row["confidence"]) for row in rest}
-        except (ValueError, KeyError, TypeError) as error:
+            self.rows = {row.pop("id"): row for row in rest if not row.get("error")}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{self.path} is damaged; delete it and run again.") from error
         if head != json.loads(json.dumps(run)):
             changed = ", ".join(sorted(key for key in {*head, *run} if head.get(key) != run.get(key)))
@@ -48,12 +51,11 @@ class Ledger:
                 "give another --out or delete it."
             )
 
-    def add(self, replies: Mapping[str, Reply]) -> None:
-        """Keep these replies, on disk before the next batch is asked."""
-        self.replies.update(replies)
+    def add(self, rows: Mapping[str, Row]) -> None:
+        """Keep these rows, on disk before the next batch is asked."""
+        self.rows.update(rows)
         if self.path is None:
             return
         with self.path.open("a", encoding="utf-8") as file:
-            for key, reply in replies.items():
-                row = {"id": key, "answer": reply.text, "confidence": reply.confidence}
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            for key, row in rows.items():
+                file.write(json.dumps({"id": key, **row}, ensure_ascii=False) + "\n")

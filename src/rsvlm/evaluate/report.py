@@ -13,8 +13,9 @@ import PIL.Image
 
 from rsvlm.data.images import read_rgb
 from rsvlm.errors import BadInput
+from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.tasks import Item
-from rsvlm.sample import Image, Reply
+from rsvlm.sample import Image
 
 THUMBNAIL = 160  # pixels, longer side
 MOST = 600  # pictures on a sheet: some 4 MB
@@ -25,8 +26,8 @@ class Shown:
     """One sample of a run as it is shown: what was asked, said, understood, and what that scored."""
 
     item: Item
-    reply: Reply
-    parsed: str | None
+    row: Row
+    parsed: Any
     score: float
     wrong: bool
 
@@ -42,7 +43,7 @@ ul { margin: 0; padding-left: 1rem }
 """
 
 
-def contact_sheet(title: str, metric: str, result: Mapping[str, Any], shown: Sequence[Shown]) -> str:
+def contact_sheet(title: str, result: Mapping[str, Any], shown: Sequence[Shown]) -> str:
     """A self-contained HTML page: every picture with question, answer, references and its score in `metric`.
 
     Wrong answers have a red edge. At most `MOST` samples, evenly spread over the run; the page says where it skips.
@@ -56,7 +57,7 @@ def contact_sheet(title: str, metric: str, result: Mapping[str, Any], shown: Seq
     left_out = f", every {step}. of {len(shown)} shown" if step > 1 else ""
     head = html.escape(f"{result['protocol']}, {result['split']}: {result['model']}, n = {result['n']}{left_out}")
     wrong = sum(one.wrong for one in shown)
-    cards = "\n".join(_card(one, metric) for one in kept)
+    cards = "\n".join(_card(one, result["per_item"]) for one in kept)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1><p>{head}; {wrong} marked</p>"
@@ -67,12 +68,13 @@ def contact_sheet(title: str, metric: str, result: Mapping[str, Any], shown: Seq
 def _card(one: Shown, metric: str) -> str:
     item = one.item
     references = "".join(f"<li>{html.escape(text)}</li>" for text in dict.fromkeys(item.references))
+    said = str(one.row.get("answer", ""))
     unread = " (not understood)" if one.parsed is None else ""
     return (
         f'<article class="{"wrong" if one.wrong else "right"}"><img src="{_thumbnail(item.image)}" alt="">'
-        f'<div><p class="q">{html.escape(item.question)}</p><p class="a">{html.escape(one.reply.text)}{unread}</p>'
+        f'<div><p class="q">{html.escape(item.question)}</p><p class="a">{html.escape(said)}{unread}</p>'
         f'<ul>{references}</ul><p class="id">{html.escape(item.id)} · {metric} {one.score:.2f} · '
-        f"confidence {one.reply.confidence:.2f}</p></div></article>"
+        f"confidence {one.row.get('confidence', 0):.2f}</p></div></article>"
     )
 
 

@@ -5,12 +5,14 @@ never right.
 """
 
 import hashlib
+import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
-from rsvlm.sample import Image, Sample
+from rsvlm.sample import Image, Region, Sample, Turn
 
 Parse = Callable[[str], str | None]
 
@@ -22,48 +24,86 @@ def task_question(task: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One question put to a model: about which picture, what is accepted, of which type. `id` is unique in the set."""
+    """One question put to a model: about which pictures, what is accepted, of which type. `id` is unique in the set.
+
+    `images` holds one picture, two for a question about two dates, none for a text that is matched with pictures.
+    `references` are the accepted answers, `regions` what is to be found in the picture (boxes, polygons, masks),
+    `choices` the options of a multiple-choice question. `meta` is the sample's, where a metric needs more.
+    """
 
     id: str
-    image: Image
     question: str
-    references: tuple[str, ...]
+    images: tuple[Image, ...] = ()
+    references: tuple[str, ...] = ()
     kind: str = ""
+    choices: tuple[str, ...] = ()
+    regions: tuple[Region, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def image(self) -> Image:
+        """The picture (the first of two)."""
+        return self.images[0]
 
 
-def items_of(samples: Iterable[Sample], task: str, question: str) -> list[Item]:
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+CHOOSE = "Answer with the letter of the right option only."
+_LOOKS_FOR = ("ground", "segment", "locate", "change_mask", "detect")  # tasks whose answer is the sample's regions
+
+
+def items_of(
+    samples: Iterable[Sample],
+    task: str,
+    question: str = "",
+    *,
+    kinds: Collection[str] = (),
+    without: Collection[str] = (),
+) -> list[Item]:
     """Every turn of `task` as an Item, asked by `question`, or by the turn's own words where `question` is "".
 
-    Only questions have a type: what the readers note as the kind of a scene is its class, which nobody may know before.
+    A `{}` in `question` is where the turn's own words go. Only turns whose kind is in `kinds` (all where it is empty)
+    and not in `without`. What the readers note as the kind of a scene is its class, which nobody may know before.
     """
     return [
         Item(
             id=f"{sample.id}#{index}",
-            image=sample.images[0],
-            question=question or turn.question,
-            references=turn.accepted,
-            kind=turn.kind if turn.task == "vqa" else "",
+            images=sample.images,
+            question=_worded(turn, question),
+            references=(LETTERS[turn.choices.index(turn.answer)],) if turn.choices else turn.accepted,
+            kind="" if task in ("scene", "caption") else turn.kind,
+            choices=turn.choices,
+            regions=sample.regions if task in _LOOKS_FOR else (),
+            meta=sample.meta,
         )
         for sample in samples
         for index, turn in enumerate(sample.turns)
-        if turn.task == task
+        if turn.task == task and (not kinds or turn.kind in kinds) and turn.kind not in without
     ]
+
+
+def _worded(turn: Turn, question: str) -> str:
+    asked = question.replace("{}", turn.question) if question else turn.question
+    if not turn.choices:
+        return asked
+    options = (f"{letter}. {choice}" for letter, choice in zip(LETTERS, turn.choices, strict=False))
+    return "\n".join((asked, *options, CHOOSE))
 
 
 def items_over(samples: Sequence[Sample], questions: Sequence[str], reference: str) -> list[Item]:
     """Each of `questions` put once, to pictures spread evenly over `samples`; `reference` is the right reply to all."""
     places = [index * len(samples) // len(questions) for index in range(len(questions))]
     return [
-        Item(id=f"{samples[at].id}?{index}", image=samples[at].images[0], question=question, references=(reference,))
+        Item(id=f"{samples[at].id}?{index}", images=samples[at].images[:1], question=question, references=(reference,))
         for index, (at, question) in enumerate(zip(places, questions, strict=True))
     ]
 
 
 def digest(items: Sequence[Item]) -> str:
-    """16 hex digits of the SHA-256 over ids, questions, types and references: what was asked and what counts."""
+    """16 hex digits of the SHA-256 over ids, questions (with choices), types, references and regions."""
     sha = hashlib.sha256()
     for item in items:
-        sha.update("\x1f".join((item.id, item.question, item.kind, *item.references, "\x1e")).encode())
+        found = [json.dumps(asdict(region), sort_keys=True, default=list) for region in item.regions]
+        sha.update("\x1f".join((item.id, item.question, item.kind, *item.references, *found, "\x1e")).encode())
     return sha.hexdigest()[:16]
 
 
@@ -110,8 +150,12 @@ _REFUSED = re.compile(r"(sorry )?(i )?(cannot|can not|can t|am unable to|do not 
 
 def refusal(text: str) -> str | None:
     """The plain refusal that models are trained on where the reply is one in any words, else the reply as it is."""
-    said = plain(text)
-    return REFUSAL if _REFUSED.match(said) else free_text(text)
+    return REFUSAL if refused(text) else free_text(text)
+
+
+def refused(text: str) -> bool:
+    """Whether a reply says that it cannot answer."""
+    return _REFUSED.match(plain(text)) is not None
 
 
 _TEENS = "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"

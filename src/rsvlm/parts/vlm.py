@@ -32,9 +32,14 @@ class VisionLanguageModel(nn.Module):
         return batch["levels"] if "levels" in batch else self.vision(batch["image"])
 
     def read(self, batch: Batch) -> Tensor:
-        """What the language model sees before it answers: prompt embeddings (B, P, D), image tokens in place."""
-        tokens = self.bridge(self.see(batch), batch["prompt"])
+        """What the language model sees before it answers: prompt embeddings (B, P, D), image tokens in place.
+
+        A batch with neither `image` nor `levels` is blind: prompts without image tokens.
+        """
         prefix = self.language.embed(batch["prompt"])
+        if "image" not in batch and "levels" not in batch:
+            return prefix
+        tokens = self.bridge(self.see(batch), batch["prompt"])
         places = (batch["prompt"] == IMAGE_TOKEN)[..., None]
         return prefix.masked_scatter(places, tokens.to(prefix.dtype))
 

@@ -34,11 +34,11 @@ def _silent(done: int, total: int) -> None:
 
 
 def load(name: str) -> "Assistant":
-    """An assistant with the model called `name`: "mini", or the folder of a trained model.
+    """An assistant with the model called `name`: "mini", the folder of a trained model, "hf:..." or "openai:...".
 
     Raises MissingPart where a package or model file is not installed, BadInput for an unknown or damaged model.
     """
-    from rsvlm.systems.load import load as load_model  # brings PyTorch
+    from rsvlm.systems.load import load as load_model
 
     return Assistant(load_model(name))
 
@@ -108,6 +108,8 @@ def _answer(
     """The answer to one question; `rows` are the tiles and, last, the whole."""
     kind = kind_of(question)
     verdict = combine(kind, question, rows[:-1], rows[-1])
+    if rows[-1].reply.error and not verdict.answer:
+        raise BadInput(f"{question!r} got no reply: {rows[-1].reply.error}; ask again.")
     regions = features(verdict.evidence, scene.place)
     trace = {
         **common, "prompt": question, "kind": kind.value, "rule": verdict.rule, "confidence": verdict.about,
@@ -205,6 +207,7 @@ def _windows(rows: Sequence[Seen]) -> list[dict[str, Any]]:
         {
             "window": list(row.window), "valid": round(row.valid, 4), "reply": row.reply.text,
             "confidence": round(float(row.reply.confidence), 4),
+            **({"error": row.reply.error} if row.reply.error else {}),
         }
         for row in rows
     ]  # fmt: skip

@@ -5,7 +5,8 @@ Every verdict says in words by which rule it came about and what its confidence 
 - refusal: what the model refuses for the whole scene stays refused; tiles that refuse are left out of the rules below.
 - caption: the whole scene's; evidence = the tiles whose captions share most words with those of all tiles.
 - scene: the class with the largest valid area over tiles, with the share of each class; evidence = the tiles of each.
-- presence: yes where a view says yes with a confidence of at least `SURE`; evidence = the tiles that do, or the whole.
+- presence: yes where a view says yes with a confidence of at least `SURE`, or one that is not known; evidence = the
+  tiles that do, or the whole.
 - count: the sum of the tiles' numbers; evidence = the tiles with a number above zero.
 - other: the whole scene's; evidence = the tiles that say the same, or the whole.
 """
@@ -13,7 +14,7 @@ Every verdict says in words by which rule it came about and what its confidence 
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rsvlm.geo.tiles import Window
@@ -77,7 +78,9 @@ def combine(kind: Kind, question: str, tiles: Sequence[Seen], whole: Seen) -> Ve
         made = _count(thing_of(question), telling)
     elif kind is Kind.SCENE and telling:
         made = _scene(telling)
-    return made or _whole(kind, question, telling, whole)
+    made = made or _whole(kind, question, telling, whole)
+    failed = sum(bool(tile.reply.error) for tile in tiles)
+    return replace(made, rule=f"{made.rule}; {failed} tiles got no reply and are left out") if failed else made
 
 
 def _whole(kind: Kind, question: str, tiles: Sequence[Seen], whole: Seen) -> Verdict:
@@ -132,9 +135,9 @@ def _presence(thing: str, tiles: Sequence[Seen], whole: Seen) -> Verdict | None:
     said = [(says_yes(tile.reply.text), tile) for tile in tiles]
     if all(one is None for one, _ in said):
         return None
-    sure = [tile for one, tile in said if one and tile.reply.confidence >= SURE]
+    sure = [tile for one, tile in said if one and _sure(tile)]
     rule = f"yes where a tile says yes with a confidence of {SURE} or more: {len(sure)} of {len(tiles)} tiles do"
-    if not sure and says_yes(whole.reply.text) and whole.reply.confidence >= SURE:
+    if not sure and says_yes(whole.reply.text) and _sure(whole):
         sure, rule = [whole], rule + ", but the view of the whole scene does"
     if sure:
         best = max(tile.reply.confidence for tile in sure)
@@ -146,6 +149,10 @@ def _presence(thing: str, tiles: Sequence[Seen], whole: Seen) -> Verdict | None:
         return Verdict(answer="No", confidence=doubt, evidence=(), rule=rule, about="1 - the surest yes of a tile")
     mean = sum(noes) / len(noes)
     return Verdict(answer="No", confidence=mean, evidence=(), rule=rule, about="mean over the tiles that say no")
+
+
+def _sure(seen: Seen) -> bool:
+    return seen.reply.confidence >= SURE or not seen.reply.confidence  # 0: the model does not tell
 
 
 def _count(thing: str, tiles: Sequence[Seen]) -> Verdict | None:

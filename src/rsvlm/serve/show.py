@@ -86,4 +86,5 @@ def _support(answer: Answer) -> str:
     tiles = answer.trace.get("tiles", 0)
     seen = f"{tiles} tiles and the whole scene" if tiles else "the whole scene"
     shown = f", {windows} of them in support" if tiles and windows else ""
-    return f"confidence {answer.confidence:.2f}; seen: {seen}{shown}"
+    sure = f"{answer.confidence:.2f}" if answer.confidence else "not known"
+    return f"confidence {sure}; seen: {seen}{shown}"

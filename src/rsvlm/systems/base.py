@@ -1,13 +1,15 @@
-"""What every system offers: the registry of systems and the abilities as Protocols."""
+"""What every system offers: the registry of systems, the abilities as Protocols, and who has which."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rsvlm.errors import BadInput
 from rsvlm.registry import Registry
-from rsvlm.sample import Reply
+from rsvlm.sample import Region, Reply
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB, 0..255
 
@@ -18,15 +20,35 @@ SYSTEMS: Registry[type] = Registry("system")
 class Answers(Protocol):
     """Answers a question about a picture in words. What `rsvlm.systems.load` returns for a chat system.
 
-    `name` is what the user asked for ("mini", or a path); `trace` holds what a result file must carry about the model
-    (system, size, recipe hash, sha256 of the weights, versions).
+    `name` is what the user asked for ("mini", a path, "hf:...", "openai:..."); `trace` holds what a result file must
+    carry about the model (system, size, recipe hash, sha256 of the weights, versions) and is the same at every load.
+
+    A model that writes boxes says how in two more members, which are read with getattr because most have neither:
+    `box_dialect`, a name of `rsvlm.data.boxes` ("" = none known), and `input_size(width, height) -> (width, height)`,
+    the size at which the model sees a picture, which `decode` must be told in the dialect "qwen25vl".
     """
 
     name: str
     trace: dict[str, str]
 
-    def answer(self, images: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64) -> list[Reply]:
-        """One greedy reply per (image, question) pair, batched; `images` and `questions` have one length."""
+    def answer(
+        self, images: Sequence[Pixels | None], questions: Sequence[str], *, max_new_tokens: int = 64
+    ) -> list[Reply]:
+        """One greedy reply per (image, question) pair, batched; `images` and `questions` have one length.
+
+        None is no picture: the model answers from the question alone (the blind baseline).
+        """
+        ...
+
+
+@runtime_checkable
+class Compares(Protocol):
+    """Answers a question about two dates of one place in words."""
+
+    def compare(
+        self, before: Sequence[Pixels], after: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
+    ) -> list[Reply]:
+        """One greedy reply per (before, after, question); the three have one length, a pair has one place."""
         ...
 
 
@@ -37,3 +59,79 @@ class Embeds(Protocol):
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length."""
         ...
+
+
+@runtime_checkable
+class Matches(Embeds, Protocol):
+    """Turns pictures and texts into vectors of one space: their inner product says how well they fit."""
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(N, D) float32 rows of unit length, D as of `embed_images`."""
+        ...
+
+
+@runtime_checkable
+class Segments(Protocol):
+    """Marks the pixels that a phrase speaks of."""
+
+    def segment(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[NDArray[np.bool_]]:
+        """One mask (H, W) per (image, phrase), in the pixels of the image as given; all False where there is none."""
+        ...
+
+
+@runtime_checkable
+class Detects(Protocol):
+    """Finds the objects that a phrase speaks of."""
+
+    def detect(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[tuple[Region, ...]]:
+        """Regions per (image, phrase): boxes in pixels of the image as given, each with its score, best first."""
+        ...
+
+
+ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
+    Answers: "answer questions about a picture",
+    Compares: "compare two dates of a place",
+    Embeds: "turn pictures into vectors",
+    Matches: "match pictures and texts",
+    Segments: "segment",
+    Detects: "detect objects",
+}
+
+# How a model is named for `rsvlm.systems.load`, and what it can do. A test holds this against the classes themselves;
+# it is a table so that asking needs neither PyTorch nor a model.
+FORMS: Mapping[str, tuple[type, ...]] = {
+    "mini": (Answers, Embeds),
+    "<a run's model folder>": (Answers, Embeds),
+    "hf:<a Hugging Face folder or id>": (Answers, Compares),
+    "openai:http://<host>/v1#<model>": (Answers, Compares),
+}
+
+
+def who_can(ability: type) -> tuple[str, ...]:
+    """How to name the models that have this ability (a Protocol of this module)."""
+    return tuple(form for form, abilities in FORMS.items() if any(ability in one.__mro__ for one in abilities))
+
+
+def lacking(name: str, ability: type) -> BadInput:
+    """The error for a model that is asked for what it cannot do; it says who can."""
+    others = ", ".join(who_can(ability)) or "none yet"
+    return BadInput(f"{name} cannot {ABILITIES[ability]}; models that can: {others}.")
+
+
+def dialect_of(name: str) -> str:
+    """The box dialect of a model by its name or `model_type` ("Qwen/Qwen2.5-VL-7B-Instruct", "qwen2_5_vl"); "" else."""
+    letters = re.sub(r"[^a-z0-9]", "", name.lower())
+    return next((dialect for dialect in _DIALECTS if dialect in letters), "")
+
+
+_DIALECTS = ("qwen2vl", "qwen25vl", "qwen3vl", "internvl")
+
+
+def by_sight(images: Sequence[Pixels | None], ask: Callable[[list[int]], list[Reply]]) -> list[Reply]:
+    """Replies in order, where pairs with a picture and pairs without are asked apart: `ask` gets their places."""
+    replies: dict[int, Reply] = {}
+    for seen in (True, False):
+        places = [place for place, image in enumerate(images) if (image is not None) is seen]
+        if places:
+            replies |= zip(places, ask(places), strict=True)
+    return [replies[place] for place in range(len(images))]

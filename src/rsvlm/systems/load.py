@@ -1,112 +1,48 @@
-"""A trained chat system, ready to answer: the model, its tokenizer and its frame behind `Answers` and `Embeds`."""
+"""Any model behind one door: `load(name)` gives something that answers, whatever it is and wherever it runs."""
 
-import hashlib
-from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image as PILImage
-from torch.nn import functional as F
-
-import rsvlm.systems.lhrs_bot  # noqa: F401  (registers itself)
-from rsvlm.data.prompt import FRAMES, encode_prompt
-from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts.vlm import VisionLanguageModel
-from rsvlm.parts.weights import read_state
-from rsvlm.recipe import read_recipe
-from rsvlm.sample import Batch, Reply
-from rsvlm.systems.base import Pixels
-from rsvlm.systems.build import build, build_tokenizer, load_weights, own_tensors
+from rsvlm.errors import BadInput, MissingPart, missing_extra
+from rsvlm.systems.base import FORMS, Answers
 
 
-def load(name: str) -> "ChatModel":
-    """The model called `name`: "mini" (the package rsvlm-mini), or the folder of a finished run.
+def load(name: str) -> Answers:
+    """The model called `name`, in one of the forms that `rsvlm.systems.base.FORMS` lists.
 
-    Raises MissingPart where the package or the language model is not installed, BadInput for an unknown name, a folder
-    that holds no model, and a damaged checkpoint.
+    "mini" (the package rsvlm-mini), the folder of a finished run, "hf:<folder or id>" or the folder of a Hugging Face
+    model, "openai:<URL>#<model>". Raises MissingPart where a package or a model is not on this machine, BadInput for an
+    unknown name, a folder that holds no model, a damaged checkpoint and a server that cannot be reached.
     """
-    if name == "mini":
-        found = find_spec("rsvlm_mini")
-        if found is None or not found.submodule_search_locations:
-            raise MissingPart(
-                "The embedded model is not installed; run: pip install ./packages/rsvlm-mini (from the repository)"
-            )
-        folder = Path(found.submodule_search_locations[0])
-    else:
-        folder = Path(name)
+    if name.startswith("openai:"):  # needs no PyTorch here
+        from rsvlm.systems.endpoint import Endpoint
+
+        return Endpoint(name)
+    try:
+        if name.startswith("hf:"):
+            return _hub(name, name.removeprefix("hf:"))
+        folder = _mini() if name == "mini" else Path(name)
         if not folder.is_dir():
-            raise BadInput(
-                f"No model is named {name!r}, and there is no such folder; give 'mini' or a run's model folder."
-            )
-    return ChatModel(folder, name)
+            raise BadInput(f"No model is named {name!r}, and there is no such folder; give one of: {', '.join(FORMS)}.")
+        if (folder / "config.json").is_file() and not (folder / "recipe.yaml").is_file():
+            return _hub(name, name)
+        from rsvlm.systems.chat import ChatModel
+
+        return ChatModel(folder, name)
+    except ModuleNotFoundError as error:
+        raise missing_extra(error.name or "torch", "model") from error
 
 
-class ChatModel:
-    """A model folder (model.safetensors, recipe.yaml) opened for answering, on a GPU where there is one."""
+def _mini() -> Path:
+    found = find_spec("rsvlm_mini")
+    if found is None or not found.submodule_search_locations:
+        raise MissingPart(
+            "The embedded model is not installed; run: pip install ./packages/rsvlm-mini (from the repository)"
+        )
+    return Path(found.submodule_search_locations[0])
 
-    def __init__(self, folder: Path, name: str) -> None:
-        path = folder / "model.safetensors"
-        if not path.is_file():
-            raise BadInput(f"{folder} holds no model.safetensors; expected the model folder of a finished run.")
-        recipe = read_recipe(folder / "recipe.yaml")
-        self.name, self.recipe = name, recipe
-        model = build(recipe, for_training=False)
-        load_weights(model, read_state(path), source=str(path), needed=own_tensors(recipe, model))
-        model.language.merge()
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.model: VisionLanguageModel = model.to(self.device).eval()
-        self.tokenizer, self.frame = build_tokenizer(recipe), FRAMES[recipe.model["frame"]]
-        self.trace = {
-            "model": name, "system": recipe.system, "size": recipe.size, "recipe": recipe.hash,
-            "weights": hashlib.sha256(path.read_bytes()).hexdigest()[:16], "torch": torch.__version__,
-        }  # fmt: skip
 
-    def answer(self, images: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64) -> list[Reply]:
-        """One greedy reply per (image, question); a picture that is asked several questions in a row is seen once."""
-        if len(images) != len(questions):
-            raise ValueError(f"{len(images)} images and {len(questions)} questions")
-        if not images:
-            return []
-        prompts = [
-            encode_prompt(self.tokenizer, self.frame, q, image_tokens=self.model.image_tokens) for q in questions
-        ]
-        width = max(len(prompt) for prompt in prompts)
-        pad = [width - len(prompt) for prompt in prompts]
-        batch: Batch = {
-            "levels": self._see(images),
-            "prompt": torch.tensor([[0] * n + p for n, p in zip(pad, prompts, strict=True)], device=self.device),
-            "prompt_mask": torch.tensor([[i >= n for i in range(width)] for n in pad], device=self.device),
-        }
-        stop = frozenset((self.tokenizer.convert_tokens_to_ids(self.frame.stop), self.tokenizer.eos_token_id))
-        with self._precision():
-            ids, confidence = self.model.answer(batch, stop=stop, max_new_tokens=max_new_tokens)
-        texts = [self.tokenizer.decode(row, skip_special_tokens=True).strip() for row in ids]
-        return [Reply(text=t, confidence=min(max(c, 0.0), 1.0)) for t, c in zip(texts, confidence, strict=True)]
+def _hub(name: str, where: str) -> Answers:
+    from rsvlm.systems.hub import HubModel
 
-    def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
-        """(N, D) unit vectors: the means of the tower's levels, each level scaled to unit length first."""
-        rows = [F.normalize(level.float().mean(1), dim=-1) for level in self._see(images)]
-        return F.normalize(torch.cat(rows, 1), dim=-1).cpu().numpy().astype(np.float32)
-
-    @torch.inference_mode()
-    def _see(self, images: Sequence[Pixels]) -> list[torch.Tensor]:
-        """Levels of the pictures; the same array object given twice is seen once."""
-        size = self.model.vision.size
-        unique: dict[int, int] = {}
-        order = [unique.setdefault(id(image), len(unique)) for image in images]
-        firsts = {place: image for image, place in zip(images, order, strict=True)}
-        square = [
-            np.asarray(PILImage.fromarray(firsts[i]).resize((size, size), PILImage.Resampling.BICUBIC))
-            for i in range(len(firsts))
-        ]
-        pixels = torch.from_numpy(np.stack(square)).to(self.device).permute(0, 3, 1, 2).float().div(255)
-        with self._precision():
-            levels = self.model.see({"image": pixels})
-        return [level[torch.tensor(order, device=self.device)] for level in levels]
-
-    def _precision(self) -> Any:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
+    return HubModel(name, where)

@@ -1,7 +1,7 @@
 """Question sets: questions of several types about an image."""
 
 from rsvlm.data.cards import DatasetCard
-from rsvlm.data.sources import rsivqa, rsvqa
+from rsvlm.data.sources import floodnet, rsivqa, rsvqa
 
 # fmt: off
 CARDS = (
@@ -21,6 +21,12 @@ CARDS = (
         files=("USGS_split_<split>_{images,questions,answers}.json", "Data/N.tif"), splits="published, two test sets",
         licence="CC BY 4.0", source="https://rsvqa.sylvainlobry.com", reader=rsvqa.read, tasks=("vqa",),
         counts={"all": 10659},
+    ),
+    DatasetCard(
+        name="floodnet_vqa", title="FloodNet-VQA", folder="FloodNet", also=("FloodNet-VQA", "FloodNet Challenge"),
+        files=("Questions/{Training,Valid} Question.json", "Images/{Train,Valid,Test}_Image/*.JPG"),
+        splits="published where the files have answers, else 80/20 train/val of the training pictures by SHA-256",
+        licence="research", source="arXiv:2012.02951", reader=floodnet.read, tasks=("vqa",),
     ),
 )
 # fmt: on

@@ -1,7 +1,7 @@
 """Scene sets: one class an image."""
 
 from rsvlm.data.cards import HASHED, DatasetCard
-from rsvlm.data.sources import folders
+from rsvlm.data.sources import fmow, folders, meter_ml
 
 # fmt: off
 CARDS = (
@@ -25,6 +25,31 @@ CARDS = (
     DatasetCard(
         name="rsscn7", title="RSSCN7", folder="RSSCN7", files=("<class>/*.jpg",), splits=HASHED, licence="research",
         source="https://github.com/palewithout/RSSCN7", reader=folders.read, tasks=("scene",), counts={"all": 2800},
+    ),
+    DatasetCard(
+        name="nwpu_resisc45", title="NWPU-RESISC45", folder="NWPU-RESISC45", files=("<class>/*.jpg",), splits=HASHED,
+        licence="research", source="arXiv:1703.00121", reader=folders.read, tasks=("scene",), counts={"all": 31500},
+    ),
+    DatasetCard(
+        name="whu_rs19", title="WHU-RS19", folder="WHU-RS19", files=("<class>/*.jpg",), splits=HASHED,
+        licence="research", source="https://captain-whu.github.io/BED4RS/", reader=folders.read, tasks=("scene",),
+    ),
+    DatasetCard(
+        name="siri_whu", title="SIRI-WHU (12 classes)", folder="SIRI-WHU", also=("12class_tif",),
+        files=("12class_tif/<class>/*.tif",), splits="none published: 80/20 train/val by SHA-256 of class and file",
+        licence="research", source="https://doi.org/10.1109/TGRS.2015.2496185", reader=folders.read_numbered,
+        tasks=("scene",), counts={"all": 2400},
+    ),
+    DatasetCard(
+        name="meter_ml", title="METER-ML", folder="METER-ML", also=("meter-ml",),
+        files=("<split>_dataset.geojson", "<split>_images/<id>/naip.png"), splits="published",
+        licence="unknown", source="arXiv:2207.11166", reader=meter_ml.read, tasks=("scene",),
+    ),
+    DatasetCard(
+        name="fmow", title="Functional Map of the World, RGB", folder="fMoW", also=("fmow-rgb", "fMoW-rgb"),
+        files=("<split>/<category>/<category>_<n>/*_rgb.jpg", "*_rgb.json"), splits="published; test from test_gt/",
+        licence="its own, see the source", source="arXiv:1711.07846",
+        reader=fmow.read, tasks=("scene",),
     ),
 )
 # fmt: on

@@ -1,10 +1,11 @@
-"""Scenes in class folders: EuroSAT, AID, UCMerced, RSSCN7; and the two scene sets that live inside caption sets."""
+"""Scenes in class folders (EuroSAT, AID, UCMerced, NWPU-RESISC45, ...); two scene sets that live in caption sets."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from rsvlm.data.sources import karpathy
-from rsvlm.data.sources.layout import IMAGE_SUFFIXES, ImageIndex, find_file, hashed_split, search, within, words
+from rsvlm.data.sources.layout import IMAGE_SUFFIXES, SPLITS, ImageIndex, find_file, hashed_split, search, within, words
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -17,6 +18,19 @@ def scene(name: str, path: str, kind: str, split: str, **meta: str) -> Sample:
     turn = Turn(task="scene", question="", answer=words(kind), kind=kind)
     file = Path(path).name
     return Sample(id=f"{name}/{file}", images=(Image(path=path),), turns=(turn,), source=name, split=split, meta=meta)
+
+
+def read_numbered(folder: Path, name: str) -> Iterator[Sample]:
+    """As `read`, for sets that number the pictures of each class alike (SIRI-WHU's `pond/0002.tif`).
+
+    The class is part of the id and of what is hashed for the split.
+    """
+    for sample in read(folder, name):
+        kind, file = sample.turns[0].kind, Path(sample.images[0].path).name
+        told = Path(sample.images[0].path).parents[1].name in SPLITS
+        yield replace(
+            sample, id=f"{name}/{kind}/{file}", split=sample.split if told else hashed_split(f"{kind}_{file}")
+        )
 
 
 def read(folder: Path, name: str) -> Iterator[Sample]:

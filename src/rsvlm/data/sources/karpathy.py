@@ -4,7 +4,7 @@ The file is `{"images": [{"filename", "split", "sentences": [{"raw"}]}], "datase
 NWPU-Captions (arXiv 2204.10022) groups by class and names the sentences `raw`, `raw_1` .. `raw_4`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def entries(path: Path) -> list[tuple[str, str, tuple[str, ...], str]]:
     try:
         if isinstance(data, Mapping) and "images" in data:
             return [
-                (item["filename"], split_name(item["split"]), tuple(s["raw"].strip() for s in item["sentences"]), "")
+                (item["filename"], split_name(item["split"]), _told(s["raw"] for s in item["sentences"]), "")
                 for item in data["images"]
             ]
         return [_nwpu(item, group) for group, items in data.items() for item in items]
@@ -34,8 +34,12 @@ def entries(path: Path) -> list[tuple[str, str, tuple[str, ...], str]]:
 
 def _nwpu(item: Mapping[str, Any], group: str) -> tuple[str, str, tuple[str, ...], str]:
     keys = ["raw", *(f"raw_{number}" for number in range(1, 5))]
-    captions = tuple(item[key].strip() for key in keys if item.get(key))
-    return item["filename"], split_name(item["split"]), captions, group
+    return item["filename"], split_name(item["split"]), _told(item.get(key) or "" for key in keys), group
+
+
+def _told(sentences: Iterable[str]) -> tuple[str, ...]:
+    """Captions without their margins; blank ones, which RSITMD once had, are none."""
+    return tuple(text for sentence in sentences if (text := sentence.strip()))
 
 
 def read(folder: Path, name: str) -> Iterator[Sample]:

@@ -69,13 +69,35 @@ def search(folder: Path, *patterns: str) -> Path | None:
 def read_json(path: Path) -> Any:
     """The JSON value in a file. Raises BadInput naming the file and the line that is broken."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_text(path))
     except json.JSONDecodeError as error:
         raise BadInput(f"{path} is not valid JSON: {error.msg} at line {error.lineno}.") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not UTF-8 text; expected a JSON file.") from error
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_records(path: Path) -> list[Any]:
+    """The records of a file that is a JSON list, or one JSON value a line: sets are published as both."""
+    text = _text(path)
+    try:
+        found = json.loads(text)
+        return found if isinstance(found, list) else [found]
+    except json.JSONDecodeError as whole:
+        rows: list[Any] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                rows += [json.loads(line)] if line.strip() else []
+            except json.JSONDecodeError as error:
+                where = f"{whole.msg} at line {whole.lineno}" if number == 1 else f"{error.msg} at line {number}"
+                raise BadInput(f"{path} is not valid JSON: {where}.") from error
+        return rows
 
 
 class ImageIndex:

@@ -4,19 +4,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import ImageIndex, read_json, search, within
+from rsvlm.data.sources.layout import ImageIndex, read_json, read_records, search, within
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
 FOLDERS = ("Images_LR", "Images_HR", "Images", "images", "Data")
 _SPLITS = ("train", "val", "test", "test_phili")
+LIST_47K = "hrben_47k.jsonl"  # records with a question_id, of the second test set: the 47k questions of GeoChat's paper
 
 
 def read(folder: Path, name: str) -> Iterator[Sample]:
     """One Sample per active image with its active questions; `kind` is the authors' type (count, presence, comp, ...).
 
     The high-resolution set has a second test split over Philadelphia: its samples are `split="test"` with
-    `meta["test_set"] = "phili"`, so that a protocol can report the two apart.
+    `meta["test_set"] = "phili"`, so that a protocol can report the two apart. Where a user has a `hrben_47k.jsonl`,
+    `meta["geochat_47k"]` are the places of the listed questions among the turns of such a sample.
     """
     index = ImageIndex(within(folder, *FOLDERS))
     found = False
@@ -55,16 +57,31 @@ def _samples(
     answers: dict[int, dict[str, Any]],
 ) -> Iterator[Sample]:
     asked: dict[int, list[Turn]] = {}
+    listed = _listed(folder) if split == "test_phili" else None
+    picked: dict[int, list[int]] = {}
     for question in questions.values():
         given = [answers[number] for number in question.get("answers_ids", ()) if number in answers]
         if given:
             answer = str(given[0]["answer"])
             turn = Turn(task="vqa", question=question["question"], answer=answer, kind=question["type"])
-            asked.setdefault(question["img_id"], []).append(turn)
-    meta = {"test_set": "phili"} if split == "test_phili" else {}
+            turns = asked.setdefault(question["img_id"], [])
+            if listed and question["id"] in listed:
+                picked.setdefault(question["img_id"], []).append(len(turns))
+            turns.append(turn)
+    shared = {"test_set": "phili"} if split == "test_phili" else {}
     for number in images:
         file = f"{number}.tif"
+        meta = shared if listed is None else shared | {"geochat_47k": picked.get(number, [])}
         yield Sample(
             id=f"{name}/{file}", images=(Image(path=index(file, folder / FOLDERS[0])),),
             turns=tuple(asked.get(number, ())), source=name, split=split.removesuffix("_phili"), meta=meta,
         )  # fmt: skip
+
+
+def _listed(folder: Path) -> set[int] | None:
+    """Question ids of the user's list; None where there is none."""
+    path = search(folder, LIST_47K)
+    try:
+        return None if path is None else {int(item["question_id"]) for item in read_records(path)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{path} is not a list of questions ({type(error).__name__}: {error}).") from error

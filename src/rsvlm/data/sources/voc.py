@@ -45,24 +45,26 @@ def _published(root: Path) -> dict[str, str]:
 def _sample(path: Path, name: str, index: ImageIndex, first_pixel: int, split: str) -> Sample:
     try:
         root = ET.parse(path).getroot()
-        filename = _text(root, "filename") or f"{path.stem}.jpg"
-        size = tuple(int(float(_text(root, f"size/{side}") or 0)) for side in ("width", "height"))
+        filename = text_of(root, "filename") or f"{path.stem}.jpg"
+        size = tuple(int(float(text_of(root, f"size/{side}") or 0)) for side in ("width", "height"))
         objects = root.findall("object")
-        regions = tuple(_region(item, first_pixel) for item in objects)
+        regions = tuple(region_of(item, first_pixel) for item in objects)
     except (ET.ParseError, ValueError) as error:
         raise BadInput(f"{path} is not a Pascal VOC annotation: {error}.") from error
-    difficult = [number for number, item in enumerate(objects) if _text(item, "difficult") == "1"]
+    difficult = [number for number, item in enumerate(objects) if text_of(item, "difficult") == "1"]
     image = Image(path=index(filename, path.parent), width=size[0], height=size[1])
     meta = {"difficult": difficult} if difficult else {}
     return Sample(id=f"{name}/{path.stem}", images=(image,), regions=regions, source=name, split=split, meta=meta)
 
 
-def _text(node: ET.Element, key: str) -> str:
+def text_of(node: ET.Element, key: str) -> str:
+    """The text at `key` below a node, stripped; "" where there is none."""
     return (node.findtext(key) or "").strip()
 
 
-def _region(item: ET.Element, first_pixel: int) -> Region:
-    label = words(_text(item, "name"))
+def region_of(item: ET.Element, first_pixel: int) -> Region:
+    """The labelled box of one `object`; ValueError where a number is missing."""
+    label = words(text_of(item, "name"))
     if item.find("robndbox") is not None:  # DIOR-R's oriented boxes: four corners
         corner_names = ("left_top", "right_top", "right_bottom", "left_bottom")
         ring: tuple[Point, ...] = tuple(
@@ -76,7 +78,7 @@ def _region(item: ET.Element, first_pixel: int) -> Region:
 
 
 def _number(item: ET.Element, key: str) -> float:
-    text = _text(item, key)
+    text = text_of(item, key)
     if not text:
         raise ValueError(f"an object has no {key}")
     return float(text)

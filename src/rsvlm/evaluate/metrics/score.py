@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 Finish = Callable[[Array], Array]
 
 DRAWS = 1000
+_BLOCK = 50  # resamples multiplied at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,7 +25,7 @@ class Score:
     `value` is the metric of the set, `per_item` (n,) what each item scores by itself. `sums` (items, K) holds each
     item's share of the K sums, `finish` maps sums (..., K) to values (...). `sums` may have more rows than n: items
     that the metric does not count (another question type) have rows of zeros, so that all scores of a set resample
-    together.
+    together. `note` says what a reader of the number must know (which stages of METEOR ran).
     """
 
     name: str
@@ -33,6 +34,7 @@ class Score:
     n: int
     sums: Array
     finish: Finish
+    note: str = ""
 
 
 def ratio(sums: Array) -> Array:
@@ -51,14 +53,38 @@ def mean_score(
     return Score(name=name, value=value, per_item=items[mask], n=int(mask.sum()), sums=sums, finish=ratio)
 
 
-def standard_errors(
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """How sure a value is: its bootstrap standard error and the 95 % percentile interval."""
+
+    stderr: float
+    low: float
+    high: float
+
+
+def intervals(
     scores: Mapping[str, Score], *, groups: Sequence[int] | None = None, draws: int = DRAWS, seed: int = 0
-) -> dict[str, float]:
-    """Bootstrap standard error of each score, all from the same `draws` resamples of the items.
+) -> dict[str, Interval]:
+    """Standard error and 95 % interval of each score by `resample`."""
+    drawn = resample(scores, groups=groups, draws=draws, seed=seed)
+    return {name: interval(values) for name, values in drawn.items()}
+
+
+def interval(values: Array) -> Interval:
+    """The spread of (draws,) bootstrap values; zero where there is nothing to resample."""
+    low, high = np.percentile(values, (2.5, 97.5))
+    return Interval(float(np.std(values, ddof=1)), float(low), float(high))
+
+
+def resample(
+    scores: Mapping[str, Score], *, groups: Sequence[int] | None = None, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Array]:
+    """(draws,) bootstrap values of each score, all from the same resamples of the items.
 
     `groups` (items,) numbers what is drawn as one (the questions about one image are not independent); default: each
-    item by itself. All scores must have the same number of rows. A question type that a
-    draw misses counts as 0 there, which is rare at any usable n. The IDF weights of CIDEr-D stay those of the set.
+    item by itself. All scores must have the same number of rows: two models' scores over the same items, resampled with
+    one seed, are paired. A question type that a draw misses counts as 0 there, which is rare at any usable n. The IDF
+    weights of CIDEr-D stay those of the set.
     """
     if not scores:
         return {}
@@ -67,19 +93,26 @@ def standard_errors(
         raise ValueError(f"scores over different item lists cannot be resampled together: {sorted(rows)} rows")
     (count,) = rows
     if count == 0:
-        return dict.fromkeys(scores, 0.0)
+        return dict.fromkeys(scores, np.zeros(draws))
     unit = np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     units = int(unit.max()) + 1
-    stacked = np.concatenate([score.sums for score in scores.values()], axis=1)
+    shared = {id(score.sums): score.sums for score in scores.values()}  # metrics over one table of sums share it
+    stacked = np.concatenate(list(shared.values()), axis=1)
     pooled = np.zeros((units, stacked.shape[1]))
     np.add.at(pooled, unit, stacked)
-    rng = np.random.default_rng(seed)
-    resampled = np.stack(
-        [np.bincount(rng.integers(0, units, units), minlength=units).astype(np.float64) @ pooled for _ in range(draws)]
-    )
-    errors, start = {}, 0
-    for name, score in scores.items():
-        width = score.sums.shape[1]
-        errors[name] = float(np.std(score.finish(resampled[:, start : start + width]), ddof=1))
-        start += width
-    return errors
+    drawn = _draw(pooled, draws, np.random.default_rng(seed))
+    ends = np.cumsum([sums.shape[1] for sums in shared.values()])
+    columns = {key: drawn[:, end - sums.shape[1] : end] for (key, sums), end in zip(shared.items(), ends, strict=True)}
+    return {name: score.finish(columns[id(score.sums)]) for name, score in scores.items()}
+
+
+def _draw(pooled: Array, draws: int, rng: np.random.Generator) -> Array:
+    """(draws, K): the sums of as many resamples of the rows of `pooled` (units, K)."""
+    units = len(pooled)
+    blocks = []
+    for start in range(0, draws, _BLOCK):
+        counts = [
+            np.bincount(rng.integers(0, units, units), minlength=units) for _ in range(min(_BLOCK, draws - start))
+        ]
+        blocks.append(np.stack(counts).astype(np.float64) @ pooled)
+    return np.concatenate(blocks)

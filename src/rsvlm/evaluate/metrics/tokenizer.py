@@ -1,16 +1,24 @@
-"""The tokens that caption metrics count: our own PTB tokenizer, equal to the Java one of the COCO caption evaluation.
+"""The tokens that caption metrics count, by name: `ptb`, `whitespace`, `vocabulary_ids`.
 
-The reference is `PTBTokenizer -preserveLines -lowerCase` of Stanford CoreNLP 3.4.1 followed by the removal of 15
-punctuation tokens, as pycocoevalcap 1.2 runs it. Its source was not used: the rules were fitted to what it prints for
-millions of made strings, and all captions of UCM-Captions and RSICD that were at hand come out equal. As in any
-generated lexer the longest match wins and, among equals, the earlier rule. Tokens that are always removed afterwards
-(quotes, dashes, full stops) are not told apart here. Not followed: a caption that ends in "no." or "fig." is read by
-the Java program together with the next one, and keeps its full stop where that begins with a digit.
+`ptb` is our own and equals the Java one of the COCO caption evaluation: `PTBTokenizer -preserveLines -lowerCase` of
+Stanford CoreNLP 3.4.1 followed by the removal of 15 punctuation tokens, as pycocoevalcap 1.2 runs it. Its source was
+not used: the rules were fitted to what it prints for millions of made strings, and all captions of UCM-Captions and
+RSICD that were at hand come out equal. As in any generated lexer the longest match wins and, among equals, the earlier
+rule. Tokens that are always removed afterwards (quotes, dashes, full stops) are not told apart here. Not followed: a
+caption that ends in "no." or "fig." is read by the Java program together with the next one, and keeps its full stop
+where that begins with a digit.
 """
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
+
+from rsvlm.errors import BadInput
+
+Tokenizer = Callable[[str], str]  # a caption -> its tokens joined by one blank
 
 # -lowerCase turns the bracket names to lower case, so the removal list never meets them: they stay (as in COCO scores).
 _REMOVED = frozenset(["'", '"', ".", "?", "!", ",", ":", "-", ";"])
@@ -169,9 +177,50 @@ def whitespace(caption: str) -> str:
     return caption
 
 
-TOKENIZERS: dict[str, Callable[[str], str]] = {"ptb": ptb, "whitespace": whitespace}
+UNKNOWN = "<unk>"
+_ENDS = ("<start>", "<end>")
 
 
-def tokenize(captions: Sequence[str], tokenizer: Callable[[str], str] = ptb) -> list[str]:
+def word_map(captions: Iterable[str], min_frequency: int = 5) -> dict[str, int]:
+    """The vocabulary of the change captioning papers (RSICCformer, Chg2Cap, SECOND-CC, DeltaVLM): word -> id.
+
+    Words that occur more than `min_frequency` times in `captions` (those of all splits), numbered from 1 in order of
+    first appearance, then <unk>, <start> and <end>; <pad> is 0.
+    """
+    counts = Counter(word for caption in captions for word in caption.split())
+    kept = [word for word, count in counts.items() if count > min_frequency]
+    return {word: number for number, word in enumerate((*kept, UNKNOWN, *_ENDS), 1)} | {"<pad>": 0}
+
+
+def read_word_map(path: str | Path) -> dict[str, int]:
+    """A published WORDMAP_*.json. Raises BadInput where it is not an object of ids with an <unk>."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read as a word map ({error}); give a WORDMAP json: word -> id.") from error
+    if not isinstance(found, dict) or UNKNOWN not in found or not all(type(i) is int for i in found.values()):
+        raise BadInput(f"{path} is not a word map: expected a JSON object of word -> id that has {UNKNOWN!r}.")
+    return found
+
+
+def vocabulary_ids(words: Mapping[str, int]) -> Tokenizer:
+    """A tokenizer of words to their ids in `words`, joined by one blank.
+
+    All words outside it become the id of <unk> and so match one another: scores are higher than those of words.
+    """
+    unknown = words[UNKNOWN]
+    return lambda caption: " ".join(str(words.get(word, unknown)) for word in caption.split())
+
+
+# What a protocol chooses from, and names in its result: name -> (all captions of the vocabulary) -> tokenizer. Only
+# `vocabulary_ids` looks at the captions; with a published word map it is `vocabulary_ids(read_word_map(path))`.
+TOKENIZERS: dict[str, Callable[[Iterable[str]], Tokenizer]] = {
+    "ptb": lambda _: ptb,
+    "whitespace": lambda _: whitespace,
+    "vocabulary_ids": lambda captions: vocabulary_ids(word_map(captions)),
+}
+
+
+def tokenize(captions: Sequence[str], tokenizer: Tokenizer = ptb) -> list[str]:
     """Every caption through one tokenizer."""
     return [tokenizer(caption) for caption in captions]

@@ -1,0 +1,160 @@
+"""The families of protocols: what entries of one kind share, so that an entry says only what is its own."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from rsvlm.data.prompt import REFUSAL
+from rsvlm.errors import MissingPart
+from rsvlm.evaluate.metrics.accuracy import MATCHERS, Matcher, hits, scene_scores, vqa_scores
+from rsvlm.evaluate.metrics.captions import caption_scores
+from rsvlm.evaluate.metrics.meteor import meteor
+from rsvlm.evaluate.metrics.score import Score, mean_score
+from rsvlm.evaluate.metrics.tokenizer import ptb, tokenize
+from rsvlm.evaluate.protocol import Measure, Protocol, Read, Reader, Row
+from rsvlm.evaluate.refusals import QUESTIONS
+from rsvlm.evaluate.tasks import (
+    Item,
+    Parse,
+    free_text,
+    items_of,
+    items_over,
+    number,
+    refusal,
+    scene_name,
+    task_question,
+    yes_no,
+)
+
+
+def said(parse: Parse) -> Read:
+    """Reads the words of a reply with `parse`; a reply that never came (an endpoint's failure) is no answer."""
+    return lambda _, row: None if row.get("error") else parse(row["answer"])
+
+
+def always(parse: Parse) -> Reader:
+    """The same parser for every item."""
+    return lambda _: said(parse)
+
+
+def as_class(known: Sequence[Item]) -> Read:
+    """Reads one of the classes that occur."""
+    return said(scene_name(sorted({item.references[0] for item in known})))
+
+
+_POLAR = ("presence", "comp", "Yes_No", "object existence")  # of RSIVQA and RSVQA, FloodNet, VRSBench
+_COUNTS = ("count", "Simple_Counting", "Complex_Counting", "object quantity")
+_BY_KIND: dict[str, Parse] = {**dict.fromkeys(_POLAR, yes_no), **dict.fromkeys(_COUNTS, number)}
+
+
+def _parser(item: Item) -> Parse:
+    """Yes/no and counts are parsed where the reference is one; "several" and the like are compared as text."""
+    parse = _BY_KIND.get(item.kind, free_text)
+    return parse if any(parse(reference) is not None for reference in item.references) else free_text
+
+
+def by_kind(_: Sequence[Item]) -> Read:
+    """Reads yes or no, a number, or text, as the question's type asks."""
+    return lambda item, row: said(_parser(item))(item, row)
+
+
+def _captions(
+    items: Sequence[Item], answers: Sequence[str | None], tokenizer: Callable[[str], str] = ptb
+) -> Mapping[str, Score]:
+    """`caption_scores`, and METEOR where its tables are installed."""
+    said, told = [answer or "" for answer in answers], [item.references for item in items]
+    scores = caption_scores(said, told, tokenizer=tokenizer)
+    try:
+        return scores | {"meteor": meteor(tokenize(said, tokenizer), [tokenize(r, tokenizer) for r in told])}
+    except MissingPart:  # the result says that it is missing
+        return scores
+
+
+def _scenes(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
+    return scene_scores(answers, [item.references for item in items])
+
+
+def _vqa(
+    items: Sequence[Item], answers: Sequence[str | None], match: Matcher = MATCHERS["evalai"], numbers: bool = True
+) -> Mapping[str, Score]:
+    references = [[_parser(i)(r) or r for r in i.references] if numbers else i.references for i in items]
+    return vqa_scores(answers, references, [item.kind for item in items], match)
+
+
+def _refusals(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
+    return {"refusal_rate": mean_score("refusal_rate", hits(answers, [item.references for item in items]))}
+
+
+def caption_set(
+    dataset: str, title: str, *, name: str = "", protocol: str = "coco-ptb@1", measure: Measure = _captions, **more: Any
+) -> Protocol:
+    """One caption an image against its references."""
+    question = task_question("caption")
+    defaults = {"dialect": "tokenizer ptb", "max_new_tokens": 48}
+    return Protocol(
+        name=f"{name or dataset}/{protocol}", title=title, dataset=dataset, wording=(question,),
+        ask=partial(items_of, task="caption", question=question), reader=always(free_text), measure=measure,
+        headline=("bleu_4", "meteor", "rouge_l", "cider_d"), per_item="cider_d", wrong_below=0.5, graded=False,
+        **defaults | more,
+    )  # fmt: skip
+
+
+def scene_set(
+    dataset: str,
+    title: str,
+    *,
+    name: str = "",
+    protocol: str = "free-generation@1",
+    wording: str = "scene",
+    **more: Any,
+) -> Protocol:
+    """The class of a picture by free generation."""
+    question = task_question(wording)
+    defaults: dict[str, Any] = {"reader": as_class, "measure": _scenes, "dialect": "class name in the reply"}
+    return Protocol(
+        name=f"{name or dataset}/{protocol}", title=title, dataset=dataset, wording=(question,),
+        ask=partial(items_of, task="scene", question=question), headline=("accuracy", "balanced_accuracy"),
+        per_item="accuracy", **defaults | more,
+    )  # fmt: skip
+
+
+def question_set(
+    dataset: str,
+    title: str,
+    protocol: str,
+    *,
+    name: str = "",
+    kinds: Collection[str] = (),
+    without: Collection[str] = (),
+    match: str = "evalai",
+    numbers: bool = True,
+    **more: Any,
+) -> Protocol:
+    """The data set's own questions, of `kinds` and not of those in `without`; answers compared by the rule `match`.
+
+    `numbers`: yes/no and counts are read out of a sentence first; without, the whole reply is compared.
+    """
+    defaults: dict[str, Any] = {
+        "ask": partial(items_of, task="vqa", kinds=kinds, without=without),
+        "reader": by_kind if numbers else always(free_text),
+        "measure": partial(_vqa, match=MATCHERS[match], numbers=numbers),
+        "headline": ("overall", "average", "yes_no"),
+        "per_item": "overall",
+        "dialect": f"match {match}{', yes/no and counts read first' if numbers else ''}",
+    }
+    return Protocol(
+        name=f"{name or dataset}/{protocol}", title=title, dataset=dataset, wording=("",), **defaults | more
+    )
+
+
+def refusal_set() -> Protocol:
+    """Fifty questions that no picture answers."""
+    return Protocol(
+        name="refusals/fifty@1", title="Fifty questions that no picture answers: the share refused",
+        dataset="ucm_captions", split="val", wording=("", *QUESTIONS),
+        ask=lambda samples: items_over(samples, QUESTIONS, REFUSAL), reader=always(refusal), measure=_refusals,
+        headline=("refusal_rate",), per_item="refusal_rate", max_new_tokens=24,
+    )  # fmt: skip
+
+
+__all__ = ["Row", "always", "as_class", "by_kind", "caption_set", "question_set", "refusal_set", "said", "scene_set"]

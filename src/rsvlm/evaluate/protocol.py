@@ -1,0 +1,86 @@
+"""What a protocol is: data, split, wording, ability, parser, metric and dialect, under one versioned name.
+
+The number after "@" in a protocol's name grows whenever its numbers would change for the same replies. `legacy`
+protocols reproduce the figure of a paper with its fault; they stand beside the right one and say what is wrong.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rsvlm.errors import BadInput
+from rsvlm.evaluate.metrics.score import Score
+from rsvlm.evaluate.tasks import Item, digest
+from rsvlm.registry import Registry, unknown
+from rsvlm.sample import Sample
+
+Row = Mapping[str, Any]  # what is kept of one reply: "answer", "confidence"; "boxes", "mask", "vector" or "map"
+Read = Callable[[Item, Row], Any]  # the prediction in a row (a JSON value); None where there is none of the right kind
+Reader = Callable[[Sequence[Item]], Read]  # all items whose answers are known (training and scored ones) -> `Read`
+Measure = Callable[[Sequence[Item], Sequence[Any]], Mapping[str, Score]]  # predictions in the order of the items
+Ask = Callable[[Sequence[Sample]], list[Item]]  # what is asked about these samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protocol:
+    """A way to measure on a data set, complete enough that two people get one number.
+
+    `name` is "benchmark/protocol@version". `dataset` is a name of `rsvlm.data.catalogue`, `split` the one whose figures
+    the field quotes. `ability` is a name of `rsvlm.evaluate.ways.WAYS`. `ask` makes the questions, `wording` are the
+    frozen words in it (hashed; "" = the data set's own questions), `max_new_tokens` bounds a reply. `reader` makes the
+    parser, `measure` the metrics; `dialect` says which tokenizer, matching rule or IoU. `headline` names the metrics to
+    quote, `per_item` the one shown beside each sample, marked where it is below `wrong_below`. `graded`: `per_item` is
+    1 for a right answer and 0 for a wrong one, so confidences can be checked against it. `counts` are the numbers of
+    items that the authors publish for each split. `legacy`: what is wrong with it ("" = nothing known).
+    """
+
+    name: str
+    title: str
+    dataset: str
+    ask: Ask
+    wording: tuple[str, ...]
+    reader: Reader
+    measure: Measure
+    headline: tuple[str, ...]
+    per_item: str
+    ability: str = "answers"
+    split: str = "test"
+    dialect: str = ""
+    wrong_below: float = 1.0
+    graded: bool = True
+    max_new_tokens: int = 16
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    legacy: str = ""
+
+    @property
+    def benchmark(self) -> str:
+        """The part of the name before the slash."""
+        return self.name.partition("/")[0]
+
+    @property
+    def prompt_hash(self) -> str:
+        """16 hex digits over everything that words the question and bounds the reply. Pinned by a test per protocol."""
+        asked = "\x1f".join([*(words or "<own>" for words in self.wording), str(self.max_new_tokens)])
+        return digest([Item(id=self.name, question=asked)])
+
+
+BENCHMARKS: Registry[Protocol] = Registry("benchmark")
+
+
+def find(name: str) -> Protocol:
+    """The protocol of that name, with or without its version; of a benchmark's name its first protocol that is right.
+
+    Raises BadInput with the nearest known name.
+    """
+    if name in BENCHMARKS:
+        return BENCHMARKS[name]
+    named = [BENCHMARKS[known] for known in BENCHMARKS.names() if name in (known.rpartition("@")[0], _benchmark(known))]
+    right = [protocol for protocol in named if not protocol.legacy] or named
+    if not right:
+        short = dict.fromkeys([*map(_benchmark, BENCHMARKS.names()), *BENCHMARKS.names()])
+        raise BadInput(unknown("benchmark", name, list(short)))
+    return right[0]
+
+
+def _benchmark(name: str) -> str:
+    return name.partition("/")[0]

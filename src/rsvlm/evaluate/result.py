@@ -1,0 +1,244 @@
+"""From the rows of a run to its result: metrics with intervals, baselines, calibration, and the files of it."""
+
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, TypedDict
+
+import rsvlm
+from rsvlm.data.formats.files import aside
+from rsvlm.errors import BadInput
+from rsvlm.evaluate.metrics.calibration import Curves, calibration_scores
+from rsvlm.evaluate.metrics.score import Score, intervals
+from rsvlm.evaluate.protocol import Protocol, Row
+from rsvlm.evaluate.report import Shown, contact_sheet
+from rsvlm.evaluate.task import Task
+from rsvlm.evaluate.tasks import Item, refused
+from rsvlm.sample import Image, Region
+
+SEED = 0  # of the bootstrap
+
+Metrics = dict[str, dict[str, Any]]
+
+
+class Result(TypedDict):
+    """What `evaluate` and `score` return, print with --json and write as result.json.
+
+    `metrics`: name -> value, stderr, low, high (95 %), n, and a note where there is one. Fractions, but CIDEr-D 0..10.
+    `baselines`: name -> metric -> value. `calibration`: the same figures as metrics, over the confidences, and the
+    points of two plots; empty where there is nothing right or wrong, or no confidence was told. `problems`: what was
+    wrong with the answers, counted, with examples. `failed`: questions to which no reply came.
+    """
+
+    protocol: str
+    model: str
+    n: int
+    metrics: Metrics
+    baselines: dict[str, dict[str, float]]
+    benchmark: str
+    headline: list[str]
+    per_item: str
+    dialect: str
+    legacy: str
+    split: str
+    limit: int | None
+    seed: int
+    data_hash: str
+    prompt_hash: str
+    parse_failures: int
+    refusals: int
+    failed: int
+    problems: dict[str, Any]
+    calibration: dict[str, Any]
+    leak: dict[str, Any]
+    seconds: float
+    asked: int
+    commit: str | None
+    versions: dict[str, str]
+    trace: dict[str, str]
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What was answered to a task: whose answers (`model`, `trace`), the `rows` in the items' order, and the rest.
+
+    `beside` are the rows of baselines by name. `leak` and `problems` go into the result as they are.
+    """
+
+    model: str
+    trace: Mapping[str, str]
+    rows: Sequence[Row]
+    beside: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
+    problems: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    leak: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    seconds: float = 0.0
+    asked: int = 0
+    notes: Sequence[str] = ()
+
+
+def settle(task: Task, told: Told, folder: Path | None = None) -> Result:
+    """Score what was told; with `folder` write result.json, answers.jsonl and report.html there."""
+    protocol = task.protocol
+    parsed = task.read(told.rows)
+    scores = protocol.measure(task.items, parsed)
+    beside = {name: protocol.measure(task.items, task.read(rows)) for name, rows in told.beside.items()}
+    calibration, curves = _calibration(protocol, scores, told.rows)
+    absent = [name for name in protocol.headline if name not in scores]
+    notes = [f"{name} is missing: {_WHY.get(name, 'it does not apply here')}" for name in absent]
+    result = Result(
+        protocol=protocol.name,
+        model=told.model,
+        n=len(task.items),
+        metrics=metrics_of(scores, task.pictures()),
+        baselines={name: {metric: score.value for metric, score in found.items()} for name, found in beside.items()},
+        benchmark=protocol.benchmark,
+        headline=[name for name in protocol.headline if name in scores],
+        per_item=protocol.per_item,
+        dialect=protocol.dialect,
+        legacy=protocol.legacy,
+        split=task.split,
+        limit=task.limit,
+        seed=SEED,
+        data_hash=task.data_hash,
+        prompt_hash=protocol.prompt_hash,
+        parse_failures=sum(value is None for value in parsed),
+        refusals=sum(refused(row.get("answer", "")) for row in told.rows),
+        failed=sum(bool(row.get("error")) for row in told.rows),
+        problems=dict(told.problems),
+        calibration=calibration and {**metrics_of(calibration, task.pictures()), "curves": curves},
+        leak=dict(told.leak),
+        seconds=round(told.seconds, 3),
+        asked=told.asked,
+        commit=commit(),
+        versions=versions(),
+        trace=dict(told.trace),
+        notes=[*task.notes, *told.notes, *notes],
+    )
+    if folder is not None:
+        _write(folder, task, result, _shown(task, told.rows, parsed, scores[protocol.per_item]))
+    return result
+
+
+_WHY = {"meteor": "pip install 'rsvlm[evaluate]' brings its tables", "s_m": "it needs METEOR"}
+
+
+def metrics_of(scores: Mapping[str, Score], groups: Sequence[int]) -> Metrics:
+    """Each score as value, n and its bootstrap spread; `groups` as in `resample`."""
+    spread = intervals(scores, groups=groups if all(len(s.sums) == len(groups) for s in scores.values()) else None)
+    return {
+        name: {
+            "value": score.value,
+            **asdict(spread[name]),
+            "n": score.n,
+            **({"note": score.note} if score.note else {}),
+        }
+        for name, score in scores.items()
+    }
+
+
+def _calibration(
+    protocol: Protocol, scores: Mapping[str, Score], rows: Sequence[Row]
+) -> tuple[dict[str, Score], Curves]:
+    """Empty unless answers are right or wrong and most confidences are told (0 = not told)."""
+    sure = [float(row.get("confidence") or 0.0) for row in rows]
+    right = scores[protocol.per_item].per_item
+    if not protocol.graded or len(right) != len(sure) or sum(map(bool, sure)) * 2 < len(sure):
+        return {}, {}
+    return calibration_scores(right, sure)
+
+
+def _shown(task: Task, rows: Sequence[Row], parsed: Sequence[Any], score: Score) -> list[Shown]:
+    values = score.per_item if len(score.per_item) == len(task.items) else [float("nan")] * len(task.items)
+    return [
+        Shown(item=item, row=row, parsed=read, score=float(value), wrong=bool(value < task.protocol.wrong_below))
+        for item, row, read, value in zip(task.items, rows, parsed, values, strict=True)
+    ]
+
+
+def _write(folder: Path, task: Task, result: Result, shown: Sequence[Shown]) -> None:
+    root = task.data.resolve()
+    with aside(folder / "answers.jsonl") as path, path.open("w", encoding="utf-8") as file:
+        for one in shown:
+            file.write(json.dumps(_line(one, root), ensure_ascii=False) + "\n")
+    with aside(folder / "report.html") as path:
+        path.write_text(contact_sheet(task.protocol.title, result, shown), encoding="utf-8")
+    with aside(folder / "result.json") as path:  # last: where it is, everything is
+        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _line(shown: Shown, root: Path) -> dict[str, Any]:
+    """One line of answers.jsonl; pictures' paths are relative to the data root: runs compare across machines."""
+    item, paths = shown.item, [Path(image.path) for image in shown.item.images]
+    more = {
+        "choices": list(item.choices),
+        "regions": [{k: v for k, v in asdict(region).items() if v not in (None, (), 0.0)} for region in item.regions],
+        "meta": dict(item.meta),
+    }
+    return {
+        "id": item.id,
+        "images": [str(path.relative_to(root) if path.is_relative_to(root) else path) for path in paths],
+        "kind": item.kind, "question": item.question, "references": list(item.references),
+        **{key: value for key, value in more.items() if value},
+        **shown.row, "parsed": shown.parsed, "score": shown.score, "wrong": shown.wrong,
+    }  # fmt: skip
+
+
+def read_answers(folder: Path) -> tuple[list[Item], list[Any], list[dict[str, Any]]]:
+    """Items (with the pictures' relative paths), predictions and whole lines of a run's answers.jsonl.
+
+    Raises BadInput where there is none or it is damaged.
+    """
+    path = folder / "answers.jsonl"
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [_item(line) for line in lines], [line["parsed"] for line in lines], lines
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path} cannot be read as answers ({error}); run the evaluation again.") from error
+
+
+def _item(line: Mapping[str, Any]) -> Item:
+    return Item(
+        id=line["id"],
+        question=line["question"],
+        images=tuple(Image(path=path) for path in line["images"]),
+        references=tuple(line["references"]),
+        kind=line["kind"],
+        choices=tuple(line.get("choices", ())),
+        regions=tuple(_region(region) for region in line.get("regions", ())),
+        meta=line.get("meta", {}),
+    )
+
+
+def _region(told: Mapping[str, Any]) -> Region:
+    ring = tuple((float(x), float(y)) for x, y in told.get("polygon", ()))
+    return Region(**{**told, "box": tuple(told["box"]), "polygon": ring})
+
+
+@cache
+def commit() -> str | None:
+    """The commit of a checkout, with "-dirty" where files differ from it; None for an installed package."""
+    root = Path(rsvlm.__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Of rsvlm, Python, and the packages that numbers may depend on."""
+    found = {"rsvlm": rsvlm.__version__, "python": platform.python_version()}
+    for package in ("numpy", "scipy", "shapely", "pycocotools", "torch", "transformers", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

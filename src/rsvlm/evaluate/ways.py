@@ -1,0 +1,171 @@
+"""How each ability is asked: from items to rows, the JSON values that are kept of a reply.
+
+| way | the model must | a row holds |
+|---|---|---|
+| answers | `Answers` | answer, confidence |
+| compares | `Compares` (two dates) | answer, confidence |
+| grounds | `Detects`, or `Answers` with a box dialect | boxes in pixels (or null), scores or answer, confidence |
+| segments | `Segments` | mask, COCO run-length encoding |
+| matches | `Matches` | vector, base64 of float32 |
+| localises | `Matches` | map, base64 of an 8-bit PNG |
+
+The same rows come out of a file of answers (`rsvlm score`).
+"""
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from rsvlm.data import boxes
+from rsvlm.errors import BadInput
+from rsvlm.evaluate.protocol import Protocol, Row
+from rsvlm.evaluate.tasks import Item
+from rsvlm.sample import Region, Reply
+from rsvlm.systems.base import Answers, Compares, Detects, Matches, Pixels, Segments, lacking
+
+Pictures = Sequence[tuple[Pixels, ...]]  # of each item; empty tuples: asked blind, or an item without pictures
+AskWay = Callable[[Any, Protocol, Sequence[Item], Pictures], list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One ability: which Protocols of `systems.base` have it, how to ask, which key of a row is the prediction.
+
+    `blind`: it can be asked without a picture, so that what is left is what the words alone give away.
+    """
+
+    needs: tuple[type, ...]
+    key: str
+    ask: AskWay
+    blind: bool = False
+
+
+def _row(reply: Reply) -> dict[str, Any]:
+    row: dict[str, Any] = {"answer": reply.text, "confidence": reply.confidence}
+    return row | ({"error": reply.error} if reply.error else {})
+
+
+def _answers(model: Answers, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    seen = [picture[0] if picture else None for picture in pictures]
+    replies = model.answer(seen, [item.question for item in items], max_new_tokens=protocol.max_new_tokens)
+    return [_row(reply) for reply in replies]
+
+
+def _compares(model: Compares, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    before, after = [pair[0] for pair in pictures], [pair[1] for pair in pictures]
+    replies = model.compare(before, after, [i.question for i in items], max_new_tokens=protocol.max_new_tokens)
+    return [_row(reply) for reply in replies]
+
+
+def _grounds(model: Any, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    if isinstance(model, Detects) and all(pictures):
+        found = model.detect([picture[0] for picture in pictures], [item.question for item in items])
+        return [
+            {"boxes": [_numbers(r) for r in regions] or None, "scores": [r.score for r in regions]} for regions in found
+        ]
+    speaker: Any = model
+    worded = [protocol.wording[0].replace("{}", item.question) for item in items]
+    seen = [picture[0] if picture else None for picture in pictures]
+    replies = speaker.answer(seen, worded, max_new_tokens=protocol.max_new_tokens)
+    rows: list[Row] = []
+    for item, reply in zip(items, replies, strict=True):
+        size = item.image.width, item.image.height
+        shown = speaker.input_size(*size) if hasattr(speaker, "input_size") else None
+        rows.append(_row(reply) | {"boxes": read_boxes(reply.text, speaker.box_dialect, size, shown)})
+    return rows
+
+
+def _numbers(region: Region) -> list[float]:
+    return [*region.box, region.angle] if region.angle else [*region.box]
+
+
+def read_boxes(
+    text: str, dialect: str, size: tuple[int, int], input_size: tuple[int, int] | None = None
+) -> list[list[float]] | None:
+    """The boxes of a reply in pixels of a picture of `size` (width, height); None where there is none."""
+    found = boxes.decode(text, dialect, input_size=input_size).pixels(size)
+    return [list(box) for box in found] or None
+
+
+def _segments(model: Segments, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    from rsvlm.data.masks import encode_rle
+
+    masks = model.segment([picture[0] for picture in pictures], [item.question for item in items])
+    return [{"mask": encode_rle(mask)} for mask in masks]
+
+
+def _matches(model: Matches, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    """Items with a picture are embedded as pictures, those without as texts."""
+    rows: list[Row] = [{}] * len(items)
+    shown = [at for at, picture in enumerate(pictures) if picture]
+    told = [at for at, picture in enumerate(pictures) if not picture]
+    if shown:
+        for at, vector in zip(shown, model.embed_images([pictures[at][0] for at in shown]), strict=True):
+            rows[at] = {"vector": write_vector(vector)}
+    if told:
+        for at, vector in zip(told, model.embed_texts([items[at].question for at in told]), strict=True):
+            rows[at] = {"vector": write_vector(vector)}
+    return rows
+
+
+def write_vector(vector: NDArray[np.floating]) -> str:
+    """Base64 of little-endian float32."""
+    return base64.b64encode(np.asarray(vector, "<f4").tobytes()).decode("ascii")
+
+
+def read_vector(text: str | Sequence[float]) -> NDArray[np.float64]:
+    """(D,) from `write_vector`'s text or a list of numbers. Raises ValueError for anything else."""
+    plain = np.frombuffer(base64.b64decode(text, validate=True), "<f4") if isinstance(text, str) else np.asarray(text)
+    return plain.astype(np.float64)
+
+
+def _localises(model: Matches, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    from rsvlm.evaluate.metrics.selo import similarity_map
+
+    rows: list[Row] = []
+    for item, (picture,) in zip(items, pictures, strict=True):
+        text = model.embed_texts([item.question])[0]
+        heat = similarity_map(picture, lambda windows, text=text: model.embed_images(windows) @ text)
+        rows.append({"map": write_map(heat)})
+    return rows
+
+
+def write_map(heat: NDArray[np.uint8]) -> str:
+    """Base64 of an 8-bit greyscale PNG."""
+    with io.BytesIO() as file:
+        PIL.Image.fromarray(heat, "L").save(file, "PNG")
+        return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def read_map(text: str) -> NDArray[np.uint8]:
+    """(H, W) uint8 from `write_map`'s text."""
+    with PIL.Image.open(io.BytesIO(base64.b64decode(text)), formats=("PNG",)) as file:
+        return np.asarray(file.convert("L"))
+
+
+WAYS: Mapping[str, Way] = {
+    "answers": Way((Answers,), "answer", _answers, blind=True),
+    "compares": Way((Compares,), "answer", _compares),
+    "grounds": Way((Detects, Answers), "boxes", _grounds, blind=True),
+    "segments": Way((Segments,), "mask", _segments),
+    "matches": Way((Matches,), "vector", _matches),
+    "localises": Way((Matches,), "map", _localises),
+}
+
+
+def check_ability(model: Any, protocol: Protocol) -> None:
+    """Raises BadInput where the model cannot do what the protocol asks."""
+    needs = WAYS[protocol.ability].needs
+    if not isinstance(model, needs):
+        raise lacking(model.name, needs[0])
+    if protocol.ability == "grounds" and not isinstance(model, Detects) and not getattr(model, "box_dialect", ""):
+        raise BadInput(
+            f"{model.name} names no box dialect, so the boxes that {protocol.name} asks for cannot be read; give a "
+            "model that writes boxes, or a file of boxes to rsvlm score."
+        )

@@ -1,0 +1,145 @@
+"""An OpenAI-compatible server in a thread that does what the tests tell it to, faults included."""
+
+import json
+import threading
+import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+KEY = "sk-secret-0123456789"
+
+
+def reply(text, logprobs=(-0.1, -0.3)):
+    """A chat completion with one choice; `logprobs` None leaves the probabilities out."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    if logprobs is not None:
+        choice["logprobs"] = {"content": [{"token": "x", "logprob": one} for one in logprobs]}
+    return {"object": "chat.completion", "choices": [choice]}
+
+
+class FakeEndpoint:
+    """`script` holds what the next chat requests meet, in order; then every one is answered.
+
+    A step is a name of `FAULTS` or the JSON to send. `says` makes the text of an answer from the request. `seen` lists
+    the requests (their bodies), `headers` their headers, `most` is how many were under way at once, `hold` how long
+    each takes. `models` is what /models says: entries, or a status code.
+    """
+
+    def __init__(self, script=(), *, says=None, models=({"id": "tiny", "owned_by": "test"},), hold=0.0):
+        self.script, self.models, self.hold = list(script), models, hold
+        self.says = says or (lambda body: body["messages"][0]["content"][-1]["text"])
+        self.seen, self.headers, self.most, self._now = [], [], 0, 0
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        fake = self
+
+        class Handler(_Handler):
+            owner = fake
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self.name = f"openai:{self.url}#tiny"
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """No longer there: connections are refused from now on."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def enter(self, body, headers):
+        with self._lock:
+            self.seen.append(body)
+            self.headers.append(dict(headers))
+            self._now += 1
+            self.most = max(self.most, self._now)
+            return self.script.pop(0) if self.script else reply(self.says(body))
+
+    def leave(self):
+        with self._lock:
+            self._now -= 1
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        models = self.owner.models
+        if isinstance(models, int):
+            self.send(b"no", status=models)
+        else:
+            self.send(json.dumps({"object": "list", "data": list(models)}).encode())
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        step = self.owner.enter(body, self.headers)
+        try:
+            time.sleep(self.owner.hold)
+            self.owner.leave()  # before the reply: whoever gets it may ask again at once
+            if isinstance(step, dict):
+                self.send(json.dumps(step).encode())
+            else:
+                FAULTS[step](self, body)
+        except (BrokenPipeError, ConnectionResetError):  # whoever asked has gone
+            pass
+
+    def send(self, data, *, status=200, kind="application/json", length=None, **headers):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def error(self, status, text, **headers):
+        self.send(json.dumps({"error": {"message": text}}).encode(), status=status, **headers)
+
+    def drip(self, _):
+        """A byte now and then, for ever."""
+        self.send(b"", length=10_000)
+        while True:
+            self.wfile.write(b" ")
+            self.wfile.flush()
+            time.sleep(0.02)
+
+    def without(self, body, setting):
+        """Refuses a setting that it does not know, as newer servers do."""
+        if setting in body:
+            self.error(400, f"Unsupported parameter: '{setting}' is not supported with this model.")
+        else:
+            self.send(json.dumps(reply(self.owner.says(body), None)).encode())
+
+
+_WHOLE = json.dumps(reply("never whole")).encode()
+FAULTS = {
+    "500": lambda self, _: self.error(500, "broken"),
+    "503": lambda self, _: self.error(503, "busy"),
+    "429": lambda self, _: self.error(429, "slow down", Retry_After="0"),
+    "429 for a second": lambda self, _: self.error(429, "slow down", Retry_After="1"),
+    "429 until a date": lambda self, _: self.error(429, "slow down", Retry_After=formatdate(time.time(), usegmt=True)),
+    "429 for an hour": lambda self, _: self.error(429, "slow down", Retry_After="3600"),
+    "400": lambda self, _: self.error(400, "the picture is too large"),
+    "401": lambda self, _: self.error(401, f"Incorrect API key provided: {KEY}"),
+    "404": lambda self, _: self.error(404, "no such model"),
+    "no logprobs": lambda self, body: self.without(body, "logprobs"),
+    "no max_tokens": lambda self, body: self.without(body, "max_tokens"),
+    "half": lambda self, _: self.send(_WHOLE[: len(_WHOLE) // 2]),
+    "cut": lambda self, _: self.send(_WHOLE[: len(_WHOLE) // 2], length=len(_WHOLE)),
+    "html": lambda self, _: self.send(b"<html>Bad gateway</html>", kind="text/html"),
+    "nested": lambda self, _: self.send(b"[" * 200_000),
+    "list": lambda self, _: self.send(b"[1]"),
+    "hang up": lambda self, _: None,
+    "redirect": lambda self, _: self.send(b"", status=302, Location="http://127.0.0.1:9/v1/chat/completions"),
+    "slow": lambda self, _: (time.sleep(1.0), self.send(_WHOLE)),
+    "drip": _Handler.drip,
+    "big": lambda self, _: self.send(b'{"x": "' + b"y" * (5 << 20) + b'"}'),
+}
