@@ -125,7 +125,7 @@ def test_an_unknown_model(rsvlm, scene, tmp_path, command):
 
 def test_an_unknown_task(rsvlm, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.import_module("rsvlm.systems.load"), "load", Speaker)
-    assert "Did you mean 'ucm_captions'" in rsvlm("evaluate", "ucm_caption", "--data", tmp_path)
+    assert "did you mean 'ucm_captions'" in rsvlm("evaluate", "ucm_caption", "--data", tmp_path)
 
 
 def test_an_unknown_format(rsvlm, tmp_path):

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from rsvlm import cli
 from rsvlm.errors import BadInput, MissingPart
 
-COMMANDS = ["ask", "convert", "evaluate", "info", "list", "report", "setup", "train", "weights"]
+COMMANDS = ["ask", "convert", "evaluate", "info", "list", "questions", "report", "score", "setup", "train", "weights"]
 
 
 def run(*words: str):
@@ -165,12 +165,22 @@ def test_train_passes_everything_on(stand_in):
     ]
 
 
+METRIC = {"stderr": 0.1, "low": 2.7, "high": 3.1, "n": 210}
 RESULT = {
-    "protocol": "ucm_captions/1",
-    "model": "mini",
+    "protocol": "ucm_captions/coco-ptb@1",
+    "model": "mini [7b]",
     "n": 210,
-    "metrics": {"CIDEr-D": {"value": 2.9, "stderr": 0.1}},
-    "baselines": {"nearest image": {"CIDEr-D": 2.6}},
+    "split": "val",
+    "metrics": {"cider_d": {"value": 2.9, **METRIC}, "bleu_4": {"value": 0.25, **METRIC, "note": "no [stems]"}},
+    "baselines": {"nearest_image": {"cider_d": 2.8}, "blind": {"cider_d": 0.5, "bleu_4": 0.1}},
+    "headline": ["cider_d"],
+    "legacy": "The script counts in [bold] letters.",
+    "failed": 2,
+    "parse_failures": 3,
+    "refusals": 0,
+    "problems": {"conflicting": {"count": 1, "examples": ["line 3, id a: two different answers"]}},
+    "leak": {"against": ["rsicd"], "leaked": 4, "test": 210, "train": 99, "share": 0.019},
+    "notes": ["meteor is missing"],
 }
 
 
@@ -180,9 +190,79 @@ def test_evaluate_prints_one_object_or_a_table(stand_in):
     done = run("evaluate", "ucm_captions", "--data", "d", "--limit", "3", "--json")
     assert json.loads(done.stdout) == RESULT and len(done.stdout.splitlines()) == 1
     assert calls[0] == (("mini",), {})
-    assert calls[1][0][:3] == ("ucm_captions", Path("d"), "the model")
-    table = run("evaluate", "ucm_captions", "--data", "d").stdout
-    assert all(word in table for word in ("CIDEr-D", "2.9000", "0.1000", "nearest image", "2.6000", "n = 210"))
+    assert calls[1][0] == ("ucm_captions", Path("d"), "the model")
+    wanted = {"split": "", "out": None, "limit": 3, "batch": 16, "blind": True, "leak": True}
+    assert calls[1][1] == wanted
+    table = run("evaluate", "ucm_captions", "--data", "d", "--no-blind", "--no-leak", "--split", "test").stdout
+    assert calls[3][1] == wanted | {"limit": None, "blind": False, "leak": False, "split": "test"}
+    for shown in (
+        "mini [7b], n = 210", "cider_d", "2.900", "2.700 to 3.100", "nearest image", "2.800", "blind", "0.500", "0.250",
+        "counts in [bold] letters", "1 conflicting", "no [stems]", "meteor is missing", "4 of 210", "2 of 210",
+    ):  # fmt: skip
+        assert shown in table, shown
+
+
+def test_an_unknown_protocol_is_said_before_a_model_is_loaded(stand_in):
+    calls = stand_in("rsvlm.systems.load", "load", "the model")
+    done = run("evaluate", "ucm_caption", "--data", "d")
+    assert isinstance(done.exception, BadInput) and "id you mean 'ucm_captions'" in str(done.exception)
+    assert calls == []
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["score", "answers.jsonl"]])
+def test_a_run_without_a_reply_fails_and_one_with_some_does_not(stand_in, command):
+    silent = RESULT | {"failed": 210, "problems": {"empty": {"count": 210, "examples": ["line 1, id a: empty"]}}}
+    stand_in("rsvlm.systems.load", "load", "the model")
+    stand_in("rsvlm.evaluate.run", "evaluate", silent)
+    stand_in("rsvlm.evaluate.answers", "score", silent)
+    done = run(command[0], "ucm_captions", *command[1:], "--data", "d", "--json")
+    assert isinstance(done.exception, BadInput) and done.stdout == ""
+    assert "any of the 210 questions" in str(done.exception) and "210 empty (line 1, id a" in str(done.exception)
+
+
+def test_score_and_questions_pass_everything_on(stand_in):
+    scored = stand_in("rsvlm.evaluate.answers", "score", RESULT)
+    words = "score rsivqa a.jsonl --data d --name mine --dialect geochat --split test --out o --limit 2 --json"
+    assert json.loads(run(*words.split()).stdout) == RESULT
+    assert scored == [
+        (("rsivqa", Path("a.jsonl"), Path("d")),
+         {"split": "test", "out": Path("o"), "limit": 2, "dialect": "geochat", "name": "mine"})
+    ]  # fmt: skip
+    scored.clear()
+    stand_in("rsvlm.evaluate.answers", "questions", 7)
+    told = run("questions", "rsivqa", "--data", "d", "--out", "q.jsonl").stdout
+    assert scored == [(("rsivqa", Path("d"), Path("q.jsonl")), {"split": "", "limit": None})]
+    assert "7 questions" in told and "rsvlm score rsivqa q.jsonl --data d" in told
+
+
+def runs(root: Path, **second: object) -> list[str]:
+    for name, changes in (("a", {}), ("b", second)):
+        (root / name).mkdir()
+        (root / name / "result.json").write_text(json.dumps(RESULT | {"data_hash": "0"} | changes))
+    return [str(root / "a"), str(root / "b")]
+
+
+def test_two_runs_about_one_thing_are_compared(stand_in, tmp_path):
+    calls = stand_in("rsvlm.evaluate.compare", "compare", "side by side")
+    folders = runs(tmp_path)
+    assert run("report", *folders, "--out", str(tmp_path / "c"), "--data", "d", "--all").stdout == "side by side\n"
+    assert calls == [
+        (tuple(map(Path, folders)), {"out": tmp_path / "c", "data": Path("d"), "every": True}),
+    ]  # fmt: skip
+    assert "95 % interval" in run("report", *folders, "--no-compare").stdout
+    assert "bleu_4" in run("report", folders[0], "--all").stdout
+    assert "bleu_4" not in run("report", folders[0]).stdout
+    assert isinstance(run("report", folders[0], "--compare").exception, BadInput)
+    assert isinstance(run("report", folders[0], "--out", "c").exception, BadInput)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("change", [{"data_hash": "1"}, {"split": "test"}, {"protocol": "ucm_captions/other@1"}])
+def test_two_runs_about_two_things_are_listed(stand_in, tmp_path, change):
+    calls = stand_in("rsvlm.evaluate.compare", "compare", "side by side")
+    folders = runs(tmp_path, **change)
+    assert "2.900" in run("report", *folders).stdout and calls == []
+    assert run("report", *folders, "--compare").stdout == "side by side\n" and len(calls) == 1
 
 
 def test_setup_passes_everything_on(stand_in, tmp_path):
@@ -216,6 +296,18 @@ def test_list_names_at_least_one(kind):
     assert done.stdout.strip()
 
 
+def test_benchmarks_are_listed_under_what_a_model_must_give():
+    listed = run("list", "benchmarks").stdout
+    told = json.loads(run("list", "benchmarks", "--json").stdout)
+    assert len(told) > 20 and all(one["title"] and one["split"] and one["prompt_hash"] for one in told)
+    for one in told:
+        (line,) = [line for line in listed.splitlines() if line.split(" ")[0] == one["name"]]
+        assert one["title"] in line and one["split"] in line and ("[legacy]" in line) == bool(one["legacy"])
+    heads = [line for line in listed.splitlines() if "a file of answers holds" in line]
+    assert len(heads) == len({one["ability"] for one in told}) and "boxes)" in "".join(heads)
+    assert json.loads(run("list", "datasets", "--json").stdout)[0].keys() == {"name", "title"}
+
+
 def test_convert_a_data_set_and_back(stand_in, tmp_path, monkeypatch):
     from rsvlm.data import catalogue, formats
 
@@ -230,8 +322,12 @@ WIRES = {  # what the commands call, with the arguments they give
     ("rsvlm.serve.ask", "run"): ((1, 2), "model out json bands tile max_new_tokens batch"),
     ("rsvlm.train.run", "train"): ((1, 2, 3), "resume only_stage max_steps"),
     ("rsvlm.systems.load", "load"): ((1,), ""),
-    ("rsvlm.evaluate.run", "evaluate"): ((1, 2, 3), "split out limit batch"),
-    ("rsvlm.evaluate.report", "report"): ((1,), ""),
+    ("rsvlm.evaluate.run", "evaluate"): ((1, 2, 3), "split out limit batch blind leak"),
+    ("rsvlm.evaluate.benchmarks", "find"): ((1,), ""),
+    ("rsvlm.evaluate.answers", "score"): ((1, 2, 3), "split out limit dialect name"),
+    ("rsvlm.evaluate.answers", "questions"): ((1, 2, 3), "split limit"),
+    ("rsvlm.evaluate.report", "report"): ((1,), "every"),
+    ("rsvlm.evaluate.compare", "compare"): ((1, 2), "out data every"),
     ("rsvlm.data.formats", "convert"): ((1, 2), "source_format format embed_images"),
     ("rsvlm.data.formats", "write"): ((1, 2, 3), "embed_images"),
     ("rsvlm.data.catalogue", "load"): ((1, 2, 3), "skip_missing"),

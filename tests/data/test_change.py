@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fake import annotations
-from fake.change import CHANGE, NO_CHANGE, block, label
+from fake.change import NO_CHANGE, block, changes, label
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.data.masks import decode_rle
 from rsvlm.data.sources.changechat import task_of
@@ -47,7 +47,7 @@ def test_levir_mci_masks_lie_in_the_second_image(tmp_path):
     road, building = samples[2].regions
     assert road.image == building.image == 1 and road.box == (9, 7, 13, 11) and building.box == (2, 2, 6, 6)
     assert (decode_rle(road.mask) == (block(1, 7, 9) > 0)).all()
-    assert [turn.task for turn in samples[0].turns] == ["change_caption", "change_mask"]
+    assert [turn.task for turn in samples[0].turns] == ["change_caption", "change_mask", "change_mask"]
     (folder / "images" / "val" / "label" / "val_000001.png").unlink()
     with pytest.raises(BadInput, match=r"no label picture .*val_000001\.png"):
         load("levir_mci", folder, "val")
@@ -55,9 +55,9 @@ def test_levir_mci_masks_lie_in_the_second_image(tmp_path):
 
 def test_second_cc_keeps_the_paths_of_its_maps(tmp_path):
     folder = fake("second_cc", tmp_path)
-    unchanged, changed = load("second_cc", folder, "test")
+    unchanged, changed, _ = load("second_cc", folder, "test")
     assert unchanged.turns[0].kind == "unchanged" and changed.turns[0].kind == "changed"
-    assert changed.turns[0].references[-1] == f"{CHANGE[0]} ."
+    assert changed.turns[0].references[-1] == f"{changes(1)[0]} ."
     assert all(Path(path).is_file() for path in changed.meta["maps"]) and "rgb" in changed.images[0].path
     for path in (folder / "test" / "sem" / "B").iterdir():
         path.unlink()
@@ -73,7 +73,7 @@ def test_changechat_joins_the_files_of_a_pair(tmp_path):
     assert len(pair.turns[0].references) == 5 and pair.turns[0].kind == "changed"
     assert [turn.kind for turn in pair.turns[-3:]] == ["turn1", "turn2", "turn3"]
     assert not any("<image>" in turn.question for turn in pair.turns)
-    assert Counter(s.split for s in samples.values()) == {"train": 4, "test": 2}
+    assert Counter(s.split for s in samples.values()) == {"train": 4, "test": 4}
 
 
 def test_changechat_training_file_is_told_apart_by_its_questions(tmp_path):

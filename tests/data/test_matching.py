@@ -17,14 +17,16 @@ def test_rsitmd_leaves_blank_sentences_out(tmp_path):
     train, test = (load("rsitmd", fake("rsitmd", tmp_path), split) for split in ("train", "test"))
     assert [len(s.turns[0].references) for s in train] == [4, 4] and [len(s.turns[0].references) for s in test] == [
         5
-    ] * 3
+    ] * 12
     assert all(s.turns[0].references[-1] == "many planes are parked ." for s in test)
 
 
 def test_air_slt_has_polygons_and_plain_texts(tmp_path):
     one, two, three = load("air_slt", fake("air_slt", tmp_path), "test")
     assert one.turns[0].question == "there is a green pond." and one.turns[0].task == "locate"
-    assert len(two.regions) == 2 and two.regions[1].polygon[0] == (60, 20) and two.regions[0].box == (10.5, 10, 40, 40)
+    assert (
+        len(two.regions) == 2 and two.regions[1].polygon[0] == (260, 120) and two.regions[0].box == (10.5, 10, 140, 140)
+    )
     assert one.images == two.images != three.images and three.id == "air_slt/2"
 
 

@@ -32,8 +32,15 @@ def block(value: int, top: int, left: int, size: tuple[int, int] = (12, 16)) -> 
     return rows
 
 
+def changes(number: int) -> tuple[str, ...]:
+    """Five sentences about a changed pair, other ones for an even than for an odd number."""
+    return tuple(
+        text + ("", " beside the old river", " near the northern lake", " on a slope")[number % 4] for text in CHANGE
+    )
+
+
 def captions(item: dict, changed: bool, number: int) -> dict:
-    told = CHANGE if changed else NO_CHANGE
+    told = changes(number) if changed else NO_CHANGE
     told = told[number % 5 :] + told[: number % 5]
     return item | {
         "changeflag": int(changed),
@@ -67,10 +74,10 @@ def levir_mci(root: Path) -> Path:
 
 
 def second_cc(root: Path) -> Path:
-    """One changed and one unchanged pair a split, the same file names in each; the unchanged one is worded its way."""
+    """Two changed pairs and an unchanged one a split, the same file names in each; the last is worded its way."""
     items = []
     for split in ("train", "val", "test"):
-        for number in range(2):
+        for number in range(3):
             file = f"0000{number}_0_0.png"
             item = captions({"filename": file, "split": split}, bool(number), number)
             if not number:
@@ -110,15 +117,15 @@ def _spoken(images: list[str], flag: int, *pairs: tuple[str, str]) -> dict:
 
 
 def changechat(root: Path) -> Path:
-    """Two pairs to test, four to train on, the training file with all tasks mixed and five captions a pair."""
+    """Four pairs to test and four to train on, the training file with all tasks mixed and five captions a pair."""
     files: dict[str, list[dict]] = {key: [] for key in ("train", "train_loc", "test", *ASKED, "test_dialog")}
-    for split, count in (("train", 4), ("test", 2)):
+    for split, count in (("train", 4), ("test", 4)):
         for number in range(count):
             flag = number % 2
             images = [f"{split}/{date}/{split}_{number + 1:06d}.png" for date in "AB"]
             for seed, file in enumerate(images):
                 picture(root / "images" / file, number * 2 + seed)
-            told = [text.capitalize() + "." for text in (CHANGE if flag else NO_CHANGE)]
+            told = [text.capitalize() + "." for text in (changes(number // 2) if flag else NO_CHANGE)]
             said = {
                 "test_binary": ("No", "Yes")[flag], "test_count": COUNTED[flag], "test_loc": WHERE[flag],
                 "test_open": ("Nothing was built.", "Two houses and a road.")[flag],

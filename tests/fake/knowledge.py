@@ -49,9 +49,10 @@ def rswk(root: Path) -> Path:
             root / "image_classification" / f"image_classification_full_{split}.jsonl", classes, "Image Classification"
         )
         for kind, question, answer in (
-            ("rsk", "What is the ALBEDO value?", "0.45 of light"), ("wk", "What is its name?", "The old park of Oslo"),
-        ):  # fmt: skip
-            rows = [(file, question, answer) for file in told]
+            ("rsk", "What is the ALBEDO value?", "0.45 of all the light"),
+            ("wk", "What is its name?", "The old park of Oslo"),
+        ):
+            rows = [(file, question, f"{answer}, as of 200{i}") for i, file in enumerate(told)]
             _lines(root / "vqa" / f"vqa_{kind}" / f"vqa_{kind}_full_{split}.jsonl", rows, "Visual Question Answering")
     common = [
         {"image_name": LANDMARKS[1], "gpt_output": [{"question": "Is it dry?", "answer": "It is dry in the summer."},

@@ -6,9 +6,9 @@ from fake.pictures import picture, write_json
 
 
 def rsitmd(root: Path) -> Path:
-    """Two pictures to train on, three to test; one sentence is shared by two pictures, one is blank."""
+    """Two pictures to train on, twelve to test; one sentence is shared by all of them, one is blank."""
     items = []
-    for number, split in enumerate(("train", "train", "test", "test", "test")):
+    for number, split in enumerate(("train",) * 2 + ("test",) * 12):
         name = f"airport_{number}.tif"
         picture(root / "images" / name, number)
         told = [f"sentence {k} of picture {number} ." for k in range(4)] + ["many planes are parked ."]
@@ -26,9 +26,9 @@ def rsitmd(root: Path) -> Path:
 def air_slt(root: Path) -> Path:
     """Three texts over two pictures, the first with a line break, the second with two regions."""
     for number in range(2):
-        picture(root / "imgs" / f"{number}.jpg", number, (96, 64))
-    square = [[10.5, 10.0], [40.0, 10.0], [40.0, 40.0], [10.5, 40.0]]
-    other = [[60.0, 20.0], [80.0, 20.0], [80.0, 50.0], [60.0, 50.0]]
+        picture(root / "imgs" / f"{number}.jpg", number, (480, 320))
+    square = [[10.5, 10.0], [140.0, 10.0], [140.0, 140.0], [10.5, 140.0]]
+    other = [[260.0, 120.0], [400.0, 120.0], [400.0, 250.0], [260.0, 250.0]]
     write_json(
         root / "annotations" / "anno.json",
         [

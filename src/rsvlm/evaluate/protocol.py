@@ -6,12 +6,13 @@ protocols reproduce the figure of a paper with its fault; they stand beside the 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.metrics.score import Score
 from rsvlm.evaluate.tasks import Item, digest
-from rsvlm.registry import Registry, unknown
+from rsvlm.registry import Registry
 from rsvlm.sample import Sample
 
 Row = Mapping[str, Any]  # what is kept of one reply: "answer", "confidence"; "boxes", "mask", "vector" or "map"
@@ -77,8 +78,10 @@ def find(name: str) -> Protocol:
     named = [BENCHMARKS[known] for known in BENCHMARKS.names() if name in (known.rpartition("@")[0], _benchmark(known))]
     right = [protocol for protocol in named if not protocol.legacy] or named
     if not right:
-        short = dict.fromkeys([*map(_benchmark, BENCHMARKS.names()), *BENCHMARKS.names()])
-        raise BadInput(unknown("benchmark", name, list(short)))
+        short = list(dict.fromkeys(map(_benchmark, BENCHMARKS.names())))
+        near = get_close_matches(name, [*short, *BENCHMARKS.names()], n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise BadInput(f"No benchmark is named {name!r}; {hint}{len(short)} are known, see: rsvlm list benchmarks.")
     return right[0]
 
 

@@ -1,110 +1,167 @@
-"""Results for people: the contact sheet of one run, and one Markdown table out of many result files."""
+"""Result files as text: tables in Markdown out of many runs, and a page of Markdown for one.
 
-import base64
-import html
-import io
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import PIL.Image
-
-from rsvlm.data.images import read_rgb
-from rsvlm.errors import BadInput
-from rsvlm.evaluate.protocol import Row
-from rsvlm.evaluate.tasks import Item
-from rsvlm.sample import Image
-
-THUMBNAIL = 160  # pixels, longer side
-MOST = 600  # pictures on a sheet: some 4 MB
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """One sample of a run as it is shown: what was asked, said, understood, and what that scored."""
-
-    item: Item
-    row: Row
-    parsed: Any
-    score: float
-    wrong: bool
-
-
-_STYLE = """
-body { font: 14px/1.4 system-ui, sans-serif; margin: 1.5rem; background: #fff; color: #222 }
-table { border-collapse: collapse } td, th { padding: .15rem .8rem .15rem 0; text-align: left }
-main { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .8rem; margin-top: 1rem }
-article { display: flex; gap: .7rem; border: 1px solid #ccc; border-left: .4rem solid #4a8; padding: .5rem }
-article.wrong { border-left-color: #c33 } article img { align-self: flex-start }
-p { margin: 0 0 .3rem } .q, .id { color: #777; font-size: 12px } .a { font-weight: 600 }
-ul { margin: 0; padding-left: 1rem }
+Numbers that were not measured alike never stand in one table: a table holds one protocol name and one dialect (the
+grouped captions of a retrieval never meet the merged ones), and what reproduces a paper's fault comes last, marked.
 """
 
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
 
-def contact_sheet(title: str, result: Mapping[str, Any], shown: Sequence[Shown]) -> str:
-    """A self-contained HTML page: every picture with question, answer, references and its score in `metric`.
+from rsvlm.errors import BadInput
 
-    Wrong answers have a red edge. At most `MOST` samples, evenly spread over the run; the page says where it skips.
-    """
-    step = max(1, -(-len(shown) // MOST))
-    kept = shown[::step]
-    rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{value['value']:.4f} ± {value['stderr']:.4f}</td></tr>"
-        for name, value in result["metrics"].items()
-    )
-    left_out = f", every {step}. of {len(shown)} shown" if step > 1 else ""
-    head = html.escape(f"{result['protocol']}, {result['split']}: {result['model']}, n = {result['n']}{left_out}")
-    wrong = sum(one.wrong for one in shown)
-    cards = "\n".join(_card(one, result["per_item"]) for one in kept)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1><p>{head}; {wrong} marked</p>"
-        f"<table>{rows}</table>\n<main>\n{cards}\n</main></body></html>\n"
-    )
+Run = Mapping[str, Any]  # what result.json holds, see `rsvlm.evaluate.result.Result`
+Table = tuple[list[str], list[list[str]]]  # heads, rows
 
-
-def _card(one: Shown, metric: str) -> str:
-    item = one.item
-    references = "".join(f"<li>{html.escape(text)}</li>" for text in dict.fromkeys(item.references))
-    said = str(one.row.get("answer", ""))
-    unread = " (not understood)" if one.parsed is None else ""
-    return (
-        f'<article class="{"wrong" if one.wrong else "right"}"><img src="{_thumbnail(item.image)}" alt="">'
-        f'<div><p class="q">{html.escape(item.question)}</p><p class="a">{html.escape(said)}{unread}</p>'
-        f'<ul>{references}</ul><p class="id">{html.escape(item.id)} · {metric} {one.score:.2f} · '
-        f"confidence {one.row.get('confidence', 0):.2f}</p></div></article>"
-    )
-
-
-def _thumbnail(image: Image) -> str:
-    picture = PIL.Image.fromarray(read_rgb(image))
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    with io.BytesIO() as file:
-        picture.save(file, "JPEG", quality=75)
-        return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+_WANTED = ("protocol", "split", "model", "n", "metrics", "headline", "baselines")
+_EXAMPLES = 3
 
 
 def report(folders: Sequence[str | Path], *, every: bool = False) -> str:
-    """A Markdown table of the result.json files in `folders` (or below them): one row a metric, baselines beside it.
+    """Markdown tables of the result.json files in `folders` (or below them): a row a metric, baselines beside it.
 
-    Only each benchmark's headline metrics, all with `every`. Raises BadInput where there is no result, or a broken one.
+    One table a protocol name and dialect, legacy ones last. Only each benchmark's headline metrics, all with `every`.
+    Raises BadInput where there is no result, or a broken one.
     """
-    results = [_read(path) for folder in folders for path in _find(Path(folder))]
+    results = [read_result(path) for folder in folders for path in _find(Path(folder))]
+    tables: dict[tuple[str, str, str], list[Run]] = {}
+    for result in sorted(results, key=lambda run: (bool(_legacy(run)), run["protocol"], run["split"])):
+        name = result["protocol"].partition("/")[2]
+        tables.setdefault((_legacy(result), name, result.get("dialect", "")), []).append(result)
+    parts: list[str] = []
+    for (legacy, name, dialect), runs in tables.items():
+        parts.append(f"### {cell(name)}{f' ({cell(dialect)})' if dialect else ''}{': legacy' if legacy else ''}")
+        parts += [f"**Not a fair figure.** {cell(legacy)}"] if legacy else []
+        parts.append(markdown(*table(runs, every=every)))
+        parts += [f"- {cell(remark)}" for remark in _unlike(runs)]
+    return "\n\n".join(parts)
+
+
+def summary(result: Run) -> str:
+    """Markdown of one run: its headline metrics with intervals and baselines, all others, and what to know of them."""
+    heads, rows = table([result], every=True)
+    named = heads.index("metric")
+    first = [row for row in rows if row[named] in result["headline"]]
+    rest = [row for row in rows if row not in first]
+    parts = [f"# {cell(result['protocol'])}: {cell(result['model'])}"]
+    parts.append("\n".join(f"- {cell(remark)}" for remark in [*warnings(result), *remarks(result)]))
+    parts += [markdown(heads, first)] if first else []
+    parts += ["## All metrics", markdown(heads, rest)] if rest else []
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(results: Sequence[Run], *, every: bool = False) -> Table:
+    """Heads and rows, a row a metric: whose it is, value, 95 % interval, and each baseline's value ("-" = none)."""
     baselines = list(dict.fromkeys(name for result in results for name in result["baselines"]))
-    heads = ["benchmark", "split", "model", "n", "metric", "value ± s.e.", *(b.replace("_", " ") for b in baselines)]
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * 3}{'---:|---|' + '---:|' * (len(heads) - 5)}"]
+    heads = ["benchmark", "split", "model", "n", "metric", "value", "95 % interval", *(words(b) for b in baselines)]
+    rows: list[list[str]] = []
     for result in results:
+        limit = result.get("limit")
         for name in result["metrics"] if every else result["headline"]:
             metric = result["metrics"][name]
             beside = [result["baselines"].get(baseline, {}).get(name) for baseline in baselines]
-            cells = [
-                result["protocol"], result["split"], result["model"], str(result["n"]), name,
-                f"{metric['value']:.3f} ± {metric['stderr']:.3f}", *("-" if b is None else f"{b:.3f}" for b in beside),
-            ]  # fmt: skip
-            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
-    return "\n".join(lines)
+            rows.append([
+                result["protocol"], result["split"], result["model"],
+                f"{metric.get('n', result['n'])}{f' (first {limit} samples)' if limit else ''}", name,
+                f"{metric['value']:.3f}", interval_of(metric), *("-" if b is None else f"{b:.3f}" for b in beside),
+            ])  # fmt: skip
+    return heads, rows
+
+
+def interval_of(metric: Mapping[str, Any]) -> str:
+    """The 95 % interval of a metric; its standard error in a file of before there were intervals."""
+    return f"{metric['low']:.3f} to {metric['high']:.3f}" if "low" in metric else f"± {metric['stderr']:.3f} s.e."
+
+
+def warnings(result: Run) -> list[str]:
+    """What a reader must see before any number of this run: sentences, empty where all is well."""
+    found = [f"Not a fair figure: {legacy}"] if (legacy := _legacy(result)) else []
+    for name in result["headline"]:
+        metric = result["metrics"][name]
+        near = [
+            words(baseline)
+            for baseline, values in result["baselines"].items()
+            if name in values and metric.get("low", metric["value"]) <= values[name] <= metric.get("high", -1)
+        ]
+        if near:
+            found.append(f"{name} is not told apart from {', '.join(near)}, which lies in its 95 % interval.")
+    if leaked := result.get("leak", {}).get("leaked"):
+        leak = result["leak"]
+        found.append(
+            f"{leaked} of {leak['test']} scored pictures ({leak['share']:.1%}) lie among the training pictures."
+        )
+    if failed := result.get("failed"):
+        found.append(f"{failed} of {result['n']} questions got no reply; they count as wrong.")
+    return found
+
+
+def remarks(result: Run) -> list[str]:
+    """What else there is to know of a run: what was measured on, unread answers, refusals, problems, leaks, notes."""
+    n, told = result["n"], f"split {result['split']}, {result['n']} items"
+    hashes = [f"{words(key)} {result[key]}" for key in ("data_hash", "prompt_hash", "commit") if result.get(key)]
+    found = [", ".join([told, *([result["dialect"]] if result.get("dialect") else []), *hashes])]
+    counts = {"not read": "parse_failures", "refused": "refusals", "without a reply": "failed"}
+    found.append("; ".join(f"{label}: {_share(result.get(key, 0), n)}" for label, key in counts.items()))
+    for kind, problem in result.get("problems", {}).items():
+        examples = cast("list[str]", problem.get("examples", []))
+        shown = f" ({'; '.join(examples[:_EXAMPLES])}{'; ...' if problem['count'] > _EXAMPLES else ''})"
+        found.append(f"answers: {problem['count']} {words(kind)}{shown if examples else ''}")
+    found.append(_leaks(result.get("leak", {})))
+    noted = {name: metric["note"] for name, metric in result["metrics"].items() if metric.get("note")}
+    return found + [f"{name}: {note}" for name, note in noted.items()] + list(result.get("notes", []))
+
+
+def _leaks(leak: Mapping[str, Any]) -> str:
+    if not leak:
+        return "leak check: not made"
+    against = f" of {', '.join(leak['against'])}" if leak.get("against") else ""
+    alike = f"; {leak['alike']} more are alike" if leak.get("alike") else ""
+    flat = f"; {leak['flat']} too plain to tell" if leak.get("flat") else ""
+    return (
+        f"leak check: {leak['leaked']} of {leak['test']} scored pictures are among the {leak['train']} training "
+        f"pictures{against}{alike}{flat}"
+    )
+
+
+def _unlike(runs: Sequence[Run]) -> Iterable[str]:
+    """Which rows of a table are about other items than their neighbours."""
+    seen: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        seen.setdefault((run["protocol"], run["split"]), []).append(run)
+    for (protocol, split), same in seen.items():
+        if len({run.get("data_hash") for run in same}) > 1:
+            each = ", ".join(f"{run['model']}: {run.get('data_hash', 'unknown')}" for run in same)
+            yield f"{protocol}, {split}: the runs are about different items and do not compare (data hash {each})"
+
+
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; columns of numbers stand right."""
+    ruled = ["---:" if rows and all(_numeric(row[at]) for row in rows) else "---" for at in range(len(heads))]
+    lines = [heads, ruled, *rows]
+    return "\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines)
+
+
+def cell(text: str) -> str:
+    """A text that stays in its place in Markdown: one line, and nothing in it is a table's edge or a tag."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def words(name: str) -> str:
+    """A name of the code in words."""
+    return name.replace("_", " ")
+
+
+def _numeric(text: str) -> bool:
+    return text[:1].isdigit() or text[:1] in "-+±"
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count} ({count / of:.1%})" if count and of else str(count)
+
+
+def _legacy(result: Run) -> str:
+    return result.get("legacy", "")
 
 
 def _find(folder: Path) -> list[Path]:
@@ -114,13 +171,26 @@ def _find(folder: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_result(path: Path) -> Run:
+    """What a result.json holds. Raises BadInput where it cannot be read, or is not one."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read as a result ({error}); run the evaluation again.") from error
-    wanted = ("protocol", "split", "model", "n", "metrics", "headline", "baselines")
-    missing = [key for key in wanted if not isinstance(result, dict) or key not in result]
+    missing = [key for key in _WANTED if not isinstance(result, dict) or key not in result]
     if missing:
         raise BadInput(f"{path} lacks {', '.join(missing)}; it was not written by rsvlm evaluate.")
+    broken = [name for name, metric in _entries(result["metrics"]) if not _is_metric(metric)]
+    broken += [name for name in result["headline"] if name not in result["metrics"]]
+    if broken:
+        raise BadInput(f"{path} holds no value with its spread for {', '.join(broken)}; run the evaluation again.")
     return result
+
+
+def _entries(metrics: object) -> Iterable[tuple[str, object]]:
+    return cast("dict[str, object]", metrics).items() if isinstance(metrics, dict) else [("metrics", metrics)]
+
+
+def _is_metric(metric: object) -> bool:
+    told: Callable[[str], object] = metric.get if isinstance(metric, dict) else lambda _: None
+    return all(isinstance(told(key), int | float) for key in ("value", "stderr"))

@@ -10,13 +10,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
+
 import rsvlm
 from rsvlm.data.formats.files import aside
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.metrics.calibration import Curves, calibration_scores
 from rsvlm.evaluate.metrics.score import Score, intervals
+from rsvlm.evaluate.page import Shown, page
 from rsvlm.evaluate.protocol import Protocol, Row
-from rsvlm.evaluate.report import Shown, contact_sheet
+from rsvlm.evaluate.report import summary
 from rsvlm.evaluate.task import Task
 from rsvlm.evaluate.tasks import Item, refused
 from rsvlm.sample import Image, Region
@@ -68,7 +71,8 @@ class Result(TypedDict):
 class Told:
     """What was answered to a task: whose answers (`model`, `trace`), the `rows` in the items' order, and the rest.
 
-    `beside` are the rows of baselines by name. `leak` and `problems` go into the result as they are.
+    `beside` are the rows of baselines by name. `leak` and `problems` go into the result as they are; without the items
+    whose ids are in `leaked` the headline is measured a second time.
     """
 
     model: str
@@ -77,13 +81,14 @@ class Told:
     beside: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
     problems: Mapping[str, Any] = field(default_factory=dict[str, Any])
     leak: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    leaked: frozenset[str] = frozenset()
     seconds: float = 0.0
     asked: int = 0
     notes: Sequence[str] = ()
 
 
 def settle(task: Task, told: Told, folder: Path | None = None) -> Result:
-    """Score what was told; with `folder` write result.json, answers.jsonl and report.html there."""
+    """Score what was told; with `folder` write result.json, answers.jsonl, report.md and report.html there."""
     protocol = task.protocol
     parsed = task.read(told.rows)
     scores = protocol.measure(task.items, parsed)
@@ -112,7 +117,7 @@ def settle(task: Task, told: Told, folder: Path | None = None) -> Result:
         failed=sum(bool(row.get("error")) for row in told.rows),
         problems=dict(told.problems),
         calibration=calibration and {**metrics_of(calibration, task.pictures()), "curves": curves},
-        leak=dict(told.leak),
+        leak={**told.leak, **_without(task, parsed, told.leaked)},
         seconds=round(told.seconds, 3),
         asked=told.asked,
         commit=commit(),
@@ -125,7 +130,7 @@ def settle(task: Task, told: Told, folder: Path | None = None) -> Result:
     return result
 
 
-_WHY = {"meteor": "pip install 'rsvlm[evaluate]' brings its tables", "s_m": "it needs METEOR"}
+_WHY = {"meteor": "pip install 'rsvlm[meteor]' brings its tables", "s_m": "it needs METEOR"}
 
 
 def metrics_of(scores: Mapping[str, Score], groups: Sequence[int]) -> Metrics:
@@ -142,15 +147,26 @@ def metrics_of(scores: Mapping[str, Score], groups: Sequence[int]) -> Metrics:
     }
 
 
+def _without(task: Task, parsed: Sequence[Any], leaked: frozenset[str]) -> dict[str, Any]:
+    """The headline over the items that did not leak, where some did and some did not."""
+    kept = [(item, read) for item, read in zip(task.items, parsed, strict=True) if item.id not in leaked]
+    if not leaked or not kept:
+        return {}
+    items, said = zip(*kept, strict=True)
+    scores = task.protocol.measure(items, said)
+    found = {name: scores[name].value for name in task.protocol.headline if name in scores}
+    return {"without": {"n": len(items), "metrics": found}}
+
+
 def _calibration(
     protocol: Protocol, scores: Mapping[str, Score], rows: Sequence[Row]
 ) -> tuple[dict[str, Score], Curves]:
-    """Empty unless answers are right or wrong and most confidences are told (0 = not told)."""
-    sure = [float(row.get("confidence") or 0.0) for row in rows]
-    right = scores[protocol.per_item].per_item
-    if not protocol.graded or len(right) != len(sure) or sum(map(bool, sure)) * 2 < len(sure):
+    """Over the answers whose confidence is told (0 = not told); empty where they are no matter of right or wrong."""
+    sure = np.array([float(row.get("confidence") or 0.0) for row in rows])
+    right, told = scores[protocol.per_item].per_item, sure > 0
+    if not protocol.graded or len(right) != len(sure) or not told.any():
         return {}, {}
-    return calibration_scores(right, sure)
+    return calibration_scores(right[told], sure[told])
 
 
 def _shown(task: Task, rows: Sequence[Row], parsed: Sequence[Any], score: Score) -> list[Shown]:
@@ -167,7 +183,9 @@ def _write(folder: Path, task: Task, result: Result, shown: Sequence[Shown]) -> 
         for one in shown:
             file.write(json.dumps(_line(one, root), ensure_ascii=False) + "\n")
     with aside(folder / "report.html") as path:
-        path.write_text(contact_sheet(task.protocol.title, result, shown), encoding="utf-8")
+        path.write_text(page(task.protocol.title, result, shown), encoding="utf-8")
+    with aside(folder / "report.md") as path:
+        path.write_text(summary(result), encoding="utf-8", errors="backslashreplace")
     with aside(folder / "result.json") as path:  # last: where it is, everything is
         path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

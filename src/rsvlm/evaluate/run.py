@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Task as ProgressTask
+from rich.text import Text
 
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.data.images import read_rgb
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.baselines import Embed, constants, nearest_image
+from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.ledger import Ledger
-from rsvlm.evaluate.protocol import Row, find
+from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.result import Result, Told, settle
 from rsvlm.evaluate.task import Task, prepare
 from rsvlm.evaluate.tasks import Item
@@ -66,11 +69,11 @@ def evaluate(
         if blind and WAYS[protocol.ability].blind and isinstance(model, Answers):
             beside |= {"blind": _ask_blind(task, model, unseen, batch, progress)}
         beside |= _nearest(task, model, notes, progress)
-        found = _leaks(task, model, notes, progress) if leak else {}
+        found, leaked = _leaks(task, model, notes, progress) if leak else ({}, frozenset[str]())
     rows = [ledger.rows[item.id] for item in task.items]
     told = Told(
-        model=model.name, trace=model.trace, rows=rows, beside=beside, leak=found, seconds=seconds, asked=asked,
-        notes=notes,
+        model=model.name, trace=model.trace, rows=rows, beside=beside, leak=found, leaked=leaked, seconds=seconds,
+        asked=asked, notes=notes,
     )  # fmt: skip
     return settle(task, told, folder)
 
@@ -132,13 +135,16 @@ def _embedder(model: Embeds, progress: Progress) -> Embed:
     return embed
 
 
-def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> dict[str, Any]:
-    """Scored pictures among the training pictures of the sets that the model names, else of this data set."""
+def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> tuple[dict[str, Any], frozenset[str]]:
+    """Scored pictures among the training pictures of the sets that the model names, else of this data set.
+
+    What was found, and the ids of the items that show such a picture.
+    """
     try:
-        from rsvlm.evaluate.leak import find_leaks
+        from rsvlm.evaluate.leak import find_leaks, leak_free
     except MissingPart as error:
         notes.append(f"the leak check is missing: {error}")
-        return {}
+        return {}, frozenset()
     names = [name for name in model.trace.get("trained_on", "").split() if name in DATASETS] or [task.protocol.dataset]
     progress.add_task("leak check", total=None)
     train: dict[str, Image] = {}
@@ -149,13 +155,22 @@ def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> dict
             checked.append(name)
         except BadInput as error:
             notes.append(f"the leak check leaves out {name}: {error}")
-    if not train or task.split == "train":
-        return {}
+    if not train or task.split in ("train", "all"):
+        return {}, frozenset()
     tested = {image.path: image for item in task.items for image in item.images}
-    return {"against": checked} | find_leaks(list(train.values()), list(tested.values())).summary()
+    leak = find_leaks(list(train.values()), list(tested.values()))
+    free = {item.id for item in leak_free(task.items, leak)}
+    return {"against": checked} | leak.summary(), frozenset(item.id for item in task.items if item.id not in free)
 
 
 def _progress() -> Progress:
-    """A bar on stderr; stdout is for results."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    """A bar with rate and time left on stderr; stdout is for results."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
     return Progress(*columns, console=Console(stderr=True))
+
+
+class _Rate(ProgressColumn):
+    """Samples per second."""
+
+    def render(self, task: ProgressTask) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "")

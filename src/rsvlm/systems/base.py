@@ -21,7 +21,8 @@ class Answers(Protocol):
     """Answers a question about a picture in words. What `rsvlm.systems.load` returns for a chat system.
 
     `name` is what the user asked for ("mini", a path, "hf:...", "openai:..."); `trace` holds what a result file must
-    carry about the model (system, size, recipe hash, sha256 of the weights, versions) and is the same at every load.
+    carry about the model (system, size, recipe hash, sha256 of the weights, versions) and is the same at every load;
+    its `trained_on`, where known, names the data sets of the catalogue that the model was trained on.
 
     A model that writes boxes says how in two more members, which are read with getattr because most have neither:
     `box_dialect`, a name of `rsvlm.data.boxes` ("" = none known), and `input_size(width, height) -> (width, height)`,

@@ -43,6 +43,7 @@ class ChatModel:
             "model": name, "system": recipe.system, "size": recipe.size, "recipe": recipe.hash,
             "weights": hashlib.sha256(path.read_bytes()).hexdigest()[:16], "dtype": recipe.precision,
             "torch": str(torch.__version__), "transformers": transformers.__version__,
+            "trained_on": " ".join(sorted({name for s in recipe.stages for i in s.data for name in i.set.split("+")})),
         }  # fmt: skip
 
     def answer(

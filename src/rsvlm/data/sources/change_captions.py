@@ -20,13 +20,14 @@ NO_CHANGE = (
     "no change has occurred", "almost nothing has changed", "no change is occurred", "almost nothing is changed",
 )  # fmt: skip
 MCI_CLASSES = {"road": 128, "building": 255}
+_ASK_MASKS = tuple(Turn(task="change_mask", question=kind, answer="", kind=kind) for kind in MCI_CLASSES)
 
 
 def read_levir(folder: Path, name: str, *, masks: bool = False) -> Iterator[Sample]:
     """One Sample per pair of LEVIR-CC: `images/<split>/{A,B}/<file>`; `kind` is changed or unchanged.
 
-    With `masks` (LEVIR-MCI) the pixels of changed roads and buildings, of the second image, are its regions; a pair
-    without a label picture raises BadInput.
+    With `masks` (LEVIR-MCI) the pixels of changed roads and buildings, of the second image, are its regions, and there
+    is a `change_mask` turn a class, asked by its name; a pair without a label picture raises BadInput.
     """
     path = find_file(folder, "LevirCCcaptions.json", "*/LevirCCcaptions.json")
     root = path.parent / "images"
@@ -36,7 +37,7 @@ def read_levir(folder: Path, name: str, *, masks: bool = False) -> Iterator[Samp
         file = str(item["filename"])
         yield Sample(
             id=f"{name}/{file}", images=_pair(place / "A" / file, place / "B" / file),
-            turns=(turn, Turn(task="change_mask", question="", answer="", kind=turn.kind)) if masks else (turn,),
+            turns=(turn, *_ASK_MASKS) if masks else (turn,),
             regions=_masks(place / "label" / file) if masks else (), source=name, split=split,
         )  # fmt: skip
 

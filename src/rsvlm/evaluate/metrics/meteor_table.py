@@ -41,7 +41,7 @@ def package() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise MissingPart(
             "The word lists of METEOR and SPICE come with the Python package 'pycocoevalcap', which is not installed; "
-            "run: pip install pycocoevalcap==1.2"
+            "run: pip install 'rsvlm[meteor]'"
         )
     return Path(next(iter(spec.submodule_search_locations)))
 

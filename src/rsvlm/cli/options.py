@@ -1,0 +1,18 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str,
+    typer.Option(
+        metavar="MODEL", help="mini, a model's folder, hf:FOLDER or openai:URL#NAME; see: rsvlm evaluate --help."
+    ),
+]
+DataRoot = Annotated[Path, typer.Option("--data", metavar="PATH", help="The folder that holds the data sets.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+Benchmark = Annotated[str, typer.Argument(metavar="PROTOCOL", help="Its name; see: rsvlm list benchmarks.")]
+Split = Annotated[str, typer.Option(help="train, val, test or all (default: the protocol's own).", show_default=False)]
+Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the first N samples.")]

@@ -1,0 +1,131 @@
+"""Scenes: ask about them, and say what they are."""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rsvlm.cli.options import AsJson, Model
+from rsvlm.cli.show import print_json
+from rsvlm.errors import BadInput
+
+_SCENE_SUFFIXES = (
+    ".tif", ".tiff", ".jp2", ".j2k", ".png", ".jpg", ".jpeg", ".vrt", ".img", ".bmp", ".webp", ".gif", ".nc",
+)  # fmt: skip
+
+
+def ask(
+    scenes_and_questions: Annotated[
+        list[str], typer.Argument(metavar="SCENE... QUESTION...", help="Scenes first, then the questions in quotes.")
+    ],
+    model: Model = "mini",
+    as_json: AsJson = False,
+    out: Annotated[Path | None, typer.Option(help="Write answer.json, answer.geojson and overlay.png here.")] = None,
+    bands: Annotated[str | None, typer.Option(help="Bands shown as RGB: names, numbers (4,3,2) or a sensor.")] = None,
+    tile: Annotated[
+        int | None, typer.Option(min=32, help="Side of a tile in pixels (default: chosen by size).")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, max=1024, help="Longest answer, in tokens.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="Tiles answered at once.")] = 8,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notices.")] = False,
+) -> None:
+    """Ask one or several questions of one or several scenes (or folders of scenes)."""
+    paths, questions = split_arguments(scenes_and_questions)
+    from rsvlm.serve.ask import run
+
+    with _silence(quiet):
+        run(
+            paths,
+            questions,
+            model=model,
+            out=out,
+            json=as_json,
+            bands=bands,
+            tile=tile,
+            max_new_tokens=max_new_tokens,
+            batch=batch,
+        )
+
+
+def info(
+    scene: Annotated[Path, typer.Argument(help="A GeoTIFF, COG, JPEG 2000, PNG or JPEG file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what a scene is: size, bands, place, resolution, date, nodata."""
+    from rsvlm.geo.raster import open_scene
+
+    with open_scene(scene) as opened:
+        facts = _facts(opened)
+    if as_json:
+        print_json(facts)
+    else:
+        for name, value in facts.items():
+            typer.echo(f"{name:10} {_plain(value)}")
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Scenes and questions out of one list: scenes are the first words that exist on disk or look like a file's path.
+
+    Raises BadInput where either is missing or a question is empty.
+    """
+    count = next((i for i, word in enumerate(arguments) if not _is_scene(word)), len(arguments))
+    paths, questions = [Path(word) for word in arguments[:count]], list(arguments[count:])
+    if any(not question.strip() for question in questions):
+        raise BadInput('A question is empty; ask something, as in: rsvlm ask scene.tif "Describe this image."')
+    if not paths:
+        raise BadInput(
+            f'{arguments[0]!r} is not a scene; scenes come first: rsvlm ask scene.tif "Describe this image."'
+        )
+    if not questions:
+        raise BadInput(
+            f'No question was found after {paths[-1]}; add one: rsvlm ask {paths[-1]} "Describe this image."'
+        )
+    return paths, questions
+
+
+def _is_scene(word: str) -> bool:
+    if not word.strip():
+        return False
+    path = Path(word)
+    with contextlib.suppress(OSError):  # a question can be too long for a file name
+        if path.exists():
+            return True
+    return path.suffix.lower() in _SCENE_SUFFIXES or (os.sep in word and not any(c.isspace() for c in word))
+
+
+@contextlib.contextmanager
+def _silence(quiet: bool) -> Iterator[None]:
+    """Keep progress bars and notices off stderr; a failure still gets its sentence, which `main` prints afterwards."""
+    if not quiet:
+        yield
+        return
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+def _facts(scene: Any) -> dict[str, Any]:
+    return {
+        "path": str(scene.path),
+        "driver": scene.driver,
+        "width": scene.width,
+        "height": scene.height,
+        "bands": list(scene.bands),
+        "shown": list(scene.shown),
+        "dtype": scene.dtype,
+        "nodata": scene.nodata,
+        "crs": scene.crs,
+        "transform": list(scene.transform) if scene.transform else None,
+        "gsd_m": scene.gsd_m,
+        "date": scene.date,
+        "unplaced": scene.unplaced or None,
+    }
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    return "-" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,129 @@
+"""Thumbnails of an HTML page as inline SVG, with what is to be found and what was marked drawn on them.
+
+Each picture is embedded once, however many questions are about it, and drawn in its own pixels: boxes, polygons and
+masks need no scaling.
+"""
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from rsvlm.data.images import read_rgb
+from rsvlm.data.masks import decode_rle
+from rsvlm.errors import BadInput, RsvlmError
+from rsvlm.evaluate.protocol import Row
+from rsvlm.evaluate.ways import read_map
+from rsvlm.sample import Image, Region
+
+THUMBNAIL = 160  # pixels, longer side
+COLOURS = {"target": "#14c45a", "said": "#f02828", "other": "#2874f0"}
+_SHADE = 0.45  # opacity of a mask
+
+
+def safe(text: object) -> str:
+    """Any text as HTML shows it: no tag, no end of an attribute, no half of a surrogate pair, which no file takes."""
+    return html.escape(str(text).encode("utf-8", "backslashreplace").decode("utf-8"))
+
+
+class Album:
+    """The pictures of one page. `missing` says which could not be read, and why."""
+
+    def __init__(self) -> None:
+        self.missing: dict[str, str] = {}
+        self._shown: dict[Image, tuple[str, int, int, str]] = {}  # name, width, height, definition
+
+    def show(self, image: Image, marks: str = "") -> str:
+        """The picture with `marks` (SVG in its pixels) on it; words where it cannot be read."""
+        if image not in self._shown and image.path not in self.missing:
+            try:
+                self._shown[image] = self._read(image)
+            except RsvlmError as error:
+                self.missing[image.path] = str(error)
+        if image.path in self.missing:
+            return '<span class="none">no picture</span>'
+        name, width, height, _ = self._shown[image]
+        return f'<svg class="picture" viewBox="0 0 {width} {height}"><use href="#{name}"/>{marks}</svg>'
+
+    def _read(self, image: Image) -> tuple[str, int, int, str]:
+        name, picture = f"p{len(self._shown)}", PIL.Image.fromarray(read_rgb(image))
+        (width, height), whole = picture.size, picture.copy()
+        whole.thumbnail((THUMBNAIL, THUMBNAIL))
+        content = _encoded(whole, "JPEG", quality=75)
+        return name, width, height, f'<image id="{name}" width="{width}" height="{height}" href="{content}"/>'
+
+    def definitions(self) -> str:
+        """What every picture on the page refers to; goes once into the page, in front of them."""
+        inner = "\n".join(definition for *_, definition in self._shown.values())
+        return f'<svg width="0" height="0" class="defs"><defs>\n{inner}\n</defs></svg>'
+
+
+def _encoded(picture: PIL.Image.Image, kind: str, **options: Any) -> str:
+    with io.BytesIO() as file:
+        picture.save(file, kind, **options)
+        return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+# ---- marks: SVG in the pixels of the picture ----
+
+
+def targets(regions: Sequence[Region], image: int = 0) -> str:
+    """What is to be found in the picture of that number."""
+    return "".join(_region(region) for region in regions if region.image == image)
+
+
+def _region(region: Region) -> str:
+    if region.mask is not None:
+        return _mask(region.mask, "target")
+    if region.polygon:
+        return _ring([n for point in region.polygon for n in point], "target")
+    return _box([*region.box, region.angle], "target")
+
+
+def marked(row: Row, parsed: object, colour: str = "said") -> str:
+    """What an answer marked: its boxes, mask or map. A mask that was not read (another size) is not drawn."""
+    drawn = "".join(_box(box, colour) for box in row.get("boxes") or ())
+    if isinstance(parsed, Mapping) and "mask" in row:
+        drawn += _mask(parsed, colour)
+    if isinstance(parsed, str) and row.get("map") == parsed:
+        drawn += _heat(read_map(parsed), colour)
+    return drawn
+
+
+def _box(numbers: Sequence[float], colour: str) -> str:
+    """(x1, y1, x2, y2), with an angle in degrees (counter-clockwise), or four corners; nothing for what is neither."""
+    if len(numbers) not in (4, 5, 8) or not np.isfinite(np.asarray(numbers, dtype=np.float64)).all():
+        return ""
+    if len(numbers) == 8:
+        return _ring(numbers, colour)
+    x1, y1, x2, y2, *angle = numbers
+    (left, right), (top, bottom) = sorted((x1, x2)), sorted((y1, y2))
+    turned = f' transform="rotate({-angle[0]:g} {(x1 + x2) / 2:g} {(y1 + y2) / 2:g})"' if angle and angle[0] else ""
+    place = f'x="{left:g}" y="{top:g}" width="{right - left:g}" height="{bottom - top:g}"'
+    return f'<rect class="mark" stroke="{COLOURS[colour]}" {place}{turned}/>'
+
+
+def _ring(numbers: Sequence[float], colour: str) -> str:
+    return f'<polygon class="mark" stroke="{COLOURS[colour]}" points="{" ".join(f"{n:g}" for n in numbers)}"/>'
+
+
+def _mask(rle: Mapping[str, Any], colour: str) -> str:
+    try:
+        return _heat(decode_rle(rle).astype(np.uint8) * 255, colour)
+    except BadInput:
+        return ""
+
+
+def _heat(values: NDArray[np.uint8], colour: str) -> str:
+    """Values 0-255 as a veil of one colour, as large as a thumbnail."""
+    height, width = values.shape
+    veil = PIL.Image.fromarray((values * _SHADE).astype(np.uint8), "L")
+    veil.thumbnail((THUMBNAIL, THUMBNAIL))
+    tinted = PIL.Image.new("RGBA", veil.size, COLOURS[colour])
+    tinted.putalpha(veil)
+    return f'<image width="{width}" height="{height}" href="{_encoded(tinted, "PNG")}"/>'

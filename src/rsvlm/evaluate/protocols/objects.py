@@ -1,0 +1,91 @@
+"""Benchmarks on sets with boxes: how many of a kind there are, and where each one is. Ours: no paper words them so."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from rsvlm.evaluate.families import always
+from rsvlm.evaluate.metrics.accuracy import hits
+from rsvlm.evaluate.metrics.change import count_scores
+from rsvlm.evaluate.metrics.detection import detection_scores
+from rsvlm.evaluate.metrics.score import Score, mean_score
+from rsvlm.evaluate.protocol import Protocol
+from rsvlm.evaluate.protocols.grounding import boxes_of
+from rsvlm.evaluate.tasks import Item, number
+from rsvlm.sample import Region, Sample
+
+_COUNT = "How many {} are there?"
+_FIND = "Locate in the image: all {}"
+
+
+def _plural(label: str) -> str:
+    return {"person": "people"}.get(label, f"{label}s")
+
+
+def _asked(samples: Sequence[Sample], wording: str) -> list[Item]:
+    """Each kind of object asked of each picture, also where there is none."""
+    labels = sorted({region.label for sample in samples for region in sample.regions})
+    items: list[Item] = []
+    for sample in samples:
+        for label in labels:
+            regions = tuple(region for region in sample.regions if region.label == label)
+            items.append(
+                Item(
+                    id=f"{sample.id}#{label}", images=sample.images, question=wording.replace("{}", _plural(label)),
+                    references=(str(len(regions)),), kind=label, regions=regions,
+                )
+            )  # fmt: skip
+    return items
+
+
+def _counts(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
+    right = hits(answers, [item.references for item in items])
+    said = [None if answer is None else float(answer) for answer in answers]
+    scores = {"accuracy": mean_score("accuracy", right)}
+    scores |= count_scores(said, [float(item.references[0]) for item in items])
+    kinds = sorted({item.kind for item in items})
+    for kind in kinds if len(kinds) > 1 else ():
+        name = f"accuracy_{kind}"
+        scores[name] = mean_score(name, right, np.array([item.kind == kind for item in items]))
+    return scores
+
+
+def _found(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Score]:
+    """No box where there is no object is right, not unread."""
+    said = [
+        None if boxes is None and item.regions else [_region(item.kind, box) for box in boxes or ()]
+        for item, boxes in zip(items, predictions, strict=True)
+    ]
+    return detection_scores(said, [item.regions for item in items])
+
+
+def _region(label: str, box: Sequence[float]) -> Region:
+    x1, y1, x2, y2, *angle = box
+    return Region(label=label, box=(x1, y1, x2, y2), angle=angle[0] if angle else 0.0)
+
+
+def _count_set(dataset: str, title: str) -> Protocol:
+    return Protocol(
+        name=f"{dataset}/count@1", title=f"{title}: how many there are", dataset=dataset, split="val",
+        wording=(_COUNT,), ask=partial(_asked, wording=_COUNT), reader=always(number), measure=_counts,
+        headline=("accuracy", "mae", "rmse"), per_item="accuracy", dialect="the one number in the reply",
+    )  # fmt: skip
+
+
+def _detection_set(dataset: str, title: str) -> Protocol:
+    return Protocol(
+        name=f"{dataset}/detection@1", title=f"{title}: where each one is", dataset=dataset, split="val",
+        ability="grounds", wording=(_FIND,), ask=partial(_asked, wording="{}"), reader=boxes_of, measure=_found,
+        headline=("f1@0.5", "map", "map_nc"), per_item="f1@0.5", wrong_below=0.5, graded=False, max_new_tokens=256,
+        dialect="IoU plain, >= 0.5, boxes without scores: map_nc",
+    )  # fmt: skip
+
+
+PROTOCOLS = (
+    _count_set("ships", "Ships in aerial images"),
+    _count_set("hit_uav", "HIT-UAV (thermal infrared)"),
+    _detection_set("ships", "Ships in aerial images"),
+    _detection_set("hit_uav", "HIT-UAV (thermal infrared)"),
+)
