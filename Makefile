@@ -29,12 +29,13 @@ $(STAMP): pyproject.toml constraints.txt $(MINI)
 	$(BIN)/python -m pip install --quiet -e '.[dev]' $(if $(MINI),-e packages/rsvlm-mini) -c constraints.txt
 	@touch $@
 
-check: $(STAMP)  ## Format, lint, types, arrows between the modules, sizes.
+check: $(STAMP)  ## Format, lint, types, arrows between the modules, sizes, generated tables.
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python tools/sizes.py
+	$(BIN)/python tools/tables.py --check
 
 format: $(STAMP)  ## Format the code and sort its imports.
 	$(BIN)/ruff format $(CODE)

@@ -230,9 +230,9 @@ def test_score_and_questions_pass_everything_on(stand_in):
     ]  # fmt: skip
     scored.clear()
     stand_in("rsvlm.evaluate.answers", "questions", 7)
-    told = run("questions", "rsivqa", "--data", "d", "--out", "q.jsonl").stdout
-    assert scored == [(("rsivqa", Path("d"), Path("q.jsonl")), {"split": "", "limit": None})]
-    assert "7 questions" in told and "rsvlm score rsivqa q.jsonl --data d" in told
+    told = run("questions", "rsivqa", "--data", "d", "--out", "q.jsonl", "--split", "train", "--limit", "7").stdout
+    assert scored == [(("rsivqa", Path("d"), Path("q.jsonl")), {"split": "train", "limit": 7})]
+    assert "7 questions" in told and "rsvlm score rsivqa q.jsonl --data d --split train --limit 7" in told
 
 
 def runs(root: Path, **second: object) -> list[str]:

@@ -35,8 +35,8 @@ class Region:
     `box` is (x1, y1, x2, y2). `angle` in degrees, positive = counter-clockwise as seen on screen, about the centre of
     the box. `polygon` is one closed ring without the repeated last point; where given it is the exact outline and `box`
     its bounds. `mask` is the exact pixels as COCO run-length encoding, {"size": [height, width], "counts": ...}, where
-    the source publishes masks. `score` in [0, 1], or None where the region is a label. `image` is the picture's index in
-    the sample.
+    the source publishes masks. `score` in [0, 1], or None where the region is a label. `image` is the picture's index
+    in the sample.
     """
 
     label: str

@@ -144,6 +144,12 @@ def test_the_box_of_run_lengths_is_that_of_the_pixels(seed):
     assert mask_box(encode_rle(mask)) == box
 
 
+def test_a_run_over_the_end_of_a_column_reaches_from_edge_to_edge():
+    mask = np.zeros((11, 17), bool)
+    mask[9:, 2] = mask[:3, 3] = True  # one run of run lengths, which go down the columns
+    assert mask_box(encode_rle(mask)) == (2, 0, 4, 11)
+
+
 @pytest.mark.parametrize(
     ("name", "file", "text", "says"),
     [

@@ -100,6 +100,15 @@ def test_a_question_says_all_and_betrays_nothing(root, tmp_path):
     assert '"kind": ""' in (tmp_path / "q.jsonl").read_text()  # it would say whether anything has changed
 
 
+def test_pictures_are_named_from_the_data_root_on(root, tmp_path, monkeypatch):
+    """However the root is given: relative, with a step back, or through a link."""
+    (tmp_path / "link").symlink_to(root)
+    monkeypatch.chdir(tmp_path)
+    for data in ("link", tmp_path / "link", "../" + tmp_path.name + "/link", root):
+        questions("ucm_captions", data, "q.jsonl", limit=1)
+        assert json.loads(Path("q.jsonl").read_text())["images"] == ["UCM_captions/imgs/30.tif"], data
+
+
 def test_questions_are_written_whole_or_not_at_all(root, tmp_path):
     with pytest.raises(BadInput, match="at least 1"):
         questions("ucm_captions", root, tmp_path / "q.jsonl", limit=0)
@@ -291,6 +300,7 @@ def bomb() -> bytes:
 )  # fmt: skip
 def test_a_mask_that_is_none_is_not_right(root, told, tmp_path, mask):
     (tmp_path / "small.png").write_bytes(picture(tmp_path / "s" / "a.png", 1, (3, 3)).read_bytes())
+    picture(tmp_path.parent / "outside.png")  # of the right size, but not the user's to name
     (tmp_path / "bomb.png").write_bytes(bomb())
     (tmp_path / "text.png").write_text("hello")
     (tmp_path / "folder.png").mkdir()

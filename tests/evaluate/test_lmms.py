@@ -18,7 +18,7 @@ from fake import annotations
 from rsvlm.data import boxes
 from rsvlm.data.catalogue import DATASETS
 from rsvlm.data.images import read_rgb
-from rsvlm.errors import BadInput
+from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.lmms import task_name, write_pack
 from rsvlm.evaluate.result import Told, settle
@@ -123,7 +123,7 @@ def test_every_protocol_in_words_is_packed(pack, root):
         try:
             prepare(BENCHMARKS[name], root)
             there.append(task_name(BENCHMARKS[name]))
-        except BadInput:
+        except (BadInput, MissingPart):
             continue
     assert len(there) > 30 and sorted(pack[1]) == sorted(there)
     assert {path.stem for path in pack[0].glob("*.yaml")} == set(there)
@@ -175,12 +175,11 @@ def test_some_of_the_questions(pack, root):
 
 
 def test_known_answers_count_as_often_as_they_occur(pack, root):
-    """Vocabularies leave rare words out: what is known must not only be there, but as often as in the training split."""
-    sheet = json.loads((pack[0] / "rsvlm_levir_cc_vocabulary-ids.items.json").read_text())
-    train = prepare(find("levir_cc/vocabulary-ids"), root).train
-    assert sum(count for count, _ in sheet["known"]) == len(train) > 0
+    """Vocabularies leave rare words out: an answer must be known as often as the training split holds it."""
+    sheet = json.loads((pack[0] / "rsvlm_eurosat_free-generation.items.json").read_text())
     kept = [one["references"] for count, one in sheet["known"] for _ in range(count)]
-    assert sorted(kept) == sorted(list(item.references) for item in train)
+    train = [list(item.references) for item in prepare(find("eurosat"), root).train]
+    assert sorted(kept) == sorted(train) and len(sheet["known"]) < len(train)
 
 
 def test_pictures_are_those_that_we_show(tmp_path):

@@ -332,7 +332,7 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
     with pytest.raises(MissingPart, match="is not in"):
         meteor(["a"], [["a"]])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingPart, match="pip install pycocoevalcap"):
+    with pytest.raises(MissingPart, match=r"pip install 'rsvlm\[meteor\]'"):
         meteor(["a"], [["a"]])
 
 

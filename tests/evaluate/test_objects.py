@@ -44,5 +44,13 @@ def test_boxes_are_found_and_nothing_is_right_where_nothing_is():
     assert scores["parse_failures"].value == 0.0
     _, scores = measured("hit_uav/detection@1", lambda item: {"boxes": [[0, 0, 4, 4]]})
     assert scores["f1@0.5"].value == pytest.approx(2 * 1 / (4 + 3))
-    _, scores = measured("hit_uav/detection@1", lambda item: {"boxes": None})
-    assert scores["parse_failures"].value == 0.5
+    _, scores = measured("hit_uav/detection@1", lambda item: {"boxes": None, "answer": "none"})
+    assert scores["parse_failures"].value == scores["f1@0.5"].value == 0.0
+    _, scores = measured("hit_uav/detection@1", lambda item: {"boxes": None, "error": "timed out"})
+    assert scores["parse_failures"].value == 1.0
+
+
+def test_a_turned_box_of_four_corners():
+    ring = [0, 0, 4, 0, 4, 4, 0, 4]
+    _, scores = measured("hit_uav/detection@1", lambda item: {"boxes": [ring] if item.id == "two#person" else []})
+    assert scores["precision@0.5"].value == 1.0

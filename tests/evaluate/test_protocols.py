@@ -12,16 +12,18 @@ from rsvlm.data import boxes
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
-from rsvlm.evaluate.protocols import change, knowledge, masks, matching
+from rsvlm.evaluate.protocols import change, knowledge, masks, matching, objects
 from rsvlm.evaluate.ways import WAYS
 
 BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose miniature another one needs
 MEASURED = [name for name in BENCHMARKS if BENCHMARKS[name].dataset in annotations.LAYOUTS]
-ELSEWHERE = {one.name for group in (change, knowledge, masks, matching) for one in group.PROTOCOLS}  # ..._more.py
+ELSEWHERE = {one.name for group in (change, knowledge, masks, matching, objects) for one in group.PROTOCOLS}
 SEEN = [
     name
     for name in MEASURED
-    if BENCHMARKS[name].ability in ("answers", "compares", "grounds") and name not in ELSEWHERE
+    if BENCHMARKS[name].ability in ("answers", "compares", "grounds")
+    and name not in ELSEWHERE
+    and BENCHMARKS[name].requires is None
 ]
 
 

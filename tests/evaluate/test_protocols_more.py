@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 
 from fake import annotations
+from fake.knower import Knower, data_root, task_of, told, vectors
 from rsvlm.data.catalogue import DATASETS
 from rsvlm.data.masks import decode_rle, encode_rle
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
-from rsvlm.evaluate.metrics.selo import region_mask
 from rsvlm.evaluate.metrics.zero_shot import TEMPLATES
 from rsvlm.evaluate.protocols import change, knowledge, masks, matching
 from rsvlm.evaluate.run import evaluate
 from rsvlm.evaluate.task import prepare
 from rsvlm.evaluate.ways import write_map, write_vector
-from rsvlm.sample import Reply
 
 PROTOCOLS = [one for group in (change, masks, matching, knowledge) for one in group.PROTOCOLS]
 NAMES = [one.name for one in PROTOCOLS]
@@ -24,51 +23,9 @@ ZERO_IS_BEST = ("mae", "rmse", "ras")
 UNBOUNDED = ("cider_d", "s_m")  # of the words' rarity: no round number is the best
 
 
-CAPTIONS = {"rsicd": ("RSICD_images", "dataset_rsicd.json"), "ucm_captions": ("imgs", "dataset.json")}
-
-
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    for name in {protocol.dataset for protocol in PROTOCOLS} - set(CAPTIONS):
-        annotations.make(name, folder, DATASETS[name].folder)
-    for name, (images, listing) in CAPTIONS.items():
-        pictures = {f"airport_{n}.jpg": "test" for n in range(12)}  # more than the ten that recall@10 takes
-        annotations.karpathy(folder / DATASETS[name].folder, images, listing, pictures)
-    return folder
-
-
-def task_of(protocol, root):
-    for split in (protocol.split, "all"):
-        try:
-            return prepare(protocol, root, split)
-        except BadInput:  # the hash of a miniature may leave a split empty
-            if split == "all":
-                raise
-    return None
-
-
-def vector(size, places):
-    row = np.zeros(size)
-    row[list(places)] = 1.0
-    return {"vector": write_vector(row / np.linalg.norm(row))}
-
-
-def told(protocol, items):
-    """The rows of a model that knows."""
-    if protocol.ability == "segments":
-        return [{"mask": masks._target(item)} for item in items]
-    if protocol.ability == "localises":
-        return [
-            {"map": write_map(255 * region_mask((320, 480), [r.polygon for r in item.regions]).astype("u1"))}
-            for item in items
-        ]
-    if protocol.ability == "matches":
-        keys = [item.meta.get("images") or [item.meta.get("class") or (item.references or (item.meta["image"],))[0]]
-                for item in items]  # fmt: skip
-        names = sorted({key for some in keys for key in some})
-        return [vector(len(names), [names.index(key) for key in some]) for some in keys]
-    return [{"answer": item.references[0], "confidence": 1.0} for item in items]
+    return data_root(tmp_path_factory.mktemp("data"), PROTOCOLS)
 
 
 def scored(task, rows):
@@ -216,6 +173,16 @@ def test_counts_and_places_are_read_out_of_sentences(root):
     assert said[0] == {"road": [], "building": []}
 
 
+def test_references_that_cannot_be_read_are_told_before_anything_is_asked(tmp_path):
+    folder = annotations.make("changechat", tmp_path, DATASETS["changechat"].folder) / "annotations"
+    for name, part in (("count/plain", "count"), ("dialogue/turns", "dialog"), ("locate/grid", "loc")):
+        path = folder / f"changechat_105k_test_{part}.json"
+        text = path.read_text()
+        path.write_text(text.replace("No roads has changed, and no", "Hardly any").replace("roads: []", "nowhere"))
+        with pytest.raises(BadInput, match=r"2 of 4 reference answers .* cannot be read, the first is '.*' of"):
+            prepare(BENCHMARKS[f"changechat_{name}@1"], tmp_path)
+
+
 def test_cdvqa_reads_the_answers_of_the_type(root):
     task = task_of(BENCHMARKS["cdvqa/test1-by-type@1"], root)
     read = task.protocol.reader(task.items)
@@ -240,8 +207,7 @@ def test_retrieval_counts_equal_sentences_in_two_ways(root):
         keys = [item.meta.get("images") or [item.meta["image"]] for item in task.items]
         same = [["x"] if item.question.endswith("many planes are parked .") else key
                 for item, key in zip(task.items, keys, strict=True)]  # fmt: skip
-        names = sorted({key for some in same for key in some})
-        return scored(task, [vector(len(names), [names.index(key) for key in some]) for some in same])[0]
+        return scored(task, vectors(same))[0]
 
     assert by_text(grouped)["t2i_recall@1"].value == 48 / 60 and by_text(merged)["merged_t2i_recall@1"].value == 1.0
     assert "t2i_recall@1" not in by_text(merged)
@@ -308,6 +274,28 @@ def test_dubai_counts_no_unlabelled_pixels(root):
     assert 0 < whole["miou"].value < 0.5 and whole["iou_land"].n == len(task.items) // 5
 
 
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("changechat_dialogue/turns@1", "turn1_accuracy"), ("levir_cc/vocabulary-ids@1", "bleu_4"),
+        ("rrsis_d/miou-oiou@1", "miou"), ("dubai/per-class@1", "miou"),
+    ],
+)  # fmt: skip
+def test_a_run_from_end_to_end(name, metric, root, tmp_path):
+    task = task_of(BENCHMARKS[name], root)
+    model = Knower(task.items, told(task.protocol, task.items))
+    result = evaluate(name, root, model, split=task.split, out=tmp_path / "out", leak=False)
+    assert result["metrics"][metric]["value"] == pytest.approx(1.0, abs=1e-6) and result["parse_failures"] == 0
+    assert result["n"] == len(task.items) and (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["rsitmd_retrieval/merged-texts@1", "skyscript_surface/label-v1@1", "air_slt/selo@1"])
+def test_a_run_of_vectors_and_maps(name, root, tmp_path):
+    result = evaluate(name, root, Knower([], []), out=tmp_path / "out", leak=False)
+    assert result["parse_failures"] == 0 and set(result["baselines"]) & {"chance", "uniform_map"}
+    assert set(result["headline"]) <= set(result["metrics"])
+
+
 def test_wordings_are_frozen():
     """A changed question is another protocol: raise its version and pin the new hash here."""
     assert {protocol.name: protocol.prompt_hash for protocol in PROTOCOLS} == PINNED
@@ -372,56 +360,3 @@ PINNED = {
     "rswk_mini_class/exact@1": "1d09e43cf6d71d40",
     "rswk_mini_vqa/rsrag-sentences@1": "2f5f9bbd379c39e6",
 }
-
-
-# ---- through a whole run ----
-
-
-class Knows:
-    """Has every ability; knows the answers of the items it is made with, by what it is asked and shown."""
-
-    name, box_dialect = "knows", ""
-
-    def __init__(self, items, rows):
-        self.trace = {"system": "fake"}
-        self.by_question = {}
-        for item, row in zip(items, rows, strict=True):
-            self.by_question.setdefault(item.question, []).append(row)
-
-    def _next(self, questions):
-        return [self.by_question[question].pop(0) for question in questions]
-
-    def compare(self, before, after, questions, *, max_new_tokens=64):
-        assert len(before) == len(after) == len(questions)
-        return [Reply(text=row["answer"], confidence=0.9) for row in self._next(questions)]
-
-    def segment(self, images, phrases):
-        return [decode_rle(row["mask"]) for row in self._next(phrases)]
-
-    def embed_images(self, images):
-        return np.array([[*np.asarray(image, float).mean(axis=(0, 1)), 1.0] for image in images], np.float32)
-
-    def embed_texts(self, texts):
-        return np.ones((len(texts), 4), np.float32)
-
-
-@pytest.mark.parametrize(
-    ("name", "metric"),
-    [
-        ("changechat_dialogue/turns@1", "turn1_accuracy"), ("levir_cc/vocabulary-ids@1", "bleu_4"),
-        ("rrsis_d/miou-oiou@1", "miou"), ("dubai/per-class@1", "miou"),
-    ],
-)  # fmt: skip
-def test_a_run_from_end_to_end(name, metric, root, tmp_path):
-    task = task_of(BENCHMARKS[name], root)
-    model = Knows(task.items, told(task.protocol, task.items))
-    result = evaluate(name, root, model, split=task.split, out=tmp_path / "out", leak=False)
-    assert result["metrics"][metric]["value"] == pytest.approx(1.0, abs=1e-6) and result["parse_failures"] == 0
-    assert result["n"] == len(task.items) and (tmp_path / "out" / "report.html").is_file()
-
-
-@pytest.mark.parametrize("name", ["rsitmd_retrieval/merged-texts@1", "skyscript_surface/label-v1@1", "air_slt/selo@1"])
-def test_a_run_of_vectors_and_maps(name, root, tmp_path):
-    result = evaluate(name, root, Knows([], []), out=tmp_path / "out", leak=False)
-    assert result["parse_failures"] == 0 and set(result["baselines"]) & {"chance", "uniform_map"}
-    assert set(result["headline"]) <= set(result["metrics"])

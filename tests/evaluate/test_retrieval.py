@@ -116,7 +116,7 @@ def test_an_unreadable_similarity_is_never_right():
     near[0] = np.nan
     ranks = retrieval_ranks(near, np.arange(3), ties="optimistic")
     assert ranks.i2t.tolist() == [3, 0, 0] and ranks.t2i.tolist() == [3, 0, 0]
-    assert retrieval_scores(np.full((3, 3), np.nan), np.arange(3), ties="optimistic")["i2t_recall@1"].value == 0
+    assert retrieval_scores(np.full((3, 3), np.nan), np.arange(3), ties="optimistic")["i2t_recall@10"].value == 0
 
 
 def test_all_scores_of_a_call_resample_together():

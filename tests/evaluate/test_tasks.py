@@ -66,7 +66,9 @@ def test_the_fifty_questions_are_not_among_those_trained_on():
 
 
 def item(number, question, answer, kind=""):
-    return Item(id=f"{number}", image=Image(path=f"{number}.png"), question=question, references=(answer,), kind=kind)
+    return Item(
+        id=f"{number}", images=(Image(path=f"{number}.png"),), question=question, references=(answer,), kind=kind
+    )
 
 
 def test_most_frequent_by_type_ties_by_alphabet():

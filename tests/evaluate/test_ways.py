@@ -40,6 +40,7 @@ def test_a_way_is_there_for_every_protocol():
     [
         ("levir_cc", able.Compares(), "answer", "most_frequent"),
         ("rrsis_d", able.Segments(), "mask", "centre_box"),
+        ("levir_cd", able.MarksChange(), "mask", "whole_picture"),
         ("ucm_retrieval/grouped-captions", able.Matches(), "vector", "chance"),
         ("air_slt", able.Matches(), "map", "uniform_map"),
     ],
@@ -69,7 +70,12 @@ def test_boxes_of_a_detector_and_boxes_in_words_are_one(tmp_path):
 
 
 def test_a_model_is_told_what_it_lacks(tmp_path):
-    for name, words in (("rrsis_d", "segment"), ("ucm_retrieval", "match"), ("levir_cc", "compare")):
+    for name, words in (
+        ("rrsis_d", "segment"),
+        ("levir_cd", "mark what changed"),
+        ("ucm_retrieval", "match"),
+        ("levir_cc", "compare"),
+    ):
         with pytest.raises(BadInput, match=f"colour cannot {words}"):
             evaluate(name, tmp_path, Answerer())
     with pytest.raises(BadInput, match="no box dialect"):

@@ -37,6 +37,14 @@ class Segments(Able):
         return masks
 
 
+class MarksChange(Able):
+    """Marks where two dates differ."""
+
+    def segment_change(self, before: Sequence, after: Sequence, phrases: Sequence[str]):
+        self.asked += phrases
+        return [(one != other).any(axis=-1) for one, other in zip(before, after, strict=True)]
+
+
 class Matches(Able):
     """Vectors by a hash of what is embedded."""
 

@@ -66,7 +66,7 @@ def rswk(root: Path) -> Path:
 
 def rswk_mini(root: Path) -> Path:
     """Pictures by somebody's absolute path, records without a task."""
-    away = "/home/someone/images"
+    away = "/data/someone/images"
     files = [f"{name}.png" for name in LANDMARKS]
     _pictures(root, [*files, "Salts Mill.png"])
     test = root / "test"

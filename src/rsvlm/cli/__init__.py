@@ -76,6 +76,7 @@ for _act in (
     measure.questions,
     measure.score,
     measure.report,
+    measure.lmms_pack,
     make.convert,
     make.setup,
 ):

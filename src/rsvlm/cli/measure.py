@@ -53,7 +53,10 @@ def questions(
     from rsvlm.evaluate.answers import questions as write
 
     count = write(benchmark, data, out, split=split, limit=limit)
-    typer.echo(f"{out}: {count} questions; fill in the answers and run: rsvlm score {benchmark} {out} --data {data}")
+    same = f"{f' --split {split}' if split else ''}{f' --limit {limit}' if limit else ''}"
+    typer.echo(
+        f"{out}: {count} questions; fill in the answers, then: rsvlm score {benchmark} {out} --data {data}{same}"
+    )
 
 
 def score(
@@ -72,6 +75,20 @@ def score(
 
     result = measure(benchmark, answers, data, split=split, out=out, limit=limit, dialect=dialect, name=name)
     _print(result, as_json)
+
+
+def lmms_pack(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
+    data: DataRoot,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[PROTOCOL]...", help="Default: all with data.")] = None,
+    split: Split = "",
+    dialect: Annotated[str, typer.Option(metavar="NAME", help="How the models write boxes; packs grounding too.")] = "",
+) -> None:
+    """Write protocols as tasks of lmms-eval; run them there with --include_path DIR --tasks rsvlm."""
+    from rsvlm.evaluate.lmms import write_pack
+
+    for name in write_pack(folder, data, names, split, dialect=dialect, say=lambda line: typer.echo(line, err=True)):
+        typer.echo(name)
 
 
 def report(

@@ -6,6 +6,7 @@ another size. Each is named and counted in the result's `problems`.
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -209,10 +210,9 @@ def questions(benchmark: str, data: str | Path, out: str | Path, *, split: str =
     answer. No reference is in it.
     """
     task = prepare(find(benchmark), data, split, limit)
-    root = Path(data).absolute()
     with aside(Path(out)) as path, path.open("w", encoding="utf-8") as file:
         for item in task.items:
-            file.write(json.dumps(_question(task.protocol, item, root), ensure_ascii=False) + "\n")
+            file.write(json.dumps(_question(task.protocol, item, task.data), ensure_ascii=False) + "\n")
     return len(task.items)
 
 
@@ -235,5 +235,9 @@ def _windows(item: Item) -> dict[str, Sequence[Any]]:
 
 
 def _below(root: Path, name: str) -> str:
-    path = Path(name).absolute()
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+    """The path from the data root on; whole where it lies elsewhere. Some readers follow links to the root."""
+    path = Path(os.path.normpath(Path(name).absolute()))
+    for place in (Path(os.path.normpath(root.absolute())), root.resolve()):
+        if path.is_relative_to(place):
+            return path.relative_to(place).as_posix()
+    return path.as_posix()

@@ -31,7 +31,7 @@ def constants(protocol: Protocol, train: Sequence[Item], items: Sequence[Item]) 
             found = {"centre_box": _boxes(items, np.array([0.25, 0.25, 0.75, 0.75]))}
             typical = typical_box(train)
             return found if typical is None else found | {"typical_box": _boxes(items, typical)}
-        case "segments":
+        case "segments" | "segments_change":
             return {"whole_picture": _masks(items, 0.0), "centre_box": _masks(items, 0.25)}
         case "matches":
             rng = np.random.default_rng(0)
@@ -73,7 +73,7 @@ def _masks(items: Sequence[Item], margin: float) -> list[Row]:
 
     rows: list[Row] = []
     for item in items:
-        width, height = picture_size(item.image)
+        width, height = picture_size(item.images[-1])
         mask = np.zeros((height, width), bool)
         top, left = int(margin * height), int(margin * width)
         mask[top : height - top, left : width - left] = True

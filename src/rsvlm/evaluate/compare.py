@@ -18,8 +18,8 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.document import Line, browser, document, grid, listed
 from rsvlm.evaluate.metrics.score import Array, Interval, Score, interval, resample
-from rsvlm.evaluate.page import number_pictures, pictures, question, reply, spread_over
-from rsvlm.evaluate.pictures import COLOURS, Album, marked, safe
+from rsvlm.evaluate.page import number_pictures, pictures, question, reply, room
+from rsvlm.evaluate.pictures import Album, legend, marked, safe
 from rsvlm.evaluate.protocol import Protocol
 from rsvlm.evaluate.report import Run, cell, markdown, read_result, words
 from rsvlm.evaluate.result import read_answers
@@ -54,8 +54,9 @@ class Pair:
 
     @property
     def differs(self) -> bool:
-        """Whether the two were understood differently, or scored differently."""
-        return self.gain != 0 or self.first["parsed"] != self.second["parsed"]
+        """Whether the two were scored differently, or understood differently (vectors and maps always are)."""
+        told = "vector" not in self.first and "map" not in self.first
+        return self.gain != 0 or (told and self.first["parsed"] != self.second["parsed"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,14 @@ def comparison(run_a: Path, run_b: Path, *, data: Path | None = None, every: boo
         notes.append("the two were asked in different words (the hash of the prompts differs)")
     items = [_rooted(lines_a[key][0], data) for key in shared]
     told_a, told_b = ([lines[key][1] for key in shared] for lines in (lines_a, lines_b))
-    scores = [protocol.measure(items, [line["parsed"] for line in told]) for told in (told_a, told_b)]
+    try:
+        scores = [protocol.measure(items, [line["parsed"] for line in told]) for told in (told_a, told_b)]
+    except BadInput as error:
+        if data is not None:
+            raise
+        raise BadInput(
+            f"{protocol.name} cannot be scored again without its pictures ({error}); give the data root too."
+        ) from error
     if not notes:
         notes += _stale(names, (first, second), scores)
     wanted = list(scores[0]) if every else [name for name in protocol.headline if name in scores[0]]
@@ -269,15 +277,15 @@ def _page(found: Comparison, *, with_pictures: bool) -> str:
     """The numbers, and the items on which the two differ: the largest difference first."""
     one, other = found.names
     differing = sorted((pair for pair in found.pairs if pair.differs), key=lambda pair: -abs(pair.gain))
-    kept = spread_over(differing)
+    kept = differing[: room([pair.item for pair in differing])]
     album = Album() if with_pictures else None
     lines = [_line(pair, album) for pair in kept]
     left = [f"{len(differing)} of {len(found.pairs)} items were answered differently"]
-    left += [f"{len(kept)} of them are shown, evenly spread"] if len(kept) < len(differing) else []
+    left += [f"{len(kept)} of them are shown, those that differ most"] if len(kept) < len(differing) else []
     if album is not None and album.missing:
         left.append(f"{len(album.missing)} pictures cannot be shown: {next(iter(album.missing.values()))}")
-    heads = [("picture", "17%"), ("question", "22%"), (one, "23%"), (other, "23%"), ("references", "15%")]
-    marks = {"better": f"{other} better", "worse": f"{one} better", "other": "another answer, same score"}
+    heads = [("picture", "17%"), ("question", "18%"), (one, "22%"), (other, "22%"), ("references", "21%")]
+    marks = {"better": f"better: {other}", "worse": f"better: {one}", "other": "another answer, same score"}
     title = f"{one} and {other}: {found.runs[0]['protocol']}"
     return document(
         title,
@@ -287,11 +295,15 @@ def _page(found: Comparison, *, with_pictures: bool) -> str:
             listed(_sentences(found)),
             "<h2>Items that were answered differently</h2>",
             listed(left),
-            f'<p class="key"><span style="color:{COLOURS["target"]}">&#9632;</span> to be found, '
-            f'<span style="color:{COLOURS["said"]}">&#9632;</span> {safe(one)}, '
-            f'<span style="color:{COLOURS["other"]}">&#9632;</span> {safe(other)}</p>',
+            legend({"target": "to be found", "said": one, "other": other}) if any(p.item.regions for p in kept) else "",
             album.definitions() if album else "",
-            browser(heads, lines, marks, {"gain": "difference", "size": "size of the difference"}),
+            browser(
+                heads,
+                lines,
+                marks,
+                {"gain": "difference", "size": "size of the difference"},
+                "largest difference first",
+            ),
         ],
     )
 

@@ -39,7 +39,8 @@ figure { margin: .8rem 0 } figcaption { font-weight: 600; margin-bottom: .3rem }
 tr.right td:first-child { border-left-color: #14a050 } tr.wrong td:first-child { border-left-color: #d03030 }
 tr[hidden] { display: none } .text { white-space: pre-line } .said { font-weight: 600 }
 .quiet { color: var(--quiet); font-size: 12px }
-.picture { width: 160px; max-height: 160px; margin: 0 .3rem .3rem 0 } .defs { position: absolute }
+.picture { width: 160px; max-height: 160px; margin: 0 .3rem .3rem 0 }
+.picture:not(:only-child) { width: 46% } .defs { position: absolute }
 .mark { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke } .none { color: var(--quiet) }
 """
 
@@ -111,11 +112,16 @@ def clipped(text: object) -> str:
 
 
 def browser(
-    heads: Sequence[tuple[str, str]], lines: Sequence[Line], marks: Mapping[str, str], sorts: Mapping[str, str]
+    heads: Sequence[tuple[str, str]],
+    lines: Sequence[Line],
+    marks: Mapping[str, str],
+    sorts: Mapping[str, str],
+    order: str = "in the order of the set",
 ) -> str:
     """The table of samples with what filters, searches and sorts it.
 
-    `heads` are columns with their widths. `marks` names what `Line.marks` hold, `sorts` what `Line.numbers` hold.
+    `heads` are columns with their widths. `marks` names what `Line.marks` hold, `sorts` what `Line.numbers` hold;
+    `order` says how the lines come.
     """
     kinds = sorted({line.kind for line in lines if line.kind})
     number = {kind: str(at) for at, kind in enumerate(kinds)}
@@ -126,7 +132,7 @@ def browser(
         '<div class="controls"><input id="text" type="search" placeholder="search" aria-label="search">'
         + _choice("mark", f"all ({len(lines)})", found)
         + _choice("kind", "all kinds", {number[kind]: kind for kind in kinds})
-        + _choice("sort", "in the order of the set", ways)
+        + _choice("sort", order, ways)
         + '<span class="quiet" id="count"></span></div>'
     )
     columns = "".join(f'<col style="width:{width}">' for _, width in heads)

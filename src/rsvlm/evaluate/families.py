@@ -1,6 +1,7 @@
 """The families of protocols: what entries of one kind share, so that an entry says only what is its own."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from rsvlm.evaluate.metrics.accuracy import MATCHERS, Matcher, hits, scene_score
 from rsvlm.evaluate.metrics.captions import caption_scores
 from rsvlm.evaluate.metrics.meteor import meteor
 from rsvlm.evaluate.metrics.score import Score, mean_score
+from rsvlm.evaluate.metrics.spice import find_spice, spice
 from rsvlm.evaluate.metrics.tokenizer import ptb, tokenize
 from rsvlm.evaluate.protocol import Measure, Protocol, Read, Reader, Row
 from rsvlm.evaluate.refusals import QUESTIONS
@@ -70,6 +72,12 @@ def _captions(
         return scores
 
 
+def _captions_and_spice(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
+    said, told = [answer or "" for answer in answers], [item.references for item in items]
+    score = spice(tokenize(said, ptb), [tokenize(references, ptb) for references in told])
+    return {**_captions(items, answers), "spice": score}
+
+
 def _scenes(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
     return scene_scores(answers, [item.references for item in items])
 
@@ -97,6 +105,18 @@ def caption_set(
         headline=("bleu_4", "meteor", "rouge_l", "cider_d"), per_item="cider_d", wrong_below=0.5, graded=False,
         **defaults | more,
     )  # fmt: skip
+
+
+def with_spice(protocol: Protocol) -> Protocol:
+    """The same with SPICE, where its tools are installed."""
+    return replace(
+        protocol,
+        name=f"{protocol.benchmark}/coco-ptb-spice@1",
+        title=f"{protocol.title}, with SPICE",
+        measure=_captions_and_spice,
+        headline=(*protocol.headline, "spice"),
+        requires=find_spice,
+    )
 
 
 def scene_set(

@@ -6,10 +6,10 @@ moved to another machine, where rsvlm is installed but the data sets are not:
 | file | holds |
 |---|---|
 | <task>.yaml | the task, as lmms-eval reads it; its metrics are all that the protocol has on these data |
-| <task>.jsonl | one line a question: id, question, target, names of its pictures |
+| <task>.jsonl | one line a question: task, id, question, target, names of its pictures |
 | <task>.items.json | what is needed to measure: protocol, items, known answers of the training split |
 | rsvlm_pack.py | leads from the YAML files to this module |
-| pictures/ | each picture once, as read by `rsvlm evaluate` |
+| pictures/ | each picture once, with the pixels that `rsvlm evaluate` shows |
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from rsvlm.data.boxes import DIALECTS
 from rsvlm.data.formats.files import aside
 from rsvlm.data.formats.record import image_bytes
 from rsvlm.data.images import read_rgb
-from rsvlm.errors import BadInput
+from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.benchmarks import BENCHMARKS, Protocol, find
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.task import Task, prepare
@@ -98,7 +98,7 @@ def write_pack(
     for protocol in (one for one in chosen if one.ability in words):
         try:
             task = prepare(protocol, data, split)
-        except BadInput as error:
+        except (BadInput, MissingPart) as error:
             if names:
                 raise
             say(f"{protocol.name} is left out: {error}")
@@ -112,7 +112,7 @@ def write_pack(
 
 
 def task_name(protocol: Protocol) -> str:
-    """rsvlm_<benchmark>_<protocol>; lmms-eval shows the version in a column of its own."""
+    """rsvlm_<benchmark>_<protocol>; the version stands in the task's metadata."""
     return f"rsvlm_{protocol.name.partition('@')[0].replace('/', '_')}"
 
 
@@ -252,7 +252,7 @@ def _counted(train: Iterable[Item]) -> tuple[tuple[int, Item], ...]:
     counts: dict[tuple[tuple[str, ...], str, tuple[str, ...]], int] = {}
     for item in train:
         key = item.references, item.kind, item.choices
-        counts[key] = 1
+        counts[key] = counts.get(key, 0) + 1
     return tuple(
         (count, Item(id="", question="", references=references, kind=kind, choices=choices))
         for (references, kind, choices), count in counts.items()

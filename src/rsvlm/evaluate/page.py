@@ -1,6 +1,7 @@
 """The HTML page of one run: its numbers beside the baselines, plots, and the samples to browse. Needs no network."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from rsvlm.evaluate.document import Line, browser, clipped, document, grid, listed
 from rsvlm.evaluate.metrics.score import intervals, mean_score
-from rsvlm.evaluate.pictures import Album, marked, safe, targets
+from rsvlm.evaluate.pictures import Album, legend, marked, safe, targets
 from rsvlm.evaluate.plots import Lane, lanes, of_metrics, reliability, risk_coverage
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.report import Run, interval_of, remarks, table, warnings, words
@@ -37,7 +38,7 @@ def page(title: str, result: Run, shown: Sequence[Shown]) -> str:
     filtered, searched and sorted. At most `MOST` pictures, spread evenly over the run; the page says where it skips.
     """
     album = Album()
-    kept = spread_over(shown)
+    kept = shown[:: max(1, -(-len(shown) // room([one.item for one in shown])))]
     samples = _samples(kept, result["per_item"], album)
     return document(
         title,
@@ -51,16 +52,16 @@ def page(title: str, result: Run, shown: Sequence[Shown]) -> str:
             _origin(result),
             "<h2>Samples</h2>",
             listed(_left_out(len(shown), len(kept), album)),
+            legend({"target": "to be found", "said": "the answer"}) if any(one.item.regions for one in kept) else "",
             album.definitions(),
             samples,
         ],
     )
 
 
-def spread_over(samples: Sequence[Any]) -> Sequence[Any]:
-    """At most so many of them, evenly spread, that they have `MOST` pictures; each has `item`."""
-    pictures = max((len(one.item.images) for one in samples), default=1)
-    return samples[:: max(1, -(-len(samples) * max(1, pictures) // MOST))]
+def room(items: Sequence[Item]) -> int:
+    """How many samples like these have their pictures on one page."""
+    return max(1, MOST // max((len(item.images) for item in items if item.images), default=1))
 
 
 def _left_out(whole: int, kept: int, album: Album) -> list[str]:
@@ -102,12 +103,11 @@ def _kinds(metric: str, shown: Sequence[Shown]) -> str:
     """The mean of the samples' scores by kind of question, the `KINDS` most frequent ones."""
     values = np.array([one.score for one in shown], dtype=np.float64)
     kinds = [one.item.kind for one in shown]
-    names = sorted(set(kinds), key=lambda kind: (-kinds.count(kind), kind))[:KINDS]
+    names = [name for name, _ in Counter(kinds).most_common(KINDS)]
     if len(names) < 2 or not np.isfinite(values).all():
         return ""
-    groups = number_pictures([one.item for one in shown])
     scores = {name: mean_score(name, values, [kind == name for kind in kinds]) for name in names}
-    spread = intervals(scores, groups=groups)
+    spread = intervals(scores, groups=number_pictures([one.item for one in shown]))
     rows = [
         Lane(
             label=name or "other",

@@ -24,6 +24,8 @@ from rsvlm.sample import Image, Region
 THUMBNAIL = 160  # pixels, longer side
 COLOURS = {"target": "#14c45a", "said": "#f02828", "other": "#2874f0"}
 _SHADE = 0.45  # opacity of a mask
+_LETTERS = 10_500  # of a thumbnail at most, so that 500 pictures, however busy, make a page that opens at once
+_STEPS = 32  # of 256, between opacities: fewer of them make smaller files
 
 
 def safe(text: object) -> str:
@@ -54,7 +56,8 @@ class Album:
         name, picture = f"p{len(self._shown)}", PIL.Image.fromarray(read_rgb(image))
         (width, height), whole = picture.size, picture.copy()
         whole.thumbnail((THUMBNAIL, THUMBNAIL))
-        content = _encoded(whole, "JPEG", quality=75)
+        tries = (_encoded(whole, "JPEG", quality=quality) for quality in (75, 50, 25, 5))
+        content = next(text for text in tries if len(text) < _LETTERS)
         return name, width, height, f'<image id="{name}" width="{width}" height="{height}" href="{content}"/>'
 
     def definitions(self) -> str:
@@ -70,6 +73,12 @@ def _encoded(picture: PIL.Image.Image, kind: str, **options: Any) -> str:
 
 
 # ---- marks: SVG in the pixels of the picture ----
+
+
+def legend(names: Mapping[str, str]) -> str:
+    """Which colour of `COLOURS` stands for what."""
+    keys = (f'<span style="color:{COLOURS[colour]}">&#9632;</span> {safe(name)}' for colour, name in names.items())
+    return f'<p class="key">On the pictures: {", ".join(keys)}</p>'
 
 
 def targets(regions: Sequence[Region], image: int = 0) -> str:
@@ -122,8 +131,8 @@ def _mask(rle: Mapping[str, Any], colour: str) -> str:
 def _heat(values: NDArray[np.uint8], colour: str) -> str:
     """Values 0-255 as a veil of one colour, as large as a thumbnail."""
     height, width = values.shape
-    veil = PIL.Image.fromarray((values * _SHADE).astype(np.uint8), "L")
-    veil.thumbnail((THUMBNAIL, THUMBNAIL))
+    veil = PIL.Image.fromarray((values // _STEPS * (_STEPS * _SHADE)).astype(np.uint8), "L")
+    veil.thumbnail((THUMBNAIL, THUMBNAIL), PIL.Image.Resampling.NEAREST)  # no new opacities
     tinted = PIL.Image.new("RGBA", veil.size, COLOURS[colour])
     tinted.putalpha(veil)
     return f'<image width="{width}" height="{height}" href="{_encoded(tinted, "PNG")}"/>'

@@ -43,7 +43,7 @@ def lanes(title: str, rows: Sequence[Lane]) -> str:
         for at, (row, axis, named) in enumerate(zip(rows, axes, last, strict=True))
     )
     keys = "".join(f'<span style="color:{colour}">&#9670;</span> {safe(words(n))} ' for n, colour in colours.items())
-    legend = '<p class="key"><span class="own">&#9679;</span> this run, 95 % interval ' + keys + "</p>"
+    legend = f'<p class="key"><span class="own">&#9679;</span> this run, 95 % interval {keys}</p>' if names else ""
     return _figure(title, _LEFT + _WIDTH + _RIGHT, _LANE * len(rows) + 16, drawn, legend)
 
 
@@ -147,14 +147,19 @@ def _figure(title: str, width: float, height: float, inner: str, below: str = ""
 
 
 def of_metrics(metrics: Mapping[str, Any], names: Sequence[str], baselines: Mapping[str, Mapping[str, float]]) -> str:
-    """`lanes` of a result's metrics, with the baselines of each on its axis."""
-    rows = [
-        Lane(
-            label=name, value=(found := metrics[name])["value"], low=found.get("low", found["value"]),
-            high=found.get("high", found["value"]),
-            beside={baseline: values[name] for baseline, values in baselines.items() if math.isfinite(values.get(name, math.nan))},
-        )
-        for name in names
-        if math.isfinite(metrics[name]["value"])
-    ]  # fmt: skip
+    """`lanes` of a result's metrics, with the baselines of each on its axis; what is no number is left out."""
+    rows: list[Lane] = []
+    for name in names:
+        value = metrics[name]["value"]
+        beside = {baseline: values[name] for baseline, values in baselines.items() if name in values}
+        if math.isfinite(value):
+            rows.append(
+                Lane(
+                    label=name,
+                    value=value,
+                    low=metrics[name].get("low", value),
+                    high=metrics[name].get("high", value),
+                    beside={baseline: value for baseline, value in beside.items() if math.isfinite(value)},
+                )
+            )
     return lanes("Beside the baselines", rows)

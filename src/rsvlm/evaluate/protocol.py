@@ -32,7 +32,8 @@ class Protocol:
     parser, `measure` the metrics; `dialect` says which tokenizer, matching rule or IoU. `headline` names the metrics to
     quote, `per_item` the one shown beside each sample, marked where it is below `wrong_below`. `graded`: `per_item` is
     1 for a right answer and 0 for a wrong one, so confidences can be checked against it. `counts` are the numbers of
-    items that the authors publish for each split. `legacy`: what is wrong with it ("" = nothing known).
+    items that the authors publish for each split. `legacy`: what is wrong with it ("" = nothing known). `requires`
+    raises MissingPart where a program that the metric needs is absent; it is called before anything is asked.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Protocol:
     max_new_tokens: int = 16
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     legacy: str = ""
+    requires: Callable[[], object] | None = None
 
     @property
     def benchmark(self) -> str:

@@ -73,7 +73,7 @@ def evaluate(
     rows = [ledger.rows[item.id] for item in task.items]
     told = Told(
         model=model.name, trace=model.trace, rows=rows, beside=beside, leak=found, leaked=leaked, seconds=seconds,
-        asked=asked, notes=notes,
+        asked=asked, notes=notes, problems=_failures(task, rows),
     )  # fmt: skip
     return settle(task, told, folder)
 
@@ -93,6 +93,12 @@ def _ask(task: Task, model: Any, ledger: Ledger, batch: int, progress: Progress)
         ledger.add({item.id: row for item, row in zip(asked, rows, strict=True)})
         progress.advance(bar, len(asked))
     return len(open_items), time.perf_counter() - began
+
+
+def _failures(task: Task, rows: Sequence[Row]) -> dict[str, Any]:
+    """The questions to which no reply came, counted, with the first few."""
+    failed = [f"{item.id}: {row['error']}" for item, row in zip(task.items, rows, strict=True) if row.get("error")]
+    return {"failed": {"count": len(failed), "examples": failed[:5]}} if failed else {}
 
 
 def _ask_blind(task: Task, model: Any, ledger: Ledger, batch: int, progress: Progress) -> list[Row]:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from rsvlm.data.catalogue import load
 from rsvlm.data.images import picture_size
+from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.tasks import Item, digest
 from rsvlm.sample import Image
 
-_SIZED = ("grounds", "segments", "localises")  # abilities whose answers are places in the picture
+_SIZED = ("grounds", "segments", "segments_change", "localises")  # abilities whose answers are places in the picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ def prepare(protocol: Protocol, data: str | Path, split: str = "", limit: int | 
     missing data and for a split without questions.
     """
     split = split or protocol.split
+    if protocol.requires is not None:
+        protocol.requires()
     if limit is not None and limit < 1:
         raise BadInput(f"The limit must be at least 1; found {limit}.")
     items = _items(protocol, data, split, limit)
@@ -58,7 +61,7 @@ def prepare(protocol: Protocol, data: str | Path, split: str = "", limit: int | 
     published = protocol.counts.get(split)
     if published is not None and len(items) != published:
         notes.append(f"{len(items)} items; the authors publish {published}: figures do not compare with published ones")
-    train, more = _train(protocol, data, split)
+    train, more = _train(protocol, data, split, items)
     return Task(
         protocol=protocol, data=Path(data), split=split, items=items, train=train, limit=limit, notes=[*notes, *more]
     )
@@ -76,8 +79,8 @@ def _sized(image: Image) -> Image:
     return replace(image, width=width, height=height)
 
 
-def _train(protocol: Protocol, data: str | Path, split: str) -> tuple[list[Item], list[str]]:
-    if len(protocol.wording) > 1:
+def _train(protocol: Protocol, data: str | Path, split: str, items: Sequence[Item]) -> tuple[list[Item], list[str]]:
+    if {item.references for item in items} == {(REFUSAL,)}:
         return [], ["baselines do not apply: there is one right reply"]
     if split in ("train", "all"):
         return [], ["baselines are missing: the training pictures are among the scored ones"]

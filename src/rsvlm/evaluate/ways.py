@@ -6,6 +6,7 @@
 | compares | `Compares` (two dates) | answer, confidence |
 | grounds | `Detects`, or `Answers` with a box dialect | boxes in pixels (or null), scores or answer, confidence |
 | segments | `Segments` | mask, COCO run-length encoding |
+| segments_change | `SegmentsChange` (two dates) | mask |
 | matches | `Matches` | vector, base64 of float32 |
 | localises | `Matches` | map, base64 of an 8-bit PNG |
 
@@ -27,7 +28,7 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.tasks import Item
 from rsvlm.sample import Region, Reply
-from rsvlm.systems.base import Answers, Compares, Detects, Matches, Pixels, Segments, lacking
+from rsvlm.systems.base import Answers, Compares, Detects, Matches, Pixels, Segments, SegmentsChange, lacking
 
 Pictures = Sequence[tuple[Pixels, ...]]  # of each item; empty tuples: asked blind, or an item without pictures
 AskWay = Callable[[Any, Protocol, Sequence[Item], Pictures], list[Row]]
@@ -100,6 +101,14 @@ def _segments(model: Segments, protocol: Protocol, items: Sequence[Item], pictur
     return [{"mask": encode_rle(mask)} for mask in masks]
 
 
+def _segments_change(model: SegmentsChange, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    from rsvlm.data.masks import encode_rle
+
+    before, after = [pair[0] for pair in pictures], [pair[1] for pair in pictures]
+    masks = model.segment_change(before, after, [item.question for item in items])
+    return [{"mask": encode_rle(mask)} for mask in masks]
+
+
 def _matches(model: Matches, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
     """Items with a picture are embedded as pictures, those without as texts."""
     rows: list[Row] = [{}] * len(items)
@@ -154,6 +163,7 @@ WAYS: Mapping[str, Way] = {
     "compares": Way((Compares,), "answer", _compares),
     "grounds": Way((Detects, Answers), "boxes", _grounds, blind=True),
     "segments": Way((Segments,), "mask", _segments),
+    "segments_change": Way((SegmentsChange,), "mask", _segments_change),
     "matches": Way((Matches,), "vector", _matches),
     "localises": Way((Matches,), "map", _localises),
 }

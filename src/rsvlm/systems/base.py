@@ -81,6 +81,17 @@ class Segments(Protocol):
 
 
 @runtime_checkable
+class SegmentsChange(Protocol):
+    """Marks the pixels that have changed between two dates of one place."""
+
+    def segment_change(
+        self, before: Sequence[Pixels], after: Sequence[Pixels], phrases: Sequence[str]
+    ) -> list[NDArray[np.bool_]]:
+        """One mask (H, W) per (before, after, phrase), in the pixels of `after`; all False where nothing changed."""
+        ...
+
+
+@runtime_checkable
 class Detects(Protocol):
     """Finds the objects that a phrase speaks of."""
 
@@ -95,6 +106,7 @@ ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
     Embeds: "turn pictures into vectors",
     Matches: "match pictures and texts",
     Segments: "segment",
+    SegmentsChange: "mark what changed between two dates",
     Detects: "detect objects",
 }
 

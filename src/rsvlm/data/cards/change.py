@@ -51,8 +51,8 @@ CARDS = (
     DatasetCard(
         name="dsifn", title="DSIFN", folder="DSIFN", also=("DSIFN-Dataset", "change_pairs/DSIFN-samples"),
         files=("[<split>/]{t1,t2,mask}/* or {A,B,label}/*",), splits="published, by folder or list; else by hash",
-        licence="research", source="https://github.com/GeoZcx/A-deeply-supervised-image-fusion-network-for-change-detection-"
-        "in-remote-sensing-images", reader=change_masks.read, tasks=("change_mask",),
+        licence="research", source="https://doi.org/10.1016/j.isprsjprs.2020.06.003", reader=change_masks.read,
+        tasks=("change_mask",),
     ),
 )
 # fmt: on

@@ -99,7 +99,8 @@ def retrieval_scores(
     front, ks = ("merged_", _MERGED_KS) if merged else ("", KS)
     rank = np.concatenate([ranks.i2t, ranks.t2i])
     is_image = np.arange(len(rank)) < len(ranks.i2t)
-    hits = np.stack([rank < k for k in ks], axis=1).astype(np.float64)
+    candidates = np.where(is_image, len(ranks.t2i), len(ranks.i2t))  # a rank of all of them: never found
+    hits = np.stack([rank < np.minimum(k, candidates) for k in ks], axis=1).astype(np.float64)
     mean_hit = hits[:, : len(KS)].mean(axis=1)
     scores: dict[str, Score] = {}
     for direction, among in (("i2t", is_image), ("t2i", ~is_image)):
@@ -160,7 +161,10 @@ def _blocks(predictions: Similarity) -> tuple[Rows, Rows]:
 
 
 def _count_ahead(rows: Rows, shape: tuple[int, int], pairs: Ints, ties: Ties) -> Ints:
-    """For each query how many candidates stand before its best right one. `pairs` (2, P): query, right candidate."""
+    """For each query how many candidates stand before its best right one. `pairs` (2, P): query, right candidate.
+
+    All of them where it has none that is a number.
+    """
     queries, candidates = shape
     query, right = pairs[:, np.argsort(pairs[0], kind="stable")]
     found = np.empty(queries, dtype=np.int64)

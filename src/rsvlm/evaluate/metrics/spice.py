@@ -20,6 +20,19 @@ _JAR = "spice-1.0.jar"
 _PARSER = ("stanford-corenlp-3.6.0.jar", "stanford-corenlp-3.6.0-models.jar")
 
 
+def find_spice() -> tuple[Path, str]:
+    """SPICE's folder and the Java program. Raises MissingPart where one of them, or the parser, is absent."""
+    home, java = package() / "spice", shutil.which("java")
+    if absent := [path for path in (home / _JAR, *(home / "lib" / name for name in _PARSER)) if not path.is_file()]:
+        raise MissingPart(
+            f"SPICE needs {absent[0].name} in {absent[0].parent}, which is not there; let pycocoevalcap fetch it: "
+            "python -m pycocoevalcap.spice.get_stanford_models"
+        )
+    if java is None:
+        raise MissingPart("SPICE needs the program 'java', which is not on the PATH; install a JRE.")
+    return home, java
+
+
 def spice(predictions: Sequence[str | None], references: Sequence[Sequence[str]]) -> Score:
     """SPICE (0..1) of one caption an image against its references: F1 over the objects, attributes and relations said.
 
@@ -31,14 +44,7 @@ def spice(predictions: Sequence[str | None], references: Sequence[Sequence[str]]
         raise ValueError(
             f"{len(predictions)} captions need as many non-empty lists of references, not {len(references)}"
         )
-    home, java = package() / "spice", shutil.which("java")
-    if absent := [path for path in (home / _JAR, *(home / "lib" / name for name in _PARSER)) if not path.is_file()]:
-        raise MissingPart(
-            f"SPICE needs {absent[0].name} in {absent[0].parent}, which is not there; let pycocoevalcap fetch it: "
-            "python -m pycocoevalcap.spice.get_stanford_models"
-        )
-    if java is None:
-        raise MissingPart("SPICE needs the program 'java', which is not on the PATH; install a JRE.")
+    home, java = find_spice()
     items = [
         {"image_id": i, "test": text or "", "refs": list(accepted)}
         for i, (text, accepted) in enumerate(zip(predictions, references, strict=True))

@@ -43,7 +43,7 @@ def _leak_free(samples: Sequence[Sample]) -> list[Item]:
 
 
 def _notebook(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
-    return vrsbench_scores([answer or "" for answer in answers], [item.meta["ground_truth"] for item in items])
+    return vrsbench_scores([answer or "" for answer in answers], [item.meta.get("ground_truth", "") for item in items])
 
 
 _REFERRED = {"val": 16159}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rsvlm.errors import MissingPart
+from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.families import always, caption_set, said
 from rsvlm.evaluate.metrics.accuracy import MATCHERS, vqa_scores
 from rsvlm.evaluate.metrics.captions import spread
@@ -45,10 +45,8 @@ def pairs(samples: Sequence[Sample], task: str, question: str = "") -> list[Item
 # ---- captions ----
 
 
-def _change_captions(
-    items: Sequence[Item], answers: Sequence[str | None], tokenizer: Tokenizer = ptb
-) -> Mapping[str, Score]:
-    return _caption_scores([answer or "" for answer in answers], [i.references for i in items], items, tokenizer)
+def _change_captions(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
+    return _caption_scores([answer or "" for answer in answers], [i.references for i in items], items, ptb)
 
 
 def _caption_scores(
@@ -131,26 +129,49 @@ def _ids(dataset: str, title: str, protocol: str, *, least: int = 5, **more: Any
 # ---- ChangeChat-105k ----
 
 
+def _reads(parse: Callable[[str], Any]) -> Reader:
+    """The same parser for every item, of whatever it makes of a reply."""
+    return lambda _: lambda _, row: None if row.get("error") else parse(row["answer"])
+
+
+def _asks(samples: Sequence[Sample], task: str, parse: Callable[[str], Any]) -> list[Item]:
+    """`pairs` whose references can be read. Raises BadInput, before anything is asked, where one cannot."""
+    return _readable(pairs(samples, f"change_{task}"), parse)
+
+
+def _readable(items: list[Item], parse: Callable[[str], Any]) -> list[Item]:
+    broken = [item for item in items if parse(item.references[0]) is None]
+    if broken:
+        raise BadInput(
+            f"{len(broken)} of {len(items)} reference answers of ChangeChat-105k cannot be read, the first is "
+            f"{broken[0].references[0]!r} of {broken[0].id}; take the file as its authors publish it."
+        )
+    return items
+
+
 def _classes(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
     told = [yes_no(item.references[0]) == "yes" for item in items]
     return binary_scores([None if answer is None else answer == "yes" for answer in answers], told)
 
 
 def _counts(items: Sequence[Item], answers: Sequence[Any]) -> Mapping[str, Score]:
-    told = [read_counts(item.references[0]) or dict.fromkeys(CLASSES, 0) for item in items]
-    right = [answer == dict(reference) for answer, reference in zip(answers, told, strict=True)]
+    told = [read_counts(item.references[0]) or {} for item in items]
+    right = [answer == reference for answer, reference in zip(answers, told, strict=True)]
     return change_count_scores(answers, told) | {"exact": mean_score("exact", right)}
 
 
 def _places(items: Sequence[Item], answers: Sequence[Any]) -> Mapping[str, Score]:
-    told = [read_locations(item.references[0]) or dict.fromkeys(CLASSES, ()) for item in items]
+    told = [read_locations(item.references[0]) or {} for item in items]
     scores = change_location_scores(answers, told)
     both = np.min([scores[f"subset_accuracy_{name}"].per_item for name in CLASSES], axis=0)
     return scores | {"exact": mean_score("exact", both)}
 
 
 def _dialogues(samples: Sequence[Sample]) -> list[Item]:
-    """Every turn with the turns before it in the question, answered rightly, as in training."""
+    """Every turn with the turns before it in the question, answered rightly, as in training.
+
+    Raises BadInput where an answer is not what its turn asks for.
+    """
     items: list[Item] = []
     for item in items_of(samples, "change_dialogue"):
         before = "" if item.kind == "turn1" else f"{items[-1].question} a: {items[-1].references[0]}  q: "
@@ -160,12 +181,9 @@ def _dialogues(samples: Sequence[Sample]) -> list[Item]:
                 references=item.references, kind=item.kind, meta=item.meta,
             )
         )  # fmt: skip
+    for kind, parse in _TURNS.items():
+        _readable([item for item in items if item.kind == kind], parse)
     return items
-
-
-def _reads(parse: Callable[[str], Any]) -> Reader:
-    """The same parser for every item, of whatever it makes of a reply."""
-    return lambda _: lambda _, row: None if row.get("error") else parse(row["answer"])
 
 
 _TURNS: Mapping[str, Callable[[str], Any]] = {"turn1": yes_no, "turn2": read_counts, "turn3": free_text}
@@ -198,8 +216,8 @@ _OPEN = replace(
 )  # fmt: skip
 
 
-def _changechat(task: str, title: str, protocol: str, **more: Any) -> Protocol:
-    defaults: dict[str, Any] = {"ask": partial(pairs, task=f"change_{task}")}
+def _changechat(task: str, title: str, protocol: str, parse: Callable[[str], Any], **more: Any) -> Protocol:
+    defaults: dict[str, Any] = {"ask": partial(_asks, task=task, parse=parse), "reader": _reads(parse)}
     return Protocol(
         name=f"changechat_{task}/{protocol}", title=f"ChangeChat-105k: {title}", dataset="changechat", wording=("",),
         ability="compares", **defaults | more,
@@ -262,25 +280,26 @@ PROTOCOLS = (
         "synonyms, and what follows the fiftieth word does not count.",
     ),
     _changechat(
-        "class", "has anything changed?", "yes-no@1", reader=always(yes_no), measure=_classes,
+        "class", "has anything changed?", "yes-no@1", yes_no, measure=_classes,
         headline=("accuracy", "precision", "recall", "f1"), per_item="accuracy", counts=_PAIRS,
     ),
     _changechat(
-        "count", "how many roads and buildings changed", "plain@1", reader=_reads(read_counts), measure=_counts,
+        "count", "how many roads and buildings changed", "plain@1", read_counts, measure=_counts,
         headline=("mae_road", "rmse_road", "mae_building", "rmse_building"), per_item="exact", max_new_tokens=48,
         counts=_PAIRS,
         dialect="numbers beside the words road and building; an unread answer is 0, and at least one off",
     ),
     _changechat(
-        "locate", "where in the 3 x 3 grid", "grid@1", reader=_reads(read_locations), measure=_places,
+        "locate", "where in the 3 x 3 grid", "grid@1", read_locations, measure=_places,
         headline=("f1_road", "f1_building", "jaccard_road", "jaccard_building", "exact"), per_item="exact",
         max_new_tokens=128, counts=_PAIRS,
         dialect="two lists of cells; Jaccard of nothing and nothing is 1 (jaccard_released: 0, as published)",
     ),
     _OPEN,
     _changechat(
-        "dialogue", "three turns, each asked with the right answers before it", "turns@1", ask=_dialogues,
-        reader=_turn, measure=_dialogue, graded=False, max_new_tokens=48, per_item="turn_score", wrong_below=0.5,
+        "dialogue", "three turns, each asked with the right answers before it", "turns@1", free_text,
+        ask=_dialogues, reader=_turn, measure=_dialogue, graded=False, max_new_tokens=48, per_item="turn_score",
+        wrong_below=0.5,
         headline=("turn1_accuracy", "turn1_f1", "turn2_exact", "turn2_mae_road", "turn2_mae_building", "turn3_cider_d"),
         counts={split: 3 * count for split, count in _PAIRS.items()}, dialect="history as q: ... a: ...  q: ...",
     ),

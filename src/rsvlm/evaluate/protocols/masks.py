@@ -35,7 +35,7 @@ def _size(item: Item) -> tuple[int, int]:
     return height, width
 
 
-def _target(item: Item) -> Rle:
+def target_of(item: Item) -> Rle:
     """The mask that is asked for; an empty one where the sample has no region."""
     if item.regions and item.regions[0].mask is not None:
         return item.regions[0].mask
@@ -44,11 +44,11 @@ def _target(item: Item) -> Rle:
 
 
 def _referring(items: Sequence[Item], predictions: Sequence[Rle | None]) -> Mapping[str, Score]:
-    return referring_scores(predictions, map(_target, items))
+    return referring_scores(predictions, map(target_of, items))
 
 
 def _change(items: Sequence[Item], predictions: Sequence[Rle | None]) -> Mapping[str, Score]:
-    return change_scores(predictions, map(_target, items))
+    return change_scores(predictions, map(target_of, items))
 
 
 # ---- classes: each is asked for by its name, in every picture ----
@@ -90,11 +90,10 @@ def _classes(items: Sequence[Item], predictions: Sequence[Rle | None]) -> Mappin
 
 
 def _pixels(item: Item, predicted: Rle | None) -> tuple[int, int, int, int, int]:
-    """Pixels shared, said and told, 1 where the prediction was read, and the pixels that count."""
-    told = decode_rle(_target(item))
+    """Pixels shared, said and told, 1 where the prediction was read, and the pixels that count (no other is told)."""
+    told = decode_rle(target_of(item))
     ignored = item.meta.get("ignore_mask")
     counts: Mask = np.ones_like(told) if ignored is None else ~decode_rle(ignored)
-    told &= counts
     if predicted is None:
         return 0, 0, int(told.sum()), 0, int(counts.sum())
     mine = decode_rle(predicted) & counts
@@ -120,9 +119,10 @@ def _mean(scores: Sequence[Score]) -> Score:
 def _mask_set(dataset: str, title: str, protocol: str, task: str, measure: Measure, **more: Any) -> Protocol:
     """`ask` by default the data set's own phrases."""
     defaults: dict[str, Any] = {"ask": partial(items_of, task=task), "name": f"{dataset}/{protocol}", "wording": ("",)}
+    ability = "segments_change" if task == "change_mask" else "segments"
     return Protocol(
-        title=title, dataset=dataset, ability="segments", reader=mask_of, measure=measure, wrong_below=0.5,
-        graded=False, **defaults | more,
+        title=title, dataset=dataset, ability=ability, reader=mask_of, measure=measure, wrong_below=0.5, graded=False,
+        **defaults | more,
     )  # fmt: skip
 
 

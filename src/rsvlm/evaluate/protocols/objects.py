@@ -11,8 +11,7 @@ from rsvlm.evaluate.metrics.accuracy import hits
 from rsvlm.evaluate.metrics.change import count_scores
 from rsvlm.evaluate.metrics.detection import detection_scores
 from rsvlm.evaluate.metrics.score import Score, mean_score
-from rsvlm.evaluate.protocol import Protocol
-from rsvlm.evaluate.protocols.grounding import boxes_of
+from rsvlm.evaluate.protocol import Protocol, Read, Row
 from rsvlm.evaluate.tasks import Item, number
 from rsvlm.sample import Region, Sample
 
@@ -52,17 +51,29 @@ def _counts(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str
     return scores
 
 
+def _list_of(_: Sequence[Item]) -> Read:
+    """The boxes of a row; a reply without any says that there is nothing. None where no reply came."""
+
+    def read(_: Item, row: Row) -> Any:
+        return None if row.get("error") else row.get("boxes") or []
+
+    return read
+
+
 def _found(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Score]:
-    """No box where there is no object is right, not unread."""
     said = [
-        None if boxes is None and item.regions else [_region(item.kind, box) for box in boxes or ()]
+        None if boxes is None else [_region(item.kind, box) for box in boxes]
         for item, boxes in zip(items, predictions, strict=True)
     ]
     return detection_scores(said, [item.regions for item in items])
 
 
-def _region(label: str, box: Sequence[float]) -> Region:
-    x1, y1, x2, y2, *angle = box
+def _region(label: str, numbers: Sequence[float]) -> Region:
+    if len(numbers) == 8:
+        ring = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+        xs, ys = numbers[::2], numbers[1::2]
+        return Region(label=label, box=(min(xs), min(ys), max(xs), max(ys)), polygon=ring)
+    x1, y1, x2, y2, *angle = numbers
     return Region(label=label, box=(x1, y1, x2, y2), angle=angle[0] if angle else 0.0)
 
 
@@ -77,7 +88,7 @@ def _count_set(dataset: str, title: str) -> Protocol:
 def _detection_set(dataset: str, title: str) -> Protocol:
     return Protocol(
         name=f"{dataset}/detection@1", title=f"{title}: where each one is", dataset=dataset, split="val",
-        ability="grounds", wording=(_FIND,), ask=partial(_asked, wording="{}"), reader=boxes_of, measure=_found,
+        ability="grounds", wording=(_FIND,), ask=partial(_asked, wording="{}"), reader=_list_of, measure=_found,
         headline=("f1@0.5", "map", "map_nc"), per_item="f1@0.5", wrong_below=0.5, graded=False, max_new_tokens=256,
         dialect="IoU plain, >= 0.5, boxes without scores: map_nc",
     )  # fmt: skip
