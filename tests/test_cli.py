@@ -15,7 +15,10 @@ from typer.testing import CliRunner
 from rsvlm import cli
 from rsvlm.errors import BadInput, MissingPart
 
-COMMANDS = ["ask", "convert", "evaluate", "info", "list", "questions", "report", "score", "setup", "train", "weights"]
+COMMANDS = [
+    "ask", "convert", "evaluate", "info", "list", "lmms-pack", "questions", "report", "score", "setup", "train",
+    "weights",
+]  # fmt: skip
 
 
 def run(*words: str):

@@ -18,6 +18,7 @@ GIVES = {
     "compares": "Words about two dates",
     "grounds": "Boxes",
     "segments": "Masks",
+    "segments_change": "Masks of change",
     "matches": "Vectors of pictures and texts",
     "localises": "Maps of where a text is true",
 }

@@ -88,6 +88,14 @@ def test_turned_by_nothing_is_plain(numbers):
     assert iou((*p, 30), (*p, 210), "rotated") == pytest.approx(iou(p, p), **EXACT), "half a turn changes nothing"
 
 
+def test_two_outlines_equal_but_for_rounding():
+    """GEOS makes four points of their intersection."""
+    assert iou((3, 3, 48, 18, 30), (3, 3, 48, 18, 210), "rotated") == pytest.approx(1.0)
+    assert iou((0, 0, 2, 2, 0), (2, 0, 4, 2, 0), "rotated") == 0.0
+    boxes = np.array([[3, 3, 48, 18, 30], [0, 0, 2, 2, 0]], dtype=float)
+    assert ious(boxes[:, None], boxes[None] + [0, 0, 0, 0, 180], "rotated").diagonal() == pytest.approx([1.0, 1.0])
+
+
 def test_positive_degrees_turn_against_the_clock():
     top_right = outlines((0, 0, 10, 2, 30))[1]
     assert top_right[1] < 0 and top_right[1] < outlines((0, 0, 10, 2, -30))[1][1]

@@ -126,7 +126,7 @@ def test_features_list_what_the_hash_does_not_see_apart(train, tmp_path):
         (copy.path, train[5].path, 1.0),
     }
     assert all(pair.distance > leak_module.MAX_DISTANCE for pair in found.alike)
-    assert found.leaked == {copy.path} and found.summary()["alike"] == 2
+    assert found.leaked == {copy.path} and found.summary(Path())["alike"] == 2
     assert not find_leaks(train, [other, copy]).alike
     items = [Item(id=image.path, images=(image,), question="?", references=("a",)) for image in (other, copy)]
     assert [item.id for item in leak_free(items, found)] == [other.path]
@@ -152,7 +152,7 @@ def test_blocks_and_old_numpy_change_nothing(train, tmp_path, monkeypatch):
 
 def test_nothing_and_a_broken_picture(train, tmp_path):
     empty = find_leaks([], [])
-    assert empty.share == 0 and empty.summary()["pairs"] == 0
+    assert empty.share == 0 and empty.summary(Path())["pairs"] == 0
     assert not find_leaks([], train).pairs and not find_leaks(train, []).pairs
     with pytest.raises(BadInput, match=r"gone\.jpg"):
         find_leaks(train, [Image(path=str(tmp_path / "gone.jpg"))])
@@ -162,8 +162,9 @@ def test_the_summary_is_json(train, tmp_path):
     import json
 
     found = find_leaks(train, [write(scene(seed), tmp_path / f"test{seed}.jpg") for seed in range(6)])
-    summary = json.loads(json.dumps(found.summary(most=2)))
+    summary = json.loads(json.dumps(found.summary(tmp_path, most=2)))
     assert summary["leaked"] == 6 and summary["share"] == 1 and len(summary["first"]) == 2
+    assert {pair["test"] for pair in summary["first"]} <= {f"test{seed}.jpg" for seed in range(6)}  # below the root
 
 
 @pytest.mark.skipif(not (DATA / "UCM_captions").is_dir(), reason=f"no UCM_captions in {DATA} (RSVLM_DATA)")

@@ -21,7 +21,8 @@ def colour_of(pixels) -> tuple[int, ...] | None:
 class Answerer:
     """Satisfies `Answers`. `said` maps a colour (see `colour_of`) or a question to a reply.
 
-    `asked` lists every (colour, question) put to it, `blind` the questions without a picture; after `dies_after` of them the next call raises `Killed`.
+    `asked` lists every (colour, question) put to it, `blind` the questions without a picture; after `dies_after` of
+    them the next call raises `Killed`.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ pieces of forest.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,16 @@ class Leak:
         """Share of the test pictures that have a near-duplicate in training."""
         return len(self.leaked) / self.test if self.test else 0.0
 
-    def summary(self, most: int = 20) -> dict[str, Any]:
-        """JSON values for a result file: counts of pictures and of pairs, and the first `most` pairs."""
+    def summary(self, root: Path, most: int = 20) -> dict[str, Any]:
+        """JSON values for a result file: counts of pictures and of pairs, and the first `most` pairs.
+
+        Pictures are named relative to the data root.
+        """
+
+        def short(name: str) -> str:
+            path = Path(name)
+            return str(path.relative_to(root)) if path.is_relative_to(root) else name
+
         counts = {
             "test": self.test,
             "train": self.train,
@@ -94,7 +103,8 @@ class Leak:
             "leaked": len(self.leaked),
             "share": self.share,
         }
-        found = [{"test": pair.test, "train": pair.train, "distance": pair.distance} for pair in self.pairs[:most]]
+        first = self.pairs[:most]
+        found = [{"test": short(one.test), "train": short(one.train), "distance": one.distance} for one in first]
         return counts | {"pairs": len(self.pairs), "first": found, "alike": len({pair.test for pair in self.alike})}
 
 

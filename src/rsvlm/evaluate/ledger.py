@@ -58,4 +58,4 @@ class Ledger:
             return
         with self.path.open("a", encoding="utf-8") as file:
             for key, row in rows.items():
-                file.write(json.dumps({"id": key, **row}, ensure_ascii=False) + "\n")
+                file.write(json.dumps({"id": key, **row}) + "\n")

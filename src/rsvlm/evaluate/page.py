@@ -14,7 +14,7 @@ from rsvlm.evaluate.pictures import Album, legend, marked, safe, targets
 from rsvlm.evaluate.plots import Lane, lanes, of_metrics, reliability, risk_coverage
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.report import Run, interval_of, remarks, table, warnings, words
-from rsvlm.evaluate.tasks import Item
+from rsvlm.evaluate.tasks import Item, number_pictures
 
 MOST = 500  # pictures on a page: some 5 MB
 KINDS = 30  # in a plot
@@ -119,12 +119,6 @@ def _kinds(metric: str, shown: Sequence[Shown]) -> str:
         for name, score in scores.items()
     ]
     return lanes(f"{words(metric)} by kind of question", rows)
-
-
-def number_pictures(items: Sequence[Item]) -> list[int]:
-    """The number of each item's picture: questions about one picture are resampled together."""
-    number: dict[object, int] = {}
-    return [number.setdefault(item.images or item.meta.get("image") or item.id, len(number)) for item in items]
 
 
 def _origin(result: Run) -> str:

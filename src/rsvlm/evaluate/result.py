@@ -21,7 +21,7 @@ from rsvlm.evaluate.page import Shown, page
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.report import summary
 from rsvlm.evaluate.task import Task
-from rsvlm.evaluate.tasks import Item, refused
+from rsvlm.evaluate.tasks import Item, number_pictures, refused
 from rsvlm.sample import Image, Region
 
 SEED = 0  # of the bootstrap
@@ -100,7 +100,7 @@ def settle(task: Task, told: Told, folder: Path | None = None) -> Result:
         protocol=protocol.name,
         model=told.model,
         n=len(task.items),
-        metrics=metrics_of(scores, task.pictures()),
+        metrics=metrics_of(scores, number_pictures(task.items)),
         baselines={name: {metric: score.value for metric, score in found.items()} for name, found in beside.items()},
         benchmark=protocol.benchmark,
         headline=[name for name in protocol.headline if name in scores],
@@ -116,7 +116,7 @@ def settle(task: Task, told: Told, folder: Path | None = None) -> Result:
         refusals=sum(refused(row.get("answer", "")) for row in told.rows),
         failed=sum(bool(row.get("error")) for row in told.rows),
         problems=dict(told.problems),
-        calibration=calibration and {**metrics_of(calibration, task.pictures()), "curves": curves},
+        calibration=calibration and {**metrics_of(calibration, number_pictures(task.items)), "curves": curves},
         leak={**told.leak, **_without(task, parsed, told.leaked)},
         seconds=round(told.seconds, 3),
         asked=told.asked,
@@ -181,13 +181,13 @@ def _write(folder: Path, task: Task, result: Result, shown: Sequence[Shown]) -> 
     root = task.data.resolve()
     with aside(folder / "answers.jsonl") as path, path.open("w", encoding="utf-8") as file:
         for one in shown:
-            file.write(json.dumps(_line(one, root), ensure_ascii=False) + "\n")
+            file.write(json.dumps(_line(one, root)) + "\n")
     with aside(folder / "report.html") as path:
         path.write_text(page(task.protocol.title, result, shown), encoding="utf-8")
     with aside(folder / "report.md") as path:
         path.write_text(summary(result), encoding="utf-8", errors="backslashreplace")
     with aside(folder / "result.json") as path:  # last: where it is, everything is
-        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def _line(shown: Shown, root: Path) -> dict[str, Any]:
@@ -197,6 +197,7 @@ def _line(shown: Shown, root: Path) -> dict[str, Any]:
         "choices": list(item.choices),
         "regions": [{k: v for k, v in asdict(region).items() if v not in (None, (), 0.0)} for region in item.regions],
         "meta": dict(item.meta),
+        "sizes": [[image.width, image.height] for image in item.images if image.width],
     }
     return {
         "id": item.id,
@@ -214,17 +215,18 @@ def read_answers(folder: Path) -> tuple[list[Item], list[Any], list[dict[str, An
     """
     path = folder / "answers.jsonl"
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         return [_item(line) for line in lines], [line["parsed"] for line in lines], lines
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} cannot be read as answers ({error}); run the evaluation again.") from error
 
 
 def _item(line: Mapping[str, Any]) -> Item:
+    sizes: list[tuple[int, int]] = line.get("sizes") or [(0, 0)] * len(line["images"])
     return Item(
         id=line["id"],
         question=line["question"],
-        images=tuple(Image(path=path) for path in line["images"]),
+        images=tuple(Image(path=p, width=w, height=h) for p, (w, h) in zip(line["images"], sizes, strict=True)),
         references=tuple(line["references"]),
         kind=line["kind"],
         choices=tuple(line.get("choices", ())),

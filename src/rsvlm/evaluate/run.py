@@ -166,7 +166,9 @@ def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> tupl
     tested = {image.path: image for item in task.items for image in item.images}
     leak = find_leaks(list(train.values()), list(tested.values()))
     free = {item.id for item in leak_free(task.items, leak)}
-    return {"against": checked} | leak.summary(), frozenset(item.id for item in task.items if item.id not in free)
+    return {"against": checked} | leak.summary(task.data.resolve()), frozenset(
+        item.id for item in task.items if item.id not in free
+    )
 
 
 def _progress() -> Progress:

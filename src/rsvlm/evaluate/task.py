@@ -37,11 +37,6 @@ class Task:
         parse = self.protocol.reader([*self.train, *self.items])
         return [parse(item, row) for item, row in zip(self.items, rows, strict=True)]
 
-    def pictures(self) -> list[int]:
-        """The number of each item's picture: the questions about one picture are resampled together."""
-        number: dict[object, int] = {}
-        return [number.setdefault(item.images or item.meta.get("image") or item.id, len(number)) for item in self.items]
-
 
 def prepare(protocol: Protocol, data: str | Path, split: str = "", limit: int | None = None) -> Task:
     """Read a protocol's data. `split` "" is the protocol's own; `limit` takes the first samples only.

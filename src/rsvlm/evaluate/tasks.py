@@ -98,6 +98,12 @@ def items_over(samples: Sequence[Sample], questions: Sequence[str], reference: s
     ]
 
 
+def number_pictures(items: Sequence[Item]) -> list[int]:
+    """The number of each item's picture: the questions about one picture are resampled together."""
+    number: dict[object, int] = {}
+    return [number.setdefault(item.images or item.meta.get("image") or item.id, len(number)) for item in items]
+
+
 def digest(items: Sequence[Item]) -> str:
     """16 hex digits of the SHA-256 over ids, questions (with choices), types, references and regions."""
     sha = hashlib.sha256()
