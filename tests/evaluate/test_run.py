@@ -83,7 +83,17 @@ def test_a_model_that_knows_is_right_and_its_files_say_so(eurosat, tmp_path, cap
 def test_the_result_is_the_object_that_the_command_prints(eurosat):
     result = evaluate("eurosat", eurosat, ColourModel(SAID))
     assert list(result)[:5] == ["protocol", "model", "n", "metrics", "baselines"]
-    for key in ("split", "seed", "commit", "data_hash", "prompt_hash", "parse_failures", "versions", "seconds"):
+    for key in (
+        "split",
+        "seed",
+        "commit",
+        "data_hash",
+        "protocol_hash",
+        "prompt_hash",
+        "parse_failures",
+        "versions",
+        "seconds",
+    ):
         assert key in result
     assert json.loads(json.dumps(result)) == result
 

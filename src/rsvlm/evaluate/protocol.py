@@ -4,6 +4,7 @@ The number after "@" in a protocol's name grows whenever its numbers would chang
 protocols reproduce the figure of a paper with its fault; they stand beside the right one and say what is wrong.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -59,6 +60,15 @@ class Protocol:
     def benchmark(self) -> str:
         """The part of the name before the slash."""
         return self.name.partition("/")[0]
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits over all that the entry declares: two results with one hash were measured in one way."""
+        told = (
+            self.name, self.dataset, self.split, self.ability, self.dialect, self.headline, self.per_item,
+            self.wrong_below, self.graded, self.legacy, self.prompt_hash,
+        )  # fmt: skip
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     @property
     def prompt_hash(self) -> str:

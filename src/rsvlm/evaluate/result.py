@@ -51,6 +51,7 @@ class Result(TypedDict):
     split: str
     limit: int | None
     seed: int
+    protocol_hash: str
     data_hash: str
     prompt_hash: str
     parse_failures: int
@@ -110,6 +111,7 @@ def settle(task: Task, told: Told, folder: Path | None = None) -> Result:
         split=task.split,
         limit=task.limit,
         seed=SEED,
+        protocol_hash=protocol.hash,
         data_hash=task.data_hash,
         prompt_hash=protocol.prompt_hash,
         parse_failures=sum(value is None for value in parsed),
