@@ -87,9 +87,10 @@ def warnings(result: Run) -> list[str]:
         found += [f"{name} is worse than {', '.join(ahead)}, beyond its 95 % interval."] if ahead else []
     if leaked := result.get("leak", {}).get("leaked"):
         leak = result["leak"]
-        found.append(
-            f"{leaked} of {leak['test']} scored pictures ({leak['share']:.1%}) lie among the training pictures."
-        )
+        share = f"{leaked} of {leak['test']} scored pictures ({leak['share']:.1%}) lie among the training pictures"
+        free: Mapping[str, Any] = leak.get("without", {})
+        values = ", ".join(f"{name} {value:.3f}" for name, value in free.get("metrics", {}).items())
+        found.append(f"{share}; without their {result['n'] - free['n']} items: {values}." if free else f"{share}.")
     if failed := result.get("failed"):
         found.append(f"{failed} of {result['n']} questions got no reply; they count as wrong.")
     return found
@@ -98,7 +99,11 @@ def warnings(result: Run) -> list[str]:
 def remarks(result: Run) -> list[str]:
     """What else there is to know of a run: what was measured on, unread answers, refusals, problems, leaks, notes."""
     n, told = result["n"], f"split {result['split']}, {result['n']} items"
-    hashes = [f"{words(key)} {result[key]}" for key in ("data_hash", "prompt_hash", "commit") if result.get(key)]
+    hashes = [
+        f"{words(key)} {result[key]}"
+        for key in ("protocol_hash", "data_hash", "prompt_hash", "commit")
+        if result.get(key)
+    ]
     found = [", ".join([told, *([result["dialect"]] if result.get("dialect") else []), *hashes])]
     counts = {"not read": "parse_failures", "refused": "refusals", "without a reply": "failed"}
     found.append("; ".join(f"{label}: {_share(result.get(key, 0), n)}" for label, key in counts.items()))
