@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from rsvlm.data.masks import CELLS
 from rsvlm.evaluate.metrics.captions import Lone, caption_scores, spread
 from rsvlm.evaluate.metrics.score import Array, Finish, Score, mean_score, ratio
 from rsvlm.evaluate.metrics.tokenizer import Tokenizer, ptb, tokenize, whitespace
@@ -31,7 +32,6 @@ NO_CHANGE = (
     "almost nothing has changed",
 )
 CLASSES = ("road", "building")
-CELLS = tuple(f"{row}-{column}" for row in ("top", "center", "bottom") for column in ("left", "center", "right"))
 _S_M = ("bleu_4", "meteor", "rouge_l", "cider_d")
 
 
