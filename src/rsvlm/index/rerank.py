@@ -8,20 +8,17 @@ from numpy.typing import NDArray
 
 Vector = Sequence[float] | NDArray[np.floating]
 
+# fmt: off
 # Which kinds of text a task may be told, as RS-RAG filters them.
 TASK_KINDS: dict[str, frozenset[str]] = {
-    "vqa": frozenset(
-        [
-            "basic_info_and_history",
-            "architecture_and_function",
-            "monthly_expert_knowledge",
-            "culture_and_visitor",
-            "expert_knowledge",
-        ]
-    ),
+    "vqa": frozenset({
+        "basic_info_and_history", "architecture_and_function", "monthly_expert_knowledge", "culture_and_visitor",
+        "expert_knowledge",
+    }),
     "caption": frozenset({"caption"}),
     "classification": frozenset({"basic_info_and_history", "image_description"}),
 }
+# fmt: on
 _SMALL = 1e-8  # in the denominator of the cosine, as released
 
 
