@@ -124,6 +124,7 @@ IGNORE = -100  # a label that carries no loss
 BATCH_CONTRACT: Mapping[str, str] = {
     "image": "float32 (B, 3, H, W), RGB in [0, 1]; absent when `levels` is given",
     "levels": "list of (B, N_l, D_l): cached feature levels of a frozen tower, shallow to deep; absent when `image` is",
+    "picture": "int64 (B,): the row of `levels` that a prompt asks about; only for answering, absent = its own row",
     "prompt": f"int64 (B, P), left-padded; each image is K copies of {IMAGE_TOKEN}",
     "prompt_mask": "bool (B, P), False on padding",
     "reply": "int64 (B, R), right-padded: the first answer and, in a conversation, the turns after it",
@@ -140,6 +141,7 @@ class Batch(TypedDict, total=False):
 
     image: Any
     levels: Any
+    picture: Any
     prompt: Any
     prompt_mask: Any
     reply: Any

@@ -56,6 +56,27 @@ def test_batched_cached_generation_is_the_naive_one(tiny):
 
 
 @torch.no_grad()
+def test_prompts_about_one_picture_share_its_tokens(tiny, monkeypatch):
+    model, order = tiny[1], [1, 0, 1, 0]
+    asked = [QUESTIONS[0], QUESTIONS[1], QUESTIONS[2], QUESTIONS[0]]
+    apart = prompts(tiny, asked)
+    seen = model.see({"image": batches.pictures(model, 2)})
+    del apart["image"]
+    apart["levels"] = [level[order] for level in seen]
+    shared = apart | {"levels": seen, "picture": torch.tensor(order)}
+    expected = model.answer(apart, stop=frozenset(), max_new_tokens=8)
+    read = []
+    monkeypatch.setattr(
+        model, "read", lambda batch, read_=model.read: read.append(len(batch["prompt"])) or read_(batch)
+    )
+    ids, sure = model.answer(shared, stop=frozenset(), max_new_tokens=8)
+    assert read == [2]  # two pictures, four questions
+    assert ids == expected[0] and sure == pytest.approx(expected[1], rel=1e-4)
+    _, other = model.answer(shared | {"picture": 1 - torch.tensor(order)}, stop=frozenset(), max_new_tokens=8)
+    assert all(abs(one - two) > 1e-3 * one for one, two in zip(sure, other, strict=True))  # it is that picture
+
+
+@torch.no_grad()
 def test_a_stop_token_ends_its_row_only(tiny):
     model, batch = tiny[1], prompts(tiny, QUESTIONS)
     free, _ = model.answer(batch, stop=frozenset(), max_new_tokens=6)

@@ -2,7 +2,7 @@
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
 # pyright: reportTypedDictNotRequiredAccess=false
 
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ class VisionLanguageModel(nn.Module):
     Tensors under the names of `rsvlm.sample.BATCH_CONTRACT`. `bridge` gives `image_tokens` tokens an image, (B, K, D).
     """
 
+    reads_question: ClassVar[bool] = False  # whether the bridge's tokens depend on the prompt
     vision: Tower
     bridge: nn.Module
     language: LanguageModel
@@ -71,14 +72,11 @@ class VisionLanguageModel(nn.Module):
     @torch.inference_mode()
     def answer(self, batch: Batch, *, stop: frozenset[int], max_new_tokens: int) -> tuple[list[list[int]], list[float]]:
         """Greedy replies to the prompts: ids without the stop token, and the geometric mean of their probabilities."""
-        from transformers import DynamicCache
-
-        mask, prefix = batch["prompt_mask"], self.read(batch)
+        prefix, mask, cache = self._begin(batch)
         reply = batch["prompt"].new_empty(len(prefix), 0)
         ids: list[list[int]] = [[] for _ in prefix]
         logs: list[list[float]] = [[] for _ in prefix]
         open_rows = set(range(len(prefix)))
-        cache: Any = DynamicCache()
         for _ in range(max_new_tokens):
             hidden, cache = self.speak(prefix, mask, reply, cache)
             log, best = self.language.head(hidden[:, -1]).float().log_softmax(-1).max(-1)
@@ -94,6 +92,29 @@ class VisionLanguageModel(nn.Module):
             prefix = self.language.embed(best[:, None])  # the cache holds what came before
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         return ids, [float(torch.tensor(row).mean().exp()) for row in logs]
+
+    def _begin(self, batch: Batch) -> tuple[Tensor, Tensor, Any]:
+        """What is still to be run over (B, T, D), the mask (B, past + T), and a cache of what already was.
+
+        Prompts that ask about one picture begin alike, up to the last of its tokens. With `picture` in the batch that
+        beginning is run over once for each row of `levels`, not once for each prompt.
+        """
+        from transformers import DynamicCache
+
+        cache: Any = DynamicCache()
+        if "picture" not in batch:
+            return self.read(batch), batch["prompt_mask"], cache
+        ids, row, width = batch["prompt"], batch["picture"], batch["prompt"].shape[1]
+        start = width - batch["prompt_mask"].sum(1)  # left padding
+        shared = int((ids[0] == IMAGE_TOKEN).nonzero()[-1] + 1 - start[0])
+        firsts = torch.stack([(row == at).nonzero()[0, 0] for at in range(int(row.max()) + 1)])
+        at = start[firsts, None] + torch.arange(shared, device=ids.device)
+        head = self.read({"prompt": ids[firsts].gather(1, at), "levels": batch["levels"]})
+        _, cache = self.language(head, batch["prompt_mask"].new_ones(len(head), shared), cache)
+        cache.batch_select_indices(row)
+        rest = ids[:, int(start.min()) + shared :]
+        real = torch.arange(width - rest.shape[1], width, device=ids.device) >= (start + shared)[:, None]
+        return self.language.embed(rest), torch.cat([real.new_ones(len(ids), shared), real], 1), cache
 
 
 def branches(batch: Batch) -> tuple[Tensor, Tensor]:

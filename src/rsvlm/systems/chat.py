@@ -71,7 +71,11 @@ class ChatModel:
             "prompt_mask": torch.tensor([[i >= n for i in range(width)] for n in pad], device=self.device),
         }
         if shown:
-            batch["levels"] = self._see(shown)
+            levels, picture = self._see(shown)
+            if not self.model.reads_question and len(levels[0]) < len(shown):
+                batch |= {"levels": levels, "picture": picture}
+            else:
+                batch["levels"] = [level[picture] for level in levels]
         stop = frozenset((self.tokenizer.convert_tokens_to_ids(self.frame.stop), self.tokenizer.eos_token_id))
         with self._precision():
             ids, confidence = self.model.answer(batch, stop=stop, max_new_tokens=max_new_tokens)
@@ -80,12 +84,13 @@ class ChatModel:
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(N, D) unit vectors: the means of the tower's levels, each level scaled to unit length first."""
-        rows = [F.normalize(level.float().mean(1), dim=-1) for level in self._see(images)]
+        levels, picture = self._see(images)
+        rows = [F.normalize(level.float().mean(1), dim=-1)[picture] for level in levels]
         return F.normalize(torch.cat(rows, 1), dim=-1).cpu().numpy().astype(np.float32)
 
     @torch.inference_mode()
-    def _see(self, images: Sequence[Pixels]) -> list[torch.Tensor]:
-        """Levels of the pictures; the same array object given twice is seen once."""
+    def _see(self, images: Sequence[Pixels]) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Levels of the distinct pictures (the same array object given twice is seen once), and which is whose (B,)."""
         size = self.model.vision.size
         unique: dict[int, int] = {}
         order = [unique.setdefault(id(image), len(unique)) for image in images]
@@ -97,7 +102,7 @@ class ChatModel:
         pixels = torch.from_numpy(np.stack(square)).to(self.device).permute(0, 3, 1, 2).float().div(255)
         with self._precision():
             levels = self.model.see({"image": pixels})
-        return [level[torch.tensor(order, device=self.device)] for level in levels]
+        return levels, torch.tensor(order, device=self.device)
 
     def _precision(self) -> Any:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
