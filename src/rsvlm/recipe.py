@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,7 +16,10 @@ class _Strict(BaseModel):
 
 
 class Ingredient(_Strict):
-    """One source of a stage's mixture: a data set of the catalogue, or a builder over it, with its sampling weight."""
+    """One source of a stage's mixture with its sampling weight: a data set of the catalogue, or a builder over it.
+
+    "a+b" are two sets about the same pictures; "a/referring" is what the builder `rsvlm.data.build.referring` makes.
+    """
 
     set: str
     weight: float = Field(1.0, gt=0)
@@ -28,7 +31,7 @@ class Stage(_Strict):
     name: str
     data: tuple[Ingredient, ...] = Field(min_length=1)
     trainable: tuple[str, ...] = Field(min_length=1)
-    objective: Literal["language", "tags"] = "language"
+    objective: Literal["language", "tags", "boxes"] = "language"
     size: int | None = Field(
         None, gt=0, description="pixels of a picture's side in this stage, where not the tower's own"
     )
@@ -43,6 +46,7 @@ class Stage(_Strict):
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")
     floor: float = Field(0.1, ge=0, le=1, description="last learning rate as a share of the first, cosine in between")
     clip: float = Field(1.0, gt=0)
+    model: dict[str, Any] = Field({}, description="numbers of the recipe's `model` that are others in this stage")
 
 
 class Recipe(_Strict):
@@ -53,6 +57,7 @@ class Recipe(_Strict):
     seed: int = 0
     precision: Literal["fp32", "bf16"] = "fp32"
     fsdp: bool = False
+    start: str = Field("", description="a finished model whose weights the run begins with: mini, or a model folder")
     save_every: int = Field(200, gt=0, description="steps between checkpoints")
     cache: bool = Field(True, description="keep the levels of a frozen tower on disk; off = see each picture afresh")
     views: int = Field(1, ge=1, le=8, description="flips and quarter turns of each training image that are seen")
@@ -66,9 +71,25 @@ class Recipe(_Strict):
 
     def hash_up_to(self, stages: int) -> str:
         """`hash` over the first `stages` stages only: what a checkpoint within them depends on."""
-        values = self.model_dump(mode="json", exclude={"save_every"})
-        values["stages"] = values["stages"][:stages]
+        values = self.model_dump(mode="json", exclude={"save_every"} | ({"start"} if not self.start else set[str]()))
+        values["stages"] = [  # a stage that changes no number of the model hashes as before stages could
+            {key: value for key, value in stage.items() if key != "model" or value}
+            for stage in values["stages"][:stages]
+        ]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+    def in_stage(self, index: int) -> "Recipe":
+        """The recipe with `model` as the stage `index` (from 0) has it: its own numbers in place of the recipe's."""
+        return self.model_copy(update={"model": _replaced(self.model, self.stages[index].model)})
+
+
+def _replaced(numbers: dict[str, Any], by: dict[str, Any]) -> dict[str, Any]:
+    """`numbers` with those of `by`, key by key at every depth."""
+    out = dict(numbers)
+    for key, value in by.items():
+        inner = isinstance(value, dict) and isinstance(numbers.get(key), dict)
+        out[key] = _replaced(numbers[key], cast(dict[str, Any], value)) if inner else value
+    return out
 
 
 def read_recipe(path: str | Path) -> Recipe:

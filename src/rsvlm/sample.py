@@ -132,6 +132,9 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "turn": "int64 (B, R): the branch of a reply token; branches share the prompt and do not see one another",
     "labels": f"int64 (B, R): the reply's ids where an answer is learned, {IGNORE} elsewhere",
     "normaliser": "float32 scalar: labelled tokens of the whole global batch / number of parts it was cut into",
+    "phrase": "int64 (B, Q): ids of a phrase, right-padded; box stage only",
+    "phrase_mask": "bool (B, Q), False on padding; box stage only",
+    "boxes": "float32 (B, K, 4): the phrase's x1, y1, x2, y2 in fractions of the picture, rows of -1 = padding",
     "tags": "float32 (B, T) in [0, 1]: share of an image's captions that use a word, -1 = not known; tag stage only",
 }
 
@@ -149,4 +152,7 @@ class Batch(TypedDict, total=False):
     turn: Any
     labels: Any
     normaliser: Any
+    phrase: Any
+    phrase_mask: Any
+    boxes: Any
     tags: Any

@@ -58,6 +58,42 @@ def test_llava_llama_2_three_turns():
     )
 
 
+def test_minigpt_v2_asks_with_a_start_token_of_its_own():
+    assert rendered(FRAMES["minigpt_v2"], TURNS) == (
+        "<s>[INST] <Img><image></Img> What is shown? [/INST] A harbour with 12 boats.</s>"
+        "<s>[INST] Is there water? [/INST] Yes</s>"
+        "<s>[INST] [VG] Where is the pier? [/INST] [0.12, 0.30, 0.25, 0.41]</s>"
+    )
+
+
+def test_minigpt_v2_trains_with_one_start_token_and_two_blanks():
+    assert rendered(FRAMES["minigpt_v2_train"], TURNS[:2]) == (
+        "[INST] <Img><image></Img> What is shown?  [/INST] A harbour with 12 boats.</s>"
+        "<s>[INST] Is there water? [/INST] Yes</s>"
+    )
+
+
+@pytest.mark.parametrize(("name", "starts"), [("minigpt_v2", 2), ("minigpt_v2_train", 1)])
+def test_minigpt_v2_counts_its_start_tokens(tokenizer, name, starts):
+    """Its segments are tokenised apart: left of the image with a start token, right of it, each answer, each question.
+
+    SentencePiece puts a blank before each of them, which the answer's first word carries here as well.
+    """
+    frame, bos = FRAMES[name], tokenizer.bos_token_id
+    asked = encode_prompt(tokenizer, frame, "[refer] where is it ?", image_tokens=256)
+    assert asked[:starts] == [bos] * starts and asked.count(bos) == starts and asked.count(IMAGE_TOKEN) == 256
+
+    def ids(text):
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    before, after = prompt_text(frame, TURNS[0].question)
+    second = frame.again.replace("{question}", TURNS[1].question)
+    apart = [ids(before), [IMAGE_TOKEN], ids(after), ids("A harbour with 12 boats.</s>"), ids(second), ids("Yes</s>")]
+    encoded = encode(tokenizer, frame, [TURNS[:2]], image_tokens=1)
+    assert [*encoded.prompt, *encoded.reply] == [bos, *(token for part in apart for token in part)]
+    assert runs(encoded) == [apart[3], apart[5]]
+
+
 def test_plain_drops_the_question():
     turn = Turn(question="Describe the image concisely.", answer="a river in a forest")
     assert rendered(FRAMES["plain"], [turn]) == "<image>a river in a forest\n"

@@ -12,12 +12,12 @@ from rsvlm.data import boxes
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
-from rsvlm.evaluate.protocols import change, knowledge, masks, matching, objects
+from rsvlm.evaluate.protocols import change, knowledge, masks, matching, objects, referring
 from rsvlm.evaluate.ways import WAYS
 
 BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose miniature another one needs
 MEASURED = [name for name in BENCHMARKS if BENCHMARKS[name].dataset in annotations.LAYOUTS]
-ELSEWHERE = {one.name for group in (change, knowledge, masks, matching, objects) for one in group.PROTOCOLS}
+ELSEWHERE = {one.name for group in (change, knowledge, masks, matching, objects, referring) for one in group.PROTOCOLS}
 SEEN = [
     name
     for name in MEASURED

@@ -15,9 +15,10 @@ TALKS = (
 )
 
 
-def tiny(path) -> tuple[Recipe, torch.nn.Module, object]:
-    """The recipe at `path`, its system (the same at every call) and its tokenizer."""
+def tiny(path, stage: int | None = None) -> tuple[Recipe, torch.nn.Module, object]:
+    """The recipe at `path` (as its `stage` has it), its system (the same at every call) and its tokenizer."""
     recipe = read_recipe(path)
+    recipe = recipe if stage is None else recipe.in_stage(stage)
     torch.manual_seed(0)
     return recipe, build(recipe), build_tokenizer(recipe)
 

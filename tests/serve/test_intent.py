@@ -8,14 +8,14 @@ from rsvlm.serve.intent import Kind, is_refusal, kind_of, number_in, says_yes, t
 
 KINDS = {
     "caption": Kind.CAPTION, "scene": Kind.SCENE, "landcover": Kind.SCENE, "presence": Kind.PRESENCE,
-    "count": Kind.COUNT, "reason": Kind.OTHER, "hint": Kind.OTHER,
+    "count": Kind.COUNT, "reason": Kind.OTHER, "hint": Kind.OTHER, "ground": Kind.OTHER,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("task", TASK_QUESTIONS)
 def test_every_wording_of_a_task_has_the_kind_of_the_task(task):
     for words in TASK_QUESTIONS[task]:
-        question = words.format(thing="any boats", things="boats")
+        question = words.format(thing="any boats", things="boats", phrase="all boats")
         assert kind_of(question) is KINDS[task], question
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from fake import batches, hub, runs
+from fake import batches, finders, hub, runs
 from fake.endpoint import FakeEndpoint
 from rsvlm.errors import BadInput
 from rsvlm.systems import base
@@ -30,7 +30,8 @@ def test_the_table_of_abilities_is_what_the_classes_can(run_folder, tmp_path_fac
     folder = hub.save("qwen2_vl", tmp_path_factory.mktemp("hub"))
     with FakeEndpoint() as server:
         chat, own, served = load(str(run_folder)), load(f"hf:{folder}"), load(server.name)
-    for model, form in zip((chat, chat, own, served), FORMS, strict=True):
+    finds = load(str(finders.folder(tmp_path_factory.mktemp("finder"))))
+    for model, form in zip((chat, chat, finds, own, served), FORMS, strict=True):
         assert tuple(ability for ability in base.ABILITIES if isinstance(model, ability)) == FORMS[form], form
         assert model.trace["model"] == model.name and all(type(value) is str for value in model.trace.values())
     assert chat.box_dialect == "lhrs"
@@ -38,7 +39,8 @@ def test_the_table_of_abilities_is_what_the_classes_can(run_folder, tmp_path_fac
 
 def test_a_model_that_lacks_an_ability_says_who_has_it():
     assert (
-        who_can(Embeds) == ("mini", "<a run's model folder>") and who_can(base.Segments) == who_can(base.Matches) == ()
+        who_can(Embeds) == ("mini", "<a run's model folder>", "<a run's model folder with a box head>")
+        and who_can(base.Segments) == who_can(base.Matches) == ()
     )
     assert str(lacking("mini", base.Segments)) == "mini cannot segment; models that can: none yet."
     said = str(lacking("mini", Compares))

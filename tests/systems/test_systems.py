@@ -1,5 +1,7 @@
 """Every registered system, every stage of its tiny recipe: what moves and learns, and that it answers as it trains."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -33,12 +35,12 @@ def test_every_system_has_a_tiny_recipe_and_every_tiny_recipe_a_system():
     for path in runs.TINY:
         build(read_recipe(path))
     assert [path.parent.name for path in runs.TINY] == list(SYSTEMS)
-    assert len(SYSTEMS) == 1
+    assert len(SYSTEMS) == 4
 
 
 @pytest.mark.parametrize(("path", "index"), STAGES)
 def test_exactly_the_named_parameters_move_and_the_loss_falls(path, index):
-    recipe, model, tokenizer = batches.tiny(path)
+    recipe, model, tokenizer = batches.tiny(path, index)
     stage = recipe.stages[index].model_copy(update={"steps": 25, "warmup": 0, "floor": 1.0})
     moving = optimizer(stage, freeze(model, stage.trainable))
     named = {name for name, _ in model.named_parameters() if any(moves(name, t) for t in stage.trainable)}
@@ -59,7 +61,7 @@ def test_exactly_the_named_parameters_move_and_the_loss_falls(path, index):
 
 @pytest.mark.parametrize(("path", "index"), [p for p in STAGES if not p.id.endswith("-see")])
 def test_the_loss_trains_what_the_answer_uses(path, index):
-    recipe, model, tokenizer = batches.tiny(path)
+    recipe, model, tokenizer = batches.tiny(path, index)
     freeze(model, recipe.stages[index].trainable)
     batch = batches.language(recipe, model, tokenizer)
     sum(model(batch).values()).backward()
@@ -94,7 +96,9 @@ def test_patterns_name_parameters():
 def test_batches_keep_the_contract(path):
     recipe, model, tokenizer = batches.tiny(path)
     batch = batches.language(recipe, model, tokenizer)
-    assert set(batch) <= set(BATCH_CONTRACT) and set(batches.tags(model)) <= set(BATCH_CONTRACT)
+    assert set(batch) <= set(BATCH_CONTRACT)
+    if getattr(model, "tags", None) is not None:
+        assert set(batches.tags(model)) <= set(BATCH_CONTRACT)
     for name, tensor in batch.items():
         assert str(tensor.dtype).removeprefix("torch.") == BATCH_CONTRACT[name].split()[0].rstrip(":,"), name
     assert ((batch["prompt"] == IMAGE_TOKEN).sum(1) == model.image_tokens).all()
@@ -118,9 +122,10 @@ def test_a_saved_system_loads_and_answers(path, tmp_path):
     vectors = chat.embed_images(images)
     assert vectors.dtype == np.float32 and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     assert chat.trace["recipe"] == recipe.hash
-    state = {n: t.clone() for n, t in model.state_dict().items() if not n.startswith("bridge.query")}
+    lost = next(n for n, _ in model.named_parameters() if n.startswith("bridge."))
+    state = {n: t.clone() for n, t in model.state_dict().items() if n != lost}
     save_file(state, tmp_path / "model.safetensors")
-    with pytest.raises(BadInput, match=r"1 tensors are missing, the first is bridge\.query"):
+    with pytest.raises(BadInput, match=f"1 tensors are missing, the first is {re.escape(lost)}"):
         load(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(b"x" * 100)
     with pytest.raises(BadInput, match="not a readable safetensors"):

@@ -86,17 +86,31 @@ def convert_weights(
     language_model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The base language model's folder.")
     ] = None,
+    vision: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The vision tower's file, where it is published apart.")
+    ] = None,
     lora: Annotated[bool, typer.Option("--lora/--no-lora", help="Whether adapters belong to the checkpoint.")] = True,
 ) -> None:
     """Turn a published checkpoint into a model folder; every tensor in it, and every one of ours, is accounted for."""
     from rsvlm.recipe import read_recipe
 
     sizes = read_recipe(recipe)
-    if sizes.system != "lhrs_bot":
-        raise BadInput(f"{recipe} is a recipe of {sizes.system}; published weights can be read for lhrs_bot only.")
-    from rsvlm.systems.lhrs_bot_weights import convert_published
+    if sizes.system == "lhrs_bot":
+        from rsvlm.systems import lhrs_bot_weights
 
-    account = convert_published(checkpoint, out, recipe=sizes, language_model=language_model, lora=lora)
+        account = lhrs_bot_weights.convert_published(
+            checkpoint, out, recipe=sizes, language_model=language_model, lora=lora
+        )
+    elif sizes.system == "skyeyegpt":
+        from rsvlm.systems import skyeyegpt_weights
+
+        account = skyeyegpt_weights.convert_published(
+            checkpoint, out, recipe=sizes, language_model=language_model, vision=vision
+        )
+    else:
+        raise BadInput(
+            f"{recipe} is a recipe of {sizes.system}; published weights can be read for lhrs_bot and skyeyegpt."
+        )
     typer.echo(f"{out}: {len(account.loaded)} tensors loaded, {len(account.ignored)} left out, 0 unknown, 0 missing")
     for reason in sorted({*account.ignored.values(), *account.elsewhere.values()}):
         typer.echo(f"  not in it: {reason}")

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from rsvlm.data.build.rs_gpt4v import converse
 from rsvlm.data.build.tags import targets
 from rsvlm.data.images import read_rgb
+from rsvlm.data.phrases import Locate, collate_targets
 from rsvlm.data.prompt import Encoded, Frame, encode
 from rsvlm.errors import BadInput
 from rsvlm.sample import IGNORE, Batch, Image, Sample
@@ -112,15 +113,16 @@ def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
 class StageBatches(Dataset[list[Batch]]):
     """Item k = the `accumulate` micro-batches of step k for this process, each of `batch / world / accumulate` samples.
 
-    Give either `encode` (conversations) or `tags` (a vocabulary). Pictures come as `levels(image, view)` where cached
-    levels are given, else as pixels of `size`. Every process draws the same global batch and takes its own slice, so
-    the losses of any number of processes agree. Raises BadInput for a batch that cannot be cut.
+    Give one of `encode` (conversations), `tags` (a vocabulary) and `locate` (phrases and boxes). Pictures come as
+    `levels(image, view)` where cached levels are given, else as pixels of `size`. Every process draws the same global
+    batch and takes its own slice, so the losses of any number of processes agree. Raises BadInput for a batch that
+    cannot be cut.
     """
 
     def __init__(
         self, samples: Sequence[Sample], schedule: Schedule, *, batch: int, size: int, views: int, pad: int,
-        encode: Encode | None = None, tags: Sequence[str] = (), levels: Levels | None = None,
-        accumulate: int = 1, rank: int = 0, world: int = 1, seed: int = 0,
+        encode: Encode | None = None, tags: Sequence[str] = (), locate: Locate | None = None,
+        levels: Levels | None = None,        accumulate: int = 1, rank: int = 0, world: int = 1, seed: int = 0,
     ) -> None:  # fmt: skip
         if batch % (accumulate * world):
             raise BadInput(
@@ -128,7 +130,7 @@ class StageBatches(Dataset[list[Batch]]):
                 "change one of the three."
             )
         self.samples, self.schedule, self.batch, self.size, self.views = samples, schedule, batch, size, views
-        self.pad, self.encode, self.tags, self.levels = pad, encode, tags, levels
+        self.pad, self.encode, self.tags, self.locate, self.levels = pad, encode, tags, locate, levels
         self.accumulate, self.rank, self.world, self.seed = accumulate, rank, world, seed
 
     def __len__(self) -> int:
@@ -139,6 +141,8 @@ class StageBatches(Dataset[list[Batch]]):
         parts = self.accumulate * self.world
         if self.tags:
             return [self._tagged(places[self.rank + i * self.world :: parts]) for i in range(self.accumulate)]
+        if self.locate is not None:
+            return [self._located(places[self.rank + i * self.world :: parts]) for i in range(self.accumulate)]
         assert self.encode is not None
         encoded = [self.encode(self.samples[self.schedule.sample[p]], int(self.schedule.visit[p])) for p in places]
         labelled = sum(label != IGNORE for e in encoded for label in e.labels)
@@ -163,14 +167,24 @@ class StageBatches(Dataset[list[Batch]]):
         return batch
 
     def _fresh(self, image: Image, view: int, place: int) -> NDArray[np.uint8]:
-        """The picture in a view; every second time (in runs with views) only a random part of it."""
+        """The picture in a view; every second time (in runs with views) only a random part of it.
+
+        A sample that knows its view speaks of places in the whole picture, and is shown whole.
+        """
         rng = np.random.default_rng([self.seed, place])
-        if self.views == 1 or rng.random() < 0.5:
+        whole = "view" in self.samples[self.schedule.sample[place]].meta
+        if whole or self.views == 1 or rng.random() < 0.5:
             return picture(image, self.size, view)
         return cropped(turned(read_rgb(image), view), self.size, rng, least=0.75)
 
     def _view(self, place: int) -> int:
-        return int(self.schedule.sample[place] + self.schedule.visit[place]) % self.views
+        own = self.samples[self.schedule.sample[place]].meta.get("view")
+        return int(self.schedule.sample[place] + self.schedule.visit[place]) % self.views if own is None else int(own)
+
+    def _located(self, places: Sequence[int]) -> Batch:
+        assert self.locate is not None
+        drawn = [(self.samples[self.schedule.sample[p]], int(self.schedule.visit[p])) for p in places]
+        return self._seen(collate_targets([self.locate(*one) for one in drawn], self.pad), places)
 
     def _tagged(self, places: Sequence[int]) -> Batch:
         samples = [self.samples[self.schedule.sample[p]] for p in places]

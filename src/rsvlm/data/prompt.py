@@ -44,6 +44,12 @@ TASK_QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "Count the {things}.",
         "What is the number of {things}?",
     ),
+    "ground": (
+        "Locate in the image: {phrase}",
+        "Find {phrase}.",
+        "Mark {phrase} with a box.",
+        "Give the box of {phrase}.",
+    ),
     "reason": (
         "Is this area urban or rural, and why?",
         "Is this place built up or natural? Explain.",
@@ -82,6 +88,10 @@ _VICUNA_SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
     "and polite answers to the user's questions."
 )
+# "your", and a start token in the text on top of the one that the tokenizer adds: both as LHRS-Bot-Nova was trained.
+_NOVA_SYSTEM = f"{_VICUNA_SYSTEM} If your don't know the answer to a question, please don't share false information."
+_ASKED = "<|start_header_id|>user<|end_header_id|>\n\n"
+_ANSWERS = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
 FRAMES: Mapping[str, Frame] = {
     frame.name: frame
     for frame in (
@@ -113,11 +123,40 @@ FRAMES: Mapping[str, Frame] = {
             stop="</s>",
             lead=" ",
         ),
+        # LHRS-Bot-Nova, stages 2 and 3, as its `llama3` renders.
+        Frame(
+            name="llama3",
+            first=(
+                f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{_NOVA_SYSTEM}<|eot_id|>"
+                f"{_ASKED}{{image}}\n{{question}}{_ANSWERS}"
+            ),
+            again=f"{_ASKED}{{question}}{_ANSWERS}",
+            close="<|eot_id|>",
+            stop="<|eot_id|>",
+        ),
         # LLaVA-1.5 (RS-GPT4V's base), its `vicuna_v1`.
         Frame(
             name="vicuna_v1",
             first=f"{_VICUNA_SYSTEM} USER: {{image}}\n{{question}} ASSISTANT:",
             again="USER: {question} ASSISTANT:",
+            close="</s>",
+            stop="</s>",
+            lead=" ",
+        ),
+        # SkyEyeGPT, as MiniGPT-v2's `CONV_VISION_minigptv2` asks: it writes a start token, the tokenizer adds another.
+        Frame(
+            name="minigpt_v2",
+            first="<s>[INST] <Img>{image}</Img> {question} [/INST]",
+            again="<s>[INST] {question} [/INST]",
+            close="</s>",
+            stop="</s>",
+            lead=" ",
+        ),
+        # The same as MiniGPT-v2 trains: one start token, and two blanks before the first [/INST].
+        Frame(
+            name="minigpt_v2_train",
+            first="[INST] <Img>{image}</Img> {question}  [/INST]",
+            again="<s>[INST] {question} [/INST]",
             close="</s>",
             stop="</s>",
             lead=" ",

@@ -11,10 +11,11 @@ from rsvlm.evaluate.protocols import (
     matching,
     objects,
     questions,
+    referring,
     scenes,
 )
 
-for _group in (captions, questions, scenes, objects, grounding, benches, change, masks, matching, knowledge):
+for _group in (captions, questions, scenes, objects, referring, grounding, benches, change, masks, matching, knowledge):
     for _protocol in _group.PROTOCOLS:
         BENCHMARKS.add(_protocol.name, _protocol)
 

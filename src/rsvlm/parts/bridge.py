@@ -11,16 +11,22 @@ from torch.nn import functional as F
 class PerceiverLayer(nn.Module):
     """Pre-norm cross-attention and MLP: x + MHA(LN(x), LN(kv)), then x + MLP(LN(x)); all (B, *, width)."""
 
+    mlp: nn.Module
+
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.norm_query, self.norm_kv, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor, kv: Tensor) -> Tensor:
-        """Queries x (B, Q, width) and keys kv (B, N, width) -> queries (B, Q, width)."""
-        kv = self.norm_kv(kv)
-        x = x + self.attention(self.norm_query(x), kv, kv, need_weights=False)[0]
+    def forward(self, x: Tensor, kv: Tensor, position: Tensor | None = None) -> Tensor:
+        """Queries x (B, Q, width), keys and values kv (B, N, width) -> queries (B, Q, width).
+
+        `position` (N, width) is added to the keys before their norm, and not to the values.
+        """
+        value = self.norm_kv(kv)
+        key = value if position is None else self.norm_kv(kv + position)
+        x = x + self.attention(self.norm_query(x), key, value, need_weights=False)[0]
         return x + self.mlp(self.norm_mlp(x))
 
 

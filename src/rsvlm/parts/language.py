@@ -7,12 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rsvlm.parts import lora_experts
+
 
 class LanguageModel(nn.Module):
     """A Hugging Face causal language model opened at its seams: `embed`, `forward` over embeddings, `head`.
 
-    `lora` holds the numbers of a peft LoraConfig (r, lora_alpha, lora_dropout, target_modules); adapters are injected
-    in place and their parameters carry `lora_` in the name, so a stage trains them as "language.lora".
+    `lora` holds the numbers of a peft LoraConfig (r, lora_alpha, lora_dropout, target_modules), or with `experts` those
+    of `rsvlm.parts.lora_experts`. Adapters are injected in place and their parameters carry `lora_` in the name, so a
+    stage trains them as "language.lora".
     """
 
     model: Any  # a causal language model of transformers, which has no types worth the name
@@ -20,7 +23,9 @@ class LanguageModel(nn.Module):
 
     def __init__(self, model: nn.Module, *, lora: Mapping[str, Any] | None = None) -> None:
         super().__init__()
-        if lora:
+        if lora and "experts" in lora:
+            model = lora_experts.inject(model, **lora)
+        elif lora:
             from peft import LoraConfig, inject_adapter_in_model
 
             model = inject_adapter_in_model(LoraConfig(**lora), model)

@@ -20,6 +20,7 @@ class VisionLanguageModel(nn.Module):
     """
 
     reads_question: ClassVar[bool] = False  # whether the bridge's tokens depend on the prompt
+    box_dialect: ClassVar[str] = ""  # how it writes boxes: a name of `rsvlm.data.boxes`, "" = not taught to
     vision: Tower
     bridge: nn.Module
     language: LanguageModel

@@ -6,16 +6,18 @@ import pickle
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from rsvlm.errors import BadInput
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,14 @@ class WeightTable:
     r"""How the names of a published state dict become ours; patterns are regular expressions over whole names.
 
     `renames` maps a pattern to our name (`\1` stands for its first group); `ignored` maps a pattern to the reason why
-    such a tensor is not needed, and is asked first.
+    such a tensor is not needed, and is asked first. `layouts` maps a pattern of published names to what turns such a
+    tensor into ours where its values lie another way (a transposed matrix, an axis too many); it moves values and does
+    nothing else to them, so that gradients are turned alike.
     """
 
     renames: Mapping[str, str]
     ignored: Mapping[str, str] = field(default_factory=dict)
+    layouts: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
     def ours(self, name: str) -> str | None:
         """Our name of a published tensor; None where no pattern knows it."""
@@ -36,16 +41,24 @@ class WeightTable:
                 return found.expand(target)
         return None
 
+    def laid_out(self, name: str, tensor: Tensor) -> Tensor:
+        """The values of the published tensor `name` (or its gradient) as they lie in ours."""
+        turn = _match(name, self.layouts)
+        return turn(tensor) if turn else tensor
+
     def under(self, theirs: str, ours: str) -> "WeightTable":
         """The same table one level down: names that start with `theirs` become names that start with `ours`."""
         front = re.escape(theirs)
         return WeightTable(
             {f"{front}(?:{pattern})": ours + target for pattern, target in self.renames.items()},
             {f"{front}(?:{pattern})": reason for pattern, reason in self.ignored.items()},
+            {f"{front}(?:{pattern})": turn for pattern, turn in self.layouts.items()},
         )
 
     def __or__(self, other: "WeightTable") -> "WeightTable":
-        return WeightTable({**self.renames, **other.renames}, {**self.ignored, **other.ignored})
+        return WeightTable(
+            {**self.renames, **other.renames}, {**self.ignored, **other.ignored}, {**self.layouts, **other.layouts}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +76,10 @@ def adopt(
 ) -> tuple[dict[str, Tensor], Account]:  # fmt: skip
     """`published` under our names, and the account of both sides; `own` is our state dict (a meta one will do).
 
-    `elsewhere` maps patterns of our names to where they come from, if not from this file. Raises BadInput for a name
-    that the table does not know, two that become one, a shape that differs, and a tensor of ours that is missing.
+    `elsewhere` maps patterns of our names to where they come from, if not from this file. A matrix that is tied there
+    comes under each of its names: two tensors may become one of ours where they are equal. Raises BadInput for a name
+    that the table does not know, two that differ and become one, a shape that differs, and a tensor of ours that is
+    missing.
     """
     state: dict[str, Tensor] = {}
     loaded: dict[str, str] = {}
@@ -79,7 +94,8 @@ def adopt(
             raise BadInput(
                 f"{source} holds {name}, which this system does not have; is it a checkpoint of another one?"
             )
-        if ours in state:
+        tensor = table.laid_out(name, tensor)
+        if ours in state and not torch.equal(state[ours], tensor):
             raise BadInput(
                 f"{source} holds {name} twice, under two names that both mean {ours}; it is not as published."
             )
@@ -198,5 +214,5 @@ def clip_prefix(own: Iterable[str], model: str) -> str:
     return "vision_model." if any(name.startswith(f"{model}vision_model.") for name in own) else ""
 
 
-def _match(name: str, patterns: Mapping[str, str]) -> str | None:
-    return next((reason for pattern, reason in patterns.items() if re.fullmatch(pattern, name)), None)
+def _match(name: str, patterns: Mapping[str, T]) -> T | None:
+    return next((what for pattern, what in patterns.items() if re.fullmatch(pattern, name)), None)

@@ -110,11 +110,11 @@ ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
     Detects: "detect objects",
 }
 
-# How a model is named for `rsvlm.systems.load`, and what it can do. A test holds this against the classes themselves;
-# it is a table so that asking needs neither PyTorch nor a model.
+# Names that `rsvlm.systems.load` takes, and abilities: a table, so that asking needs no PyTorch; a test holds it.
 FORMS: Mapping[str, tuple[type, ...]] = {
     "mini": (Answers, Embeds),
     "<a run's model folder>": (Answers, Embeds),
+    "<a run's model folder with a box head>": (Answers, Embeds, Detects),
     "hf:<a Hugging Face folder or id>": (Answers, Compares),
     "openai:http://<host>/v1#<model>": (Answers, Compares),
 }

@@ -8,15 +8,29 @@ from torch import Tensor, nn
 
 from rsvlm import assets
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.parts import eva
 from rsvlm.parts import language as languages
 from rsvlm.parts import vision as towers
+from rsvlm.parts.siglip import SigLIPLevels
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.parts.weights import read_state
 from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
+from rsvlm.systems import lhrs_bot, lhrs_bot_nova, rs_gpt4v, skyeyegpt  # noqa: F401  (they register themselves)
 from rsvlm.systems.base import SYSTEMS
 
-_TOWERS = {"efficientnet_lite0": towers.EfficientNetLite0, "clip": towers.CLIPLevels}
+_TOWERS = {
+    "efficientnet_lite0": towers.EfficientNetLite0,
+    "clip": towers.CLIPLevels,
+    "siglip": SigLIPLevels,
+    "eva_clip": eva.EVACLIP,
+}
+
+# Language models whose licences have to be accepted by whoever fetches them: our name -> where they are.
+GATED = {
+    "llama-2-7b-chat": "meta-llama/Llama-2-7b-chat-hf",
+    "llama-3-8b-instruct": "meta-llama/Meta-Llama-3-8B-Instruct",
+}
 
 
 def build(recipe: Recipe, *, for_training: bool = True) -> VisionLanguageModel:
@@ -24,8 +38,6 @@ def build(recipe: Recipe, *, for_training: bool = True) -> VisionLanguageModel:
 
     Without `for_training` the tower starts random, because a finished model brings its own.
     """
-    import rsvlm.systems.lhrs_bot  # noqa: F401  (registers itself)
-
     system, numbers = SYSTEMS[recipe.system], dict(recipe.model)
     numbers.pop("frame", None)
     tower = dict(numbers.pop("vision"))
@@ -104,6 +116,8 @@ def _vision(*, tower: str, weights: str = "random", **numbers: Any) -> nn.Module
     model = _TOWERS[tower](**numbers)
     if weights == "imagenet":
         load_weights(model, towers.lite0_state(read_state(assets.vision_weights())), source="EfficientNet-Lite0")
+    elif weights != "random" and isinstance(model, eva.EVACLIP):  # a published file, which this package does not fetch
+        load_weights(model, eva.read_published(Path(weights), model)[0], source=weights)
     return model
 
 
@@ -116,11 +130,11 @@ def _language(*, base: str, lora: Mapping[str, Any] | None = None, **numbers: An
 def _folder(base: str) -> Path:
     if base == "smollm2-135m-instruct":
         return assets.language_model()
-    if base == "llama-2-7b-chat":  # gated: its licence has to be accepted by whoever fetches it
+    if base in GATED:
         raise MissingPart(
-            "Llama-2-7b-chat-hf is not part of this model; fetch meta-llama/Llama-2-7b-chat-hf from Hugging Face and "
+            f"{GATED[base].rpartition('/')[2]} is not part of this model; fetch {GATED[base]} from Hugging Face and "
             "give its folder as language.base in the recipe (or --language-model when converting)."
         )
     if Path(base).is_dir():
         return Path(base)
-    raise BadInput(unknown("language model", base, ["smollm2-135m-instruct", "llama-2-7b-chat", "llama", "<a folder>"]))
+    raise BadInput(unknown("language model", base, ["smollm2-135m-instruct", *GATED, "llama", "<a folder>"]))

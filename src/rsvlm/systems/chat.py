@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from torch.nn import functional as F
 
-import rsvlm.systems.lhrs_bot  # noqa: F401  (registers itself)
 from rsvlm.data.prompt import FRAMES, encode_prompt
 from rsvlm.errors import BadInput
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.parts.weights import read_state
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import Batch, Reply
+from rsvlm.systems import lhrs_bot, skyeyegpt  # noqa: F401  (they register themselves)
 from rsvlm.systems.base import Pixels, by_sight
 from rsvlm.systems.build import build, build_tokenizer, load_weights, own_tensors
 
@@ -38,7 +38,7 @@ class ChatModel:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model: VisionLanguageModel = model.to(self.device).eval()
         self.tokenizer, self.frame = build_tokenizer(recipe), FRAMES[recipe.model["frame"]]
-        self.box_dialect = "lhrs" if recipe.system == "lhrs_bot" else ""
+        self.box_dialect = self.model.box_dialect
         self.trace = {
             "model": name, "system": recipe.system, "size": recipe.size, "recipe": recipe.hash,
             "weights": hashlib.sha256(path.read_bytes()).hexdigest()[:16], "dtype": recipe.precision,

@@ -3,6 +3,8 @@
 image -> vision levels -> MultiLevelPerceiver (64 > 48 > 32 queries) -> language model with LoRA -> text
 Source: arXiv:2402.02544 (ECCV 2024), github.com/NJU-LHRS/LHRS-Bot.
 """
+# Which keys a batch has is said by BATCH_CONTRACT, not by its type.
+# pyright: reportTypedDictNotRequiredAccess=false
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rsvlm.parts import losses
+from rsvlm.parts.box_head import BoxHead, box_loss, mean_of_tokens
 from rsvlm.parts.bridge import MultiLevelPerceiver
 from rsvlm.parts.language import LanguageModel
 from rsvlm.parts.tags import TagHead
@@ -24,18 +27,38 @@ class LHRSBot(VisionLanguageModel):
     """see: feature levels of the tower; bridge: perceiver; speak: LLaMA with LoRA.
 
     `tags` is ours and optional: a head on the tower's levels, trained on the words of captions and scene names before
-    the curriculum starts. Without it the system is the published one.
+    the curriculum starts. `boxes` is ours and optional, too: a head that finds a phrase on the tower's levels, because
+    a small language model hardly learns to write coordinates. Without them the system is the published one.
     """
 
-    def __init__(self, vision: Tower, bridge: Mapping[str, Any], language: LanguageModel, num_tags: int = 0) -> None:
-        perceiver = MultiLevelPerceiver(
-            level_dims=vision.dims, level_tokens=vision.tokens, output_dim=language.dim, **bridge
-        )
-        super().__init__(vision, perceiver, language, image_tokens=sum(perceiver.num_queries))
+    box_dialect = "lhrs"
+
+    def __init__(
+        self, vision: Tower, bridge: Mapping[str, Any], language: LanguageModel, num_tags: int = 0,
+        boxes: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        perceiver = self.perceiver(vision, language, **bridge)
+        super().__init__(vision, perceiver, language, image_tokens=perceiver.query.shape[1])
         self.tags: nn.Module | None = TagHead(level_dims=vision.dims, num_tags=num_tags) if num_tags else None
+        self.boxes: BoxHead | None = (
+            BoxHead(level_dims=vision.dims, phrase_dim=language.dim, **boxes) if boxes else None
+        )
+
+    def locate(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Where the phrases of a batch are: heat logits (B, G, G), boxes (B, G, G, 4); training and asking go here."""
+        assert self.boxes is not None
+        return self.boxes(self.see(batch), mean_of_tokens(self.language, batch["phrase"], batch["phrase_mask"]))
+
+    def perceiver(self, vision: Tower, language: LanguageModel, **numbers: Any) -> Any:
+        """The bridge between this tower and this language model, whose `query` is (1, image tokens, width)."""
+        return MultiLevelPerceiver(
+            level_dims=vision.dims, level_tokens=vision.tokens, output_dim=language.dim, **numbers
+        )
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """As every VisionLanguageModel; a batch that carries `tags` instead of a reply gives the "tags" loss."""
+        """As every VisionLanguageModel; a batch with `tags` or `boxes` instead of a reply gives that head's losses."""
         if self.tags is not None and "tags" in batch:
             return {"tags": losses.multi_label(self.tags(self.see(batch)), batch["tags"])}
+        if self.boxes is not None and "boxes" in batch:
+            return box_loss(*self.locate(batch), batch["boxes"])
         return super().loss(batch)

@@ -21,16 +21,21 @@ def load(name: str) -> Answers:
     try:
         if name.startswith("hf:"):
             return _hub(name, name.removeprefix("hf:"))
-        folder = _mini() if name == "mini" else Path(name)
-        if not folder.is_dir():
-            raise BadInput(f"No model is named {name!r}, and there is no such folder; give one of: {', '.join(FORMS)}.")
+        folder = model_folder(name)
         if (folder / "config.json").is_file() and not (folder / "recipe.yaml").is_file():
             return _hub(name, name)
-        from rsvlm.systems.chat import ChatModel
+        from rsvlm.systems.finder import open_chat
 
-        return ChatModel(folder, name)
+        return open_chat(folder, name)
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "torch", "model") from error
+
+
+def model_folder(name: str) -> Path:
+    """The folder of a model of ours: "mini", or a folder. Raises like `load`."""
+    if name != "mini" and not Path(name).is_dir():
+        raise BadInput(f"No model is named {name!r}, and there is no such folder; give one of: {', '.join(FORMS)}.")
+    return _mini() if name == "mini" else Path(name)
 
 
 def _mini() -> Path:

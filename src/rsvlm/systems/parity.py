@@ -16,7 +16,8 @@ Tensors = Mapping[str, Tensor]
 class Parity:
     """One recorded module of an original: `build` ours from the recording's config, load through `table`, then `run`.
 
-    `run(module, inputs, config)` gives the outputs under the recording's names. `loss(outputs, inputs)` is needed only
+    `run(module, inputs, config)` gives the outputs under the recording's names; tensors of a state dict after the call
+    (`after.<original name>`) as they lie in ours. `loss(outputs, inputs)` is needed only
     where the recorded loss is prose: sums of outputs, or of output times input, are read from the recording.
     """
 

@@ -1,6 +1,7 @@
 """`rsvlm train`: a recipe's stages one after another, each from checkpoint to checkpoint, until the model is whole."""
 
 import hashlib
+import json
 import multiprocessing
 import shutil
 import sys
@@ -16,15 +17,21 @@ from safetensors.torch import save_file
 from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader, Subset
 
+from rsvlm.data.build.referring import ingredient
 from rsvlm.data.build.rs_gpt4v import merge
 from rsvlm.data.build.tags import vocabulary
 from rsvlm.data.catalogue import load
 from rsvlm.data.loader import Schedule, StageBatches, encoder
+from rsvlm.data.phrases import locator
 from rsvlm.data.prompt import FRAMES
 from rsvlm.errors import BadInput
+from rsvlm.parts.experts import upcycle
+from rsvlm.parts.weights import read_state
 from rsvlm.recipe import Recipe, Stage, read_recipe
+from rsvlm.registry import unknown
 from rsvlm.sample import Batch, Sample
-from rsvlm.systems.build import build, build_tokenizer, own_tensors
+from rsvlm.systems.build import build, build_tokenizer, load_weights, own_tensors
+from rsvlm.systems.load import model_folder
 from rsvlm.train import checkpoint
 from rsvlm.train.features import FeatureCache
 from rsvlm.train.log import Log
@@ -80,16 +87,41 @@ class _Run:
         self.recipe, self.root, self.out, self.accelerator, self.found = recipe, root, out, accelerator, found
         self.max_steps, self.moved, self.data = max_steps, set[str](), dict[str, str]()
         self.folder = out / "checkpoint"
-        set_seed(recipe.seed)
-        self.model = build(recipe)
+        self.form: Recipe | None = None  # with the numbers that the model has now
         if self.found:
             if self.found["recipe"] != recipe.hash_up_to(self.found["stage"] + 1):
                 raise BadInput(
                     f"{out} holds a run of another recipe: up to its stage {self.found['stage'] + 1} the numbers "
                     "differ; give another --out, or --no-resume to start again."
                 )
+            self._build(self.found["stage"])
             checkpoint.load_model(self.folder, self.model)
             self.moved, self.data = set(self.found["moved"]), dict(self.found["data"])
+
+    def _build(self, index: int) -> None:
+        """The model as stage `index` has it, with its first weights, or those of the finished model it starts from."""
+        set_seed(self.recipe.seed)
+        self.form = self.recipe.in_stage(index)
+        self.model = build(self.form)
+        if self.recipe.start:
+            path = model_folder(self.recipe.start) / "model.safetensors"
+            load_weights(self.model, read_state(path), source=str(path))
+
+    def _enter(self, index: int) -> None:
+        """The model as stage `index` has it; where that is another than before, MLPs become experts (`upcycle`)."""
+        form = self.recipe.in_stage(index)
+        if self.form is None:
+            self._build(index)
+        elif {**form.model, "frame": ""} == {**self.form.model, "frame": ""}:
+            self.form = form
+        else:
+            before = set(self.model.state_dict())
+            del self.model  # one at a time: the last checkpoint has all that moved
+            self._build(index)
+            path, own = self.folder / "weights.safetensors", self.model.state_dict()
+            state = upcycle(read_state(path), own)
+            load_weights(self.model, state, source=str(path))
+            self.moved = set(state) | (own.keys() - before)
 
     def stage(self, index: int, stage: Stage) -> None:
         """Run one stage, or what is left of it."""
@@ -97,6 +129,7 @@ class _Run:
         if index < done or (index == done and self.found and self.found["step"] >= self._steps(stage)):
             return
         start = self.found["step"] if self.found and index == done else 0
+        self._enter(index)
         freeze(self.model, stage.trainable)
         self.moved |= {name for name, p in self.model.named_parameters() if p.requires_grad}
         batches = self._batches(index, stage)
@@ -123,24 +156,35 @@ class _Run:
         self.model = self.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         self.found = None
         if isinstance(model, FSDPModule):  # what moves is fixed when a model is cut up: put it together from its end
-            set_seed(self.recipe.seed)
-            self.model = build(self.recipe)
+            self._build(index)
             checkpoint.load_model(self.folder, self.model)
 
     def finish(self) -> Path:
         """Write the finished model: weights (halved as the run was), the resolved recipe, what it was trained on."""
         folder, aside = self.out / "model", self.out / "model.part"
         half = torch.bfloat16 if self.recipe.precision == "bf16" else None
-        state = checkpoint.weights(self.model, self.moved | own_tensors(self.recipe, self.model), half)
+        recipe = self.form or self.recipe
+        state = checkpoint.weights(self.model, self.moved | own_tensors(recipe, self.model), half)
         if self.accelerator.is_main_process:
             shutil.rmtree(aside, ignore_errors=True)
             aside.mkdir()
             save_file(state, aside / "model.safetensors")
-            plain = yaml.safe_dump(self.recipe.model_dump(mode="json"), sort_keys=False)
+            plain = yaml.safe_dump(self._history(recipe).model_dump(mode="json"), sort_keys=False)
             (aside / "recipe.yaml").write_text(plain, encoding="utf-8")
-            checkpoint.write_json(aside / "data.json", self.data)
+            checkpoint.write_json(aside / "data.json", self._earlier_data() | self.data)
             checkpoint.replace_folder(aside, folder)
         return folder
+
+    def _history(self, recipe: Recipe) -> Recipe:
+        """The recipe as if all had been one run: the stages of the model that it started from come first."""
+        if not self.recipe.start:
+            return recipe
+        before = read_recipe(model_folder(self.recipe.start) / "recipe.yaml").stages
+        return recipe.model_copy(update={"start": "", "stages": (*before, *recipe.stages)})
+
+    def _earlier_data(self) -> dict[str, str]:
+        path = model_folder(self.recipe.start) / "data.json" if self.recipe.start else None
+        return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else {}
 
     def _steps(self, stage: Stage) -> int:
         return min(stage.steps, self.max_steps or stage.steps)
@@ -169,18 +213,25 @@ class _Run:
         }  # fmt: skip
         if stage.objective == "tags":
             return StageBatches(samples, schedule, tags=vocabulary(samples, self.recipe.model["num_tags"]), **shared)
-        frame = FRAMES[self.recipe.model["frame"]]
+        frozen = not any(p.requires_grad for p in self.model.vision.parameters())
+        cached = self._cache(stage.objective) if frozen and self.recipe.cache else None
+        if stage.objective == "boxes":
+            return StageBatches(
+                samples, schedule, locate=locator(tokenizer, samples, seed=seed), levels=cached, **shared
+            )
+        frame = FRAMES[self.recipe.in_stage(index).model["frame"]]
         encode = encoder(
             tokenizer, frame, image_tokens=self.model.image_tokens, seed=seed, most=stage.turns,
             max_tokens=stage.max_tokens,
         )  # fmt: skip
-        frozen = not any(p.requires_grad for p in self.model.vision.parameters())
-        cached = self._cache() if frozen and self.recipe.cache else None
         return StageBatches(samples, schedule, encode=encode, levels=cached, **shared)
 
     def _ingredient(self, names: str) -> list[Sample]:
-        """The train split of a set, or of several sets about the same pictures joined by "+"."""
-        group = merge([load(name, self.root, "train") for name in names.split("+")])
+        """The train split of a set, or of several sets about the same pictures joined by "+".
+
+        "<set>/referring" is what that builder makes of the set.
+        """
+        group = merge([self._built(name) for name in names.split("+")])
         digest = _data_hash(group)
         if self.data.setdefault(names, digest) != digest:
             say = f"{names} is not what this run began with: its losses will not be those of an unbroken run."
@@ -188,9 +239,18 @@ class _Run:
             self.data[names] = digest
         return group
 
-    def _cache(self) -> Any:
-        """Levels of every picture that any stage asks about, so that they are made once."""
-        sets = dict.fromkeys(part.set for s in self.recipe.stages if s.objective == "language" for part in s.data)
+    def _built(self, name: str) -> list[Sample]:
+        dataset, _, builder = name.partition("/")
+        if builder not in ("", "referring"):
+            raise BadInput(unknown("builder", builder, ["referring"]))
+        samples = load(dataset, self.root, "train")
+        if not builder:
+            return samples
+        return ingredient(samples, dialect=self.model.box_dialect, views=self.recipe.views)
+
+    def _cache(self, objective: str) -> Any:
+        """Levels of every picture that any stage of this objective asks about, so that they are made once."""
+        sets = dict.fromkeys(part.set for s in self.recipe.stages if s.objective == objective for part in s.data)
         pictures = {s.images[0].path: s.images[0] for names in sets for s in self._ingredient(names)}
         cache = FeatureCache(
             self.out / "features", self.model.vision, [*pictures.values()], views=self.recipe.views,

@@ -57,6 +57,8 @@ _MENTIONS = {
     ),
 }
 
+_FEW = {"ground": 4}  # turns of a task that one conversation draws from
+
 
 def sentence(text: str) -> str:
     """A published caption as a sentence: blanks squeezed, first letter up, one full stop without a blank before it."""
@@ -65,11 +67,14 @@ def sentence(text: str) -> str:
 
 
 def merge(groups: Iterable[Sequence[Sample]]) -> list[Sample]:
-    """Samples of several sets about the same files become one Sample a file, turns and regions joined in order."""
-    by_image: dict[str, Sample] = {}
+    """Samples of several sets about the same files become one Sample a file, turns and regions joined in order.
+
+    Samples of a turned view (`meta["view"]`) join only those of the same view.
+    """
+    by_image: dict[object, Sample] = {}
     for samples in groups:
         for sample in samples:
-            key = sample.images[0].path
+            key = sample.images[0].path, sample.meta.get("view")
             seen = by_image.get(key)
             by_image[key] = sample if seen is None else replace(
                 seen, turns=(*seen.turns, *sample.turns), regions=(*seen.regions, *sample.regions)
@@ -97,15 +102,17 @@ def converse(sample: Sample, visit: int, *, seed: int = 0, most: int = 3, refuse
 
 
 def _labels(sample: Sample, draw: random.Random) -> list[Turn]:
-    """The sample's own turns, at most two of a task, so that long lists do not drown the rest, and its boxes."""
+    """The sample's own turns, few of a task, so that long lists do not drown the rest, and the count of its boxes."""
     by_task: dict[str, list[Turn]] = {}
     for turn in sample.turns:
         by_task.setdefault(turn.task, []).append(turn)
-    few = [turn for turns in by_task.values() for turn in draw.sample(turns, min(2, len(turns)))]
+    few = [
+        turn for turns in by_task.values() for turn in draw.sample(turns, min(_FEW.get(turns[0].task, 2), len(turns)))
+    ]
     captions = [caption for turn in sample.turns if turn.task == "caption" for caption in turn.accepted]
     if captions and draw.random() < 0.6:
         few.append(_mentioned(captions, draw))
-    if not sample.turns or sample.regions:
+    if (not sample.turns or sample.regions) and "view" not in sample.meta:
         few.extend(_counted(sample, draw))
     return few
 
@@ -141,6 +148,10 @@ def _ask(sample: Sample, label: Turn, draw: random.Random) -> list[Turn]:
         return [_turn(task, draw.choice(TASK_QUESTIONS[task]), sentence(caption)) for caption in two]
     if task == "scene":
         return _ask_scene(sample, label, draw)
+    if task == "ground":
+        words = TASK_QUESTIONS[task]
+        asked = words[0] if draw.random() < 0.5 else draw.choice(words)
+        return [_turn(task, asked.format(phrase=label.question), label.answer)]
     if task == "count":
         return [_turn(task, draw.choice(TASK_QUESTIONS[task]).format(things=label.question), label.answer)]
     if task == "presence":

@@ -3,18 +3,21 @@
 from functools import partial
 
 from rsvlm.data.cards import HASHED, DatasetCard
-from rsvlm.data.sources import coco, voc
+from rsvlm.data.sources import coco, together, voc
 
 # fmt: off
 CARDS = (
     DatasetCard(
         name="ships", title="Ships in aerial images", folder="Ships", files=("annotations/*.xml", "images/*"),
-        splits=HASHED, licence="said to be CC0", source="https://www.kaggle.com/datasets/andrewmvd/ship-detection",
-        reader=partial(voc.read, first_pixel=0), tasks=("detect",), counts={"all": 621},
+        splits=f"{HASHED}; near-duplicates together", licence="said to be CC0",
+        source="https://www.kaggle.com/datasets/andrewmvd/ship-detection",
+        reader=partial(voc.read, first_pixel=0, split_of=together.ships), tasks=("detect",), counts={"all": 621},
     ),
     DatasetCard(
-        name="hit_uav", title="HIT-UAV", folder="HIT-UAV", files=("instances.json", "images/*.jpg"), splits=HASHED,
-        licence="CC BY 4.0", source="arXiv:2204.03245", reader=coco.read, tasks=("detect",), counts={"all": 2898},
+        name="hit_uav", title="HIT-UAV", folder="HIT-UAV", files=("instances.json", "images/*.jpg"),
+        splits=f"by file name, else {HASHED}; frames of one flight together", licence="CC BY 4.0",
+        source="arXiv:2204.03245", reader=partial(coco.read, split_of=together.hit_uav), tasks=("detect",),
+        counts={"all": 2898},
     ),
 )
 # fmt: on

@@ -1,7 +1,7 @@
 """Boxes and captions in COCO JSON, and in HIT-UAV's variant of it (keys `annotation` and `filename`)."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ IGNORED = ("dontcare",)  # HIT-UAV: places its authors could not tell; neither o
 _SPLITS = ("train", "val", "test")
 
 
-def read(folder: Path, name: str) -> Iterator[Sample]:
+def read(folder: Path, name: str, *, split_of: Callable[[str], str] = hashed_split) -> Iterator[Sample]:
     """One Sample per image of every annotation file in `folder` (or of the one file given).
 
-    A file whose name contains train, val or test has that split; else it is `hashed_split`. Crowd and DontCare boxes go
-    to `meta["ignore"]` as [x1, y1, x2, y2]: they are not objects to count. Captions become one caption turn. RLE
-    masks and outlines of several rings stay in `meta["segmentation"]` by region number.
+    A file whose name contains train, val or test has that split; else it is `split_of` the picture's name. Crowd and
+    DontCare boxes go to `meta["ignore"]` as [x1, y1, x2, y2]: they are not objects to count. Captions become one
+    caption turn. RLE masks and outlines of several rings stay in `meta["segmentation"]` by region number.
     """
     seen: dict[str, int] = {}
     for path in _files(folder):
@@ -26,7 +26,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
         data = read_json(path)
         split = next((split for split in _SPLITS if split in path.stem.lower()), "")
         try:
-            yield from _samples(data, name, split, root, seen)
+            yield from _samples(data, name, split, split_of, root, seen)
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput(
                 f"{path} is not a COCO file ({type(error).__name__}: {error}); expected images and annotations."
@@ -48,7 +48,9 @@ def _files(folder: Path) -> list[Path]:
     return paths
 
 
-def _samples(data: Any, name: str, split: str, root: Path, seen: dict[str, int]) -> Iterator[Sample]:
+def _samples(
+    data: Any, name: str, split: str, split_of: Callable[[str], str], root: Path, seen: dict[str, int]
+) -> Iterator[Sample]:
     if not isinstance(data, Mapping):
         raise TypeError("the file holds no object")
     by_image: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
@@ -66,7 +68,7 @@ def _samples(data: Any, name: str, split: str, root: Path, seen: dict[str, int])
         number = seen[file] = seen.get(file, 0) + 1  # one name in two files (captions and instances) stays unique
         yield Sample(
             id=f"{name}/{file}" if number == 1 else f"{name}/{file}#{number}",
-            images=(image,), turns=turns, regions=regions, source=name, split=split or hashed_split(file), meta=meta,
+            images=(image,), turns=turns, regions=regions, source=name, split=split or split_of(file), meta=meta,
         )  # fmt: skip
 
 

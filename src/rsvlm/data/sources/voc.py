@@ -1,7 +1,7 @@
 """Boxes in Pascal VOC XML: the devkit's layout (Annotations, JPEGImages, ImageSets/Main), DIOR's, and Ships'."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rsvlm.data.sources.layout import ImageIndex, hashed_split, within, words
@@ -12,12 +12,14 @@ ANNOTATIONS = ("Annotations", "annotations", "Annotations/Horizontal Bounding Bo
 PICTURES = ("JPEGImages", "images", "imgs", "JPEGImages-trainval", "JPEGImages-test")
 
 
-def read(folder: Path, name: str, *, first_pixel: int = 1) -> Iterator[Sample]:
+def read(
+    folder: Path, name: str, *, first_pixel: int = 1, split_of: Callable[[str], str] = hashed_split
+) -> Iterator[Sample]:
     """One Sample per XML file, regions only. `folder` may be a single XML file.
 
     `first_pixel` is the number of the left-most pixel column: 1 in the VOC devkit, whose boxes are inclusive (so xmin
     - 1 .. xmax are outer edges), 0 where edges are written as they are. The split comes from `ImageSets/Main`, else
-    it is `hashed_split`.
+    it is `split_of` the file name.
     """
     if folder.is_file():
         paths, root = [folder], folder.parent.parent if folder.parent.name in ANNOTATIONS else folder.parent
@@ -28,7 +30,7 @@ def read(folder: Path, name: str, *, first_pixel: int = 1) -> Iterator[Sample]:
         raise BadInput(f"{folder} holds no VOC XML files; expected them in Annotations/ or annotations/.")
     index, published = ImageIndex(within(root, *PICTURES)), _published(root)
     for path in paths:
-        yield _sample(path, name, index, first_pixel, published.get(path.stem) or hashed_split(path.name))
+        yield _sample(path, name, index, first_pixel, published.get(path.stem) or split_of(path.name))
 
 
 def _published(root: Path) -> dict[str, str]:

@@ -1,0 +1,82 @@
+"""A chat system with a box head: it answers as others do, and finds what a phrase speaks of (`Detects`)."""
+# Which keys a batch has is said by BATCH_CONTRACT, not by its type.
+# pyright: reportTypedDictNotRequiredAccess=false
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rsvlm.data.phrases import collate_targets, phrase_ids
+from rsvlm.parts.box_head import peaks
+from rsvlm.recipe import read_recipe
+from rsvlm.sample import Batch, Region
+from rsvlm.systems.base import Pixels
+from rsvlm.systems.chat import ChatModel
+
+MOST = 100  # boxes of one phrase
+LEAST = 0.3  # score of a box that is told, where a phrase may mean several
+OVERLAP = 0.5  # IoU from which two boxes are taken for one object
+
+
+class Finder(ChatModel):
+    """A `ChatModel` whose system has `boxes`. The boxes are the head's; `answer` still speaks in words."""
+
+    @torch.inference_mode()
+    def detect(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[tuple[Region, ...]]:
+        """Regions per (image, phrase): boxes in pixels of the image as given, each with its score, best first.
+
+        A phrase that begins with "the" means one thing and gets the best box; any other ("boats", "all cars") gets
+        every box with a score of `LEAST` or more, perhaps none. The same array given several times is seen once.
+        """
+        if len(images) != len(phrases):
+            raise ValueError(f"{len(images)} images and {len(phrases)} phrases")
+        if not images:
+            return []
+        ids = [(phrase_ids(self.tokenizer, phrase), []) for phrase in phrases]
+        told = collate_targets(ids, self.tokenizer.pad_token_id)
+        levels, picture = self._see(images)
+        batch: Batch = {
+            "levels": [level[picture] for level in levels],
+            "phrase": told["phrase"].to(self.device),
+            "phrase_mask": told["phrase_mask"].to(self.device),
+        }
+        system: Any = self.model  # which has `locate`, because its recipe has `boxes`
+        with self._precision():
+            heat, boxes = system.locate(batch)
+        scores, found = (tensor.cpu() for tensor in peaks(heat, boxes, most=MOST))
+        return [
+            _regions(phrase, image, rows, where)
+            for phrase, image, rows, where in zip(phrases, images, scores, found, strict=True)
+        ]
+
+
+def _regions(phrase: str, image: Pixels, scores: Tensor, boxes: Tensor) -> tuple[Region, ...]:
+    height, width = image.shape[:2]
+    one = phrase.strip().lower().startswith("the ")
+    kept: list[Region] = []
+    for score, (x1, y1, x2, y2) in zip(scores.tolist(), boxes.tolist(), strict=True):
+        region = Region(label=phrase, box=(x1 * width, y1 * height, x2 * width, y2 * height), score=score)
+        if one:
+            return (region,)
+        if score < LEAST:
+            break
+        if all(_iou(region.box, other.box) < OVERLAP for other in kept):
+            kept.append(region)
+    return tuple(kept)
+
+
+def _iou(one: Sequence[float], other: Sequence[float]) -> float:
+    sides = [max(0.0, min(one[k + 2], other[k + 2]) - max(one[k], other[k])) for k in (0, 1)]
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    shared = sides[0] * sides[1]
+    return shared / max(sum(areas) - shared, 1e-9)
+
+
+def open_chat(folder: Path, name: str) -> ChatModel:
+    """The model in a folder: a `Finder` where its recipe has a box head, else a `ChatModel`."""
+    path = folder / "recipe.yaml"
+    finds = path.is_file() and bool(read_recipe(path).model.get("boxes"))
+    return (Finder if finds else ChatModel)(folder, name)
