@@ -18,7 +18,6 @@ from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.parts.weights import read_state
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import Batch, Reply
-from rsvlm.systems import lhrs_bot, skyeyegpt  # noqa: F401  (they register themselves)
 from rsvlm.systems.base import Pixels, by_sight
 from rsvlm.systems.build import build, build_tokenizer, load_weights, own_tensors
 
