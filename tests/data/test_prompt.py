@@ -1,7 +1,7 @@
 """Frames and label masks: LHRS-Bot's text to the letter, and exactly the answers learned, by offsets."""
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, normalizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from rsvlm.data.prompt import FRAMES, encode, encode_prompt, prompt_text
@@ -92,6 +92,65 @@ def test_minigpt_v2_counts_its_start_tokens(tokenizer, name, starts):
     encoded = encode(tokenizer, frame, [TURNS[:2]], image_tokens=1)
     assert [*encoded.prompt, *encoded.reply] == [bos, *(token for part in apart for token in part)]
     assert runs(encoded) == [apart[3], apart[5]]
+
+
+NOVA_SYSTEM = (
+    "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nA chat between a curious user and an artificial "
+    "intelligence assistant. The assistant gives helpful, detailed, and polite answers to the user's questions. If "
+    "your don't know the answer to a question, please don't share false information.<|eot_id|>"
+)
+USER, ASSISTANT = (f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in ("user", "assistant"))
+
+
+def test_llama3_three_turns():
+    assert rendered(FRAMES["llama3"], TURNS) == (
+        f"{NOVA_SYSTEM}{USER}<image>\nWhat is shown?<|eot_id|>{ASSISTANT}A harbour with 12 boats.<|eot_id|>"
+        f"{USER}Is there water?<|eot_id|>{ASSISTANT}Yes<|eot_id|>"
+        f"{USER}[VG] Where is the pier?<|eot_id|>{ASSISTANT}[0.12, 0.30, 0.25, 0.41]<|eot_id|>"
+    )
+
+
+def llama3_tokenizer():
+    """Like Llama 3's: bytes, and a start token in front of every text."""
+    specials = ["<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"]
+    words = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    raw = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[]))
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.add_special_tokens(specials)
+    raw.post_processor = processors.TemplateProcessing(
+        single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", 0)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=raw, bos_token="<|begin_of_text|>", eos_token="<|eot_id|>")
+
+
+def nova_ids_and_labels(tokenizer, text):
+    """As `preprocess_llama3` of the released code: rounds by <|eot_id|>, masks by the lengths of tokenised parts."""
+
+    def ids_of(part):  # `tokenizer_image_token`: one start token, none where a chunk begins
+        chunks = [tokenizer(chunk)["input_ids"] for chunk in part.split("<image>")]
+        return [*chunks[0], *(token for chunk in chunks[1:] for token in [IMAGE_TOKEN, *chunk[1:]])]
+
+    ids, rounds = ids_of(text), text.split("<|eot_id|>")
+    labels, at = list(ids), 0
+    for number, parts in enumerate([rounds[:3], *(rounds[i : i + 2] for i in range(3, len(rounds) - 1, 2))]):
+        whole = "<|eot_id|>".join(parts)
+        asked = whole.split("<|eot_id|>" + ASSISTANT)[0] + "<|eot_id|>" + ASSISTANT
+        later = number > 0
+        start = at + len(ids_of(asked)) - later
+        labels[at:start] = [IGNORE] * (start - at)
+        at += len(ids_of(whole)) + 1 - later
+    assert at == len(ids)
+    return ids, labels
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_llama3_ids_and_labels_are_those_of_the_released_code(count):
+    tokenizer, frame = llama3_tokenizer(), FRAMES["llama3"]
+    encoded = encode(tokenizer, frame, [TURNS[:count]], image_tokens=1, max_tokens=9999)
+    ids, labels = nova_ids_and_labels(tokenizer, rendered(frame, TURNS[:count]))
+    assert [*encoded.prompt, *encoded.reply] == ids
+    assert [IGNORE] * len(encoded.prompt) + encoded.labels == labels
+    assert ids[:2] == [tokenizer.bos_token_id] * 2 and ids.count(tokenizer.bos_token_id) == 2  # it is written there too
 
 
 def test_plain_drops_the_question():

@@ -1,5 +1,6 @@
 """Make things: train a system, convert annotations and weights, fetch what is needed."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -81,7 +82,7 @@ def _weights() -> None:
 @weights_app.command("convert")
 def convert_weights(
     checkpoint: Annotated[Path, typer.Argument(metavar="FILE", help="The published file, with what lies beside it.")],
-    recipe: Annotated[Path, typer.Option(metavar="RECIPE", help="Its sizes: recipes/lhrs_bot/paper.yaml.")],
+    recipe: Annotated[Path, typer.Option(metavar="RECIPE", help="Its sizes: recipes/<system>/paper.yaml.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The model folder to write.")],
     language_model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The base language model's folder.")
@@ -95,12 +96,9 @@ def convert_weights(
     from rsvlm.recipe import read_recipe
 
     sizes = read_recipe(recipe)
-    if sizes.system == "lhrs_bot":
-        from rsvlm.systems import lhrs_bot_weights
-
-        account = lhrs_bot_weights.convert_published(
-            checkpoint, out, recipe=sizes, language_model=language_model, lora=lora
-        )
+    if sizes.system in ("lhrs_bot", "lhrs_bot_nova"):
+        published = import_module(f"rsvlm.systems.{sizes.system}_weights")
+        account = published.convert_published(checkpoint, out, recipe=sizes, language_model=language_model, lora=lora)
     elif sizes.system == "skyeyegpt":
         from rsvlm.systems import skyeyegpt_weights
 
@@ -109,7 +107,8 @@ def convert_weights(
         )
     else:
         raise BadInput(
-            f"{recipe} is a recipe of {sizes.system}; published weights can be read for lhrs_bot and skyeyegpt."
+            f"{recipe} is a recipe of {sizes.system}; published weights can be read for lhrs_bot, lhrs_bot_nova and "
+            "skyeyegpt."
         )
     typer.echo(f"{out}: {len(account.loaded)} tensors loaded, {len(account.ignored)} left out, 0 unknown, 0 missing")
     for reason in sorted({*account.ignored.values(), *account.elsewhere.values()}):

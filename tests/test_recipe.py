@@ -1,0 +1,44 @@
+"""Recipes: what a stage may change of the model, and that a recipe which changes nothing keeps its hash."""
+
+from pathlib import Path
+
+from fake import runs
+from rsvlm.recipe import Ingredient, Recipe, Stage, read_recipe
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def stage(**numbers):
+    data = (Ingredient(set="rsicd"),)
+    return Stage(**{"name": "s", "data": data, "trainable": ("bridge",), "steps": 1, "batch": 1, "lr": 1.0, **numbers})
+
+
+def test_a_stage_replaces_single_numbers_of_the_model_at_any_depth():
+    recipe = Recipe(
+        system="x", size="y", model={"frame": "llama3", "bridge": {"experts": 4, "more": {"a": 1, "b": 2}}},
+        stages=(stage(model={"frame": "plain", "bridge": {"experts": 0, "more": {"a": 9}}, "new": {"c": 3}}), stage()),
+    )  # fmt: skip
+    assert recipe.in_stage(0).model == {
+        "frame": "plain", "bridge": {"experts": 0, "more": {"a": 9, "b": 2}}, "new": {"c": 3}
+    }  # fmt: skip
+    assert recipe.in_stage(1) == recipe
+    assert recipe.model["bridge"] == {"experts": 4, "more": {"a": 1, "b": 2}}
+    assert recipe.stages[0].model["bridge"]["more"] == {"a": 9}
+
+
+def test_stages_that_change_nothing_hash_as_the_finished_model_says():
+    """The scores of rsvlm-mini name the hash of its recipe, from before stages could change numbers."""
+    mini = ROOT / "packages" / "rsvlm-mini" / "src" / "rsvlm_mini"
+    assert f'"recipe": "{read_recipe(mini / "recipe.yaml").hash}"' in (mini / "scores/eurosat/result.json").read_text()
+
+
+def test_a_number_that_a_stage_changes_is_in_the_hash():
+    recipe = Recipe(system="x", size="y", stages=(stage(), stage(model={"frame": "plain"})))
+    other = recipe.model_copy(update={"stages": (stage(), stage())})
+    assert recipe.hash != other.hash and recipe.hash_up_to(1) == other.hash_up_to(1)
+
+
+def test_every_tiny_recipe_ends_in_the_form_that_it_describes():
+    for path in runs.TINY:
+        recipe = read_recipe(path)
+        assert recipe.in_stage(len(recipe.stages) - 1).model == recipe.model, path
