@@ -127,6 +127,8 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "picture": "int64 (B,): the row of `levels` that a prompt asks about; only for answering, absent = its own row",
     "prompt": f"int64 (B, P), left-padded; each image is K copies of {IMAGE_TOKEN}",
     "prompt_mask": "bool (B, P), False on padding",
+    "question": "int64 (B, Q): the question's words alone, -1 = none, where the picture is read with it in mind",
+    "expert": "int64 (B,): which of a system's experts speaks the row, -1 = all of them together; absent = all -1",
     "reply": "int64 (B, R), right-padded: the first answer and, in a conversation, the turns after it",
     "reply_mask": "bool (B, R), False on padding",
     "turn": "int64 (B, R): the branch of a reply token; branches share the prompt and do not see one another",
@@ -147,6 +149,8 @@ class Batch(TypedDict, total=False):
     picture: Any
     prompt: Any
     prompt_mask: Any
+    question: Any
+    expert: Any
     reply: Any
     reply_mask: Any
     turn: Any

@@ -100,7 +100,7 @@ def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
     def right(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
         return torch.tensor([[*row, *[fill] * (reply - len(row))] for row in rows])
 
-    return {
+    batch: Batch = {
         "prompt": torch.tensor([[*[pad] * (prompt - len(e.prompt)), *e.prompt] for e in encoded]),
         "prompt_mask": torch.tensor([[i >= prompt - len(e.prompt) for i in range(prompt)] for e in encoded]),
         "reply": right([e.reply for e in encoded], pad),
@@ -108,6 +108,17 @@ def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
         "labels": right([e.labels for e in encoded], IGNORE),
         "turn": right([e.turn for e in encoded], 0),
     }
+    if encoded[0].question is not None:
+        batch["question"] = padded([e.question or [] for e in encoded])
+    if encoded[0].expert is not None:
+        batch["expert"] = torch.tensor([e.expert for e in encoded])
+    return batch
+
+
+def padded(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Ids of questions as `question` of the batch contract: (B, Q), -1 behind the shorter ones."""
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows])
 
 
 class StageBatches(Dataset[list[Batch]]):

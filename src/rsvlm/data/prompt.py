@@ -170,12 +170,15 @@ class Encoded:
     """Token ids of a conversation: `prompt` is what all replies share, `reply` what follows it.
 
     `labels` and `turn` go with `reply`: the ids that are learned (IGNORE elsewhere), and the branch each token is in.
+    `question` and `expert` are for systems that read the question apart and send it to one of several speakers.
     """
 
     prompt: list[int]
     reply: list[int]
     labels: list[int]
     turn: list[int]
+    question: list[int] | None = None
+    expert: int | None = None
 
 
 def prompt_text(frame: Frame, question: str) -> tuple[str, str]:
@@ -188,6 +191,11 @@ def encode_prompt(tokenizer: Any, frame: Frame, question: str, *, image_tokens: 
     """Token ids of a first question, ready for the answer; the image is IMAGE_TOKEN `image_tokens` times."""
     after = tokenizer(prompt_text(frame, question)[1], add_special_tokens=False)["input_ids"]
     return [*_head(tokenizer, frame, image_tokens), *after]
+
+
+def encode_question(tokenizer: Any, question: str) -> list[int]:
+    """The question's own words, without a frame, for a bridge that reads the picture with the question in mind."""
+    return tokenizer(question, add_special_tokens=False)["input_ids"]
 
 
 def encode(

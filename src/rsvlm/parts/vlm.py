@@ -33,6 +33,10 @@ class VisionLanguageModel(nn.Module):
         """Feature levels [(B, N_l, D_l)]: from the tower, or cached ones when the batch brings them."""
         return batch["levels"] if "levels" in batch else self.vision(batch["image"])
 
+    def tokens(self, batch: Batch) -> Tensor:
+        """The pictures as words of the language model (B, K, D)."""
+        return self.bridge(self.see(batch), batch["prompt"])
+
     def read(self, batch: Batch) -> Tensor:
         """What the language model sees before it answers: prompt embeddings (B, P, D), image tokens in place.
 
@@ -41,26 +45,29 @@ class VisionLanguageModel(nn.Module):
         prefix = self.language.embed(batch["prompt"])
         if "image" not in batch and "levels" not in batch:
             return prefix
-        tokens = self.bridge(self.see(batch), batch["prompt"])
+        tokens = self.tokens(batch)
         places = (batch["prompt"] == IMAGE_TOKEN)[..., None]
         return prefix.masked_scatter(places, tokens.to(prefix.dtype))
 
     def speak(
-        self, prefix: Tensor, mask: Tensor, reply: Tensor, cache: Any = None, positions: Tensor | None = None
-    ) -> tuple[Tensor, Any]:
+        self, prefix: Tensor, mask: Tensor, reply: Tensor, cache: Any = None, positions: Tensor | None = None,
+        expert: Tensor | None = None,
+    ) -> tuple[Tensor, Any]:  # fmt: skip
         """Hidden states (B, R + 1, D) that predict the reply and what follows it, and the KV cache if one was given.
 
-        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language`. `language.head` turns
-        hidden states into logits.
+        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language`. `expert` (B,) is for
+        language models that have several speakers. `language.head` turns hidden states into logits.
         """
         x = torch.cat([prefix, self.language.embed(reply)], 1)
-        hidden, cache = self.language(x, mask, cache, positions)
+        speaker = {} if expert is None else {"expert": expert}
+        hidden, cache = self.language(x, mask, cache, positions, **speaker)
         return hidden[:, prefix.shape[1] - 1 :], cache
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalars: "language", the cross-entropy of the labelled reply tokens; only those get logits."""
         mask, positions = branches(batch)
-        hidden, _ = self.speak(self.read(batch), mask, batch["reply"], positions=positions)
+        expert = batch.get("expert")
+        hidden, _ = self.speak(self.read(batch), mask, batch["reply"], positions=positions, expert=expert)
         learned = batch["labels"] != IGNORE
         logits = self.language.head(hidden[:, :-1][learned])
         return {"language": losses.next_token(logits, batch["labels"][learned], normaliser=batch.get("normaliser"))}
@@ -79,7 +86,7 @@ class VisionLanguageModel(nn.Module):
         logs: list[list[float]] = [[] for _ in prefix]
         open_rows = set(range(len(prefix)))
         for _ in range(max_new_tokens):
-            hidden, cache = self.speak(prefix, mask, reply, cache)
+            hidden, cache = self.speak(prefix, mask, reply, cache, expert=batch.get("expert"))
             log, best = self.language.head(hidden[:, -1]).float().log_softmax(-1).max(-1)
             for row in sorted(open_rows):
                 logs[row].append(log[row].item())

@@ -16,7 +16,7 @@ from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.parts.weights import read_state
 from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
-from rsvlm.systems import lhrs_bot, lhrs_bot_nova, rs_gpt4v, skyeyegpt  # noqa: F401  (they register themselves)
+from rsvlm.systems import lhrs_bot, lhrs_bot_nova, rs_gpt4v, rs_moe, skyeyegpt  # noqa: F401  (they register themselves)
 from rsvlm.systems.base import SYSTEMS
 
 _TOWERS = {
@@ -82,7 +82,7 @@ def own_tensors(recipe: Recipe, model: nn.Module) -> set[str]:
     return {
         name
         for name in model.state_dict()
-        if random_language or not name.startswith("language.") or "lora_" in name
+        if random_language or not name.startswith("language.model.") or "lora_" in name
         if not name.endswith("num_batches_tracked")
     }
 

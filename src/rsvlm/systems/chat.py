@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image as PILImage
 from torch.nn import functional as F
 
-from rsvlm.data.prompt import FRAMES, encode_prompt
+from rsvlm.data.loader import padded
+from rsvlm.data.prompt import FRAMES, encode_prompt, encode_question
 from rsvlm.errors import BadInput
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.parts.weights import read_state
@@ -20,6 +21,7 @@ from rsvlm.recipe import read_recipe
 from rsvlm.sample import Batch, Reply
 from rsvlm.systems.base import Pixels, by_sight
 from rsvlm.systems.build import build, build_tokenizer, load_weights, own_tensors
+from rsvlm.systems.talk import Ask, Talks, hold
 
 
 class ChatModel:
@@ -54,14 +56,21 @@ class ChatModel:
         """
         if len(images) != len(questions):
             raise ValueError(f"{len(images)} images and {len(questions)} questions")
+        if isinstance(self.model, Talks):
+            talks = [self.model.talk(question) for question in questions]
+            return hold(
+                talks, images, lambda seen, asks: self._reply(seen, [a.text for a in asks], max_new_tokens, asks)
+            )
         return by_sight(
             images, lambda at: self._reply([images[i] for i in at], [questions[i] for i in at], max_new_tokens)
         )
 
-    def _reply(self, images: Sequence[Pixels | None], questions: Sequence[str], max_new_tokens: int) -> list[Reply]:
-        """As `answer`, where all have a picture or none has."""
+    def _reply(
+        self, images: Sequence[Pixels | None], questions: Sequence[str], max_new_tokens: int, asks: Sequence[Ask] = ()
+    ) -> list[Reply]:
+        """As `answer`, where all have a picture or none has; `asks` say more of each where a system asks itself."""
         shown = [image for image in images if image is not None]
-        tokens = self.model.image_tokens if shown else 0
+        tokens = ((asks[0].image_tokens if asks else None) or self.model.image_tokens) if shown else 0
         prompts = [encode_prompt(self.tokenizer, self.frame, q, image_tokens=tokens) for q in questions]
         width = max(len(prompt) for prompt in prompts)
         pad = [width - len(prompt) for prompt in prompts]
@@ -75,6 +84,11 @@ class ChatModel:
                 batch |= {"levels": levels, "picture": picture}
             else:
                 batch["levels"] = [level[picture] for level in levels]
+        if self.model.reads_question:
+            words = [encode_question(self.tokenizer, one) for one in [ask.about for ask in asks] or questions]
+            batch["question"] = padded(words).to(self.device)
+        if asks and asks[0].expert is not None:
+            batch["expert"] = torch.tensor([ask.expert for ask in asks], device=self.device)
         stop = frozenset((self.tokenizer.convert_tokens_to_ids(self.frame.stop), self.tokenizer.eos_token_id))
         with self._precision():
             ids, confidence = self.model.answer(batch, stop=stop, max_new_tokens=max_new_tokens)

@@ -220,7 +220,7 @@ class _Run:
                 samples, schedule, locate=locator(tokenizer, samples, seed=seed), levels=cached, **shared
             )
         frame = FRAMES[self.recipe.in_stage(index).model["frame"]]
-        encode = encoder(
+        encode = getattr(self.model, "encoder", encoder)(
             tokenizer, frame, image_tokens=self.model.image_tokens, seed=seed, most=stage.turns,
             max_tokens=stage.max_tokens,
         )  # fmt: skip

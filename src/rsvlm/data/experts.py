@@ -1,0 +1,49 @@
+"""Conversations for systems whose experts share the work: which part of which answer is learned by whom."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from rsvlm.data.build.rs_gpt4v import converse
+from rsvlm.data.build.sub_captions import split_caption
+from rsvlm.data.prompt import Encoded, Frame, encode, encode_question
+from rsvlm.sample import Sample, Turn
+
+Encode = Callable[[Sample, int], Encoded]
+
+
+def expert_encoder(
+    tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, max_tokens: int, experts: Sequence[str],
+    prompts: Mapping[str, str], expert_of: Callable[[str], int | None], router: str = "", overlap: bool = False,
+) -> Encode:  # fmt: skip
+    """One question a row, and the number in `experts` of the one who answers it.
+
+    Of a caption an expert learns its part (theme, object or relation, `split_caption`), asked with its text in
+    `prompts`, or with the caption's own question where it has none; each visit draws one of the parts that are there,
+    so that over a stage the losses of all are summed. A caption without any of them is learned whole by the first
+    expert. Where there is a `router`, the text that it has to write for a caption, one visit in `len(experts)` + 1 is
+    for the expert of number `len(experts)`, who writes it. Other questions go to `expert_of(question)`, and to anyone
+    where that is None. Without `experts` nothing is cut, and no row has an expert.
+    """
+
+    def one(sample: Sample, visit: int) -> Encoded:
+        draw = Random(f"{seed}/{sample.id}/{visit}/expert")
+        turn = converse(sample, visit, seed=seed, most=1)[0]
+        asked, expert = _given(turn, draw) if experts else (turn, None)
+        encoded = encode(tokenizer, frame, [[asked]], image_tokens=image_tokens, max_tokens=max_tokens)
+        return replace(encoded, question=encode_question(tokenizer, turn.question), expert=expert)
+
+    def _given(turn: Turn, draw: Random) -> tuple[Turn, int]:
+        if turn.task != "caption":
+            chosen = expert_of(turn.question)
+            return turn, draw.randrange(len(experts)) if chosen is None else chosen
+        if router and draw.randrange(len(experts) + 1) == 0:
+            return Turn(question=turn.question, answer=router, task="route"), len(experts)
+        cut = split_caption(turn.answer, overlap=overlap)
+        parts = {number: cut.part(name) for number, name in enumerate(experts) if cut.part(name)}
+        number = draw.choice([*parts] or [0])
+        question = prompts.get(experts[number], turn.question)
+        return Turn(question=question, answer=parts.get(number, turn.answer), task="caption"), number
+
+    return one

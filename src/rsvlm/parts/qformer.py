@@ -1,0 +1,58 @@
+"""Q-Former: learned queries that read a picture and, where there is one, the question about it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class QFormerBridge(nn.Module):
+    """Queries read the last feature level and the question's words; a linear map makes them language tokens.
+
+    Levels [(B, N_l, D_l)] and question ids (B, T), -1 on padding -> (B, num_queries, output_dim). The transformer is
+    InstructBLIP's (arXiv:2305.06500) in transformers' form: every second block reads the picture, queries and words
+    have an MLP each. Words are ids of `vocabulary`, of which the last 128 are read. `lora` holds the numbers of a peft
+    LoraConfig; its adapters move as "bridge.qformer.lora".
+    """
+
+    def __init__(
+        self, *, vision_dim: int, output_dim: int, vocabulary: int, num_queries: int, width: int, depth: int,
+        heads: int, dropout: float = 0.0, most_words: int = 128, lora: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
+
+        numbers: dict[str, Any] = {
+            "vocab_size": vocabulary, "hidden_size": width, "num_hidden_layers": depth, "num_attention_heads": heads,
+            "intermediate_size": 4 * width, "encoder_hidden_size": vision_dim, "hidden_dropout_prob": dropout,
+            "attention_probs_dropout_prob": dropout,
+        }  # fmt: skip
+        qformer: nn.Module = InstructBlipQFormerModel(InstructBlipQFormerConfig(**numbers))
+        if lora:
+            from peft import LoraConfig, inject_adapter_in_model
+
+            qformer = inject_adapter_in_model(LoraConfig(**lora), qformer)
+        self.num_queries, self.most_words = num_queries, most_words
+        self.query = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, num_queries, width), std=0.02))
+        self.qformer = qformer
+        self.proj = nn.Linear(width, output_dim)
+
+    def forward(self, levels: Sequence[Tensor], question: Tensor) -> Tensor:
+        """Levels and question ids (B, T), -1 where there is none -> language tokens (B, num_queries, output_dim)."""
+        words = last_words(question, self.most_words)
+        queries = self.query.expand(len(words), -1, -1)
+        mask = torch.cat([words.new_ones(queries.shape[:2]), (words >= 0).long()], 1)
+        out = self.qformer(
+            input_ids=words.clamp(min=0), attention_mask=mask, query_embeds=queries, encoder_hidden_states=levels[-1]
+        )
+        return self.proj(out.last_hidden_state[:, : self.num_queries])
+
+
+def last_words(ids: Tensor, most: int) -> Tensor:
+    """The last `most` ids of each row of (B, T) that are not negative, moved to the front; -1 behind them."""
+    real = ids >= 0
+    real = real & (real.flip(1).cumsum(1).flip(1) <= most)
+    order = (~real).long().argsort(dim=1, stable=True)
+    width = max(int(real.sum(1).max()), 1)
+    return ids.where(real, -1).gather(1, order)[:, :width]
