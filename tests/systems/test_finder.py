@@ -67,6 +67,36 @@ def test_it_finds_on_the_path_that_it_was_trained_on(tmp_path):
     assert model.detect([], []) == []
 
 
+def test_a_head_may_look_through_the_same_tower_at_larger_pictures(tmp_path):
+    path = finders.recipe(tmp_path / "recipe.yaml")
+    values = yaml.safe_load(path.read_text())
+    values["model"]["vision"] = {"tower": "efficientnet_lite0", "taps": [4, 10, 15], "grids": [2, 2, 1], "size": 32}
+    values["model"]["boxes"] |= {"size": 64, "grids": [8, 4, 2]}
+    path.write_text(yaml.safe_dump(values))
+    folder = train(path, finders.data(tmp_path / "data"), tmp_path / "out")
+    model = load(str(folder))
+    assert [level.shape[1] for level in model._see(PICTURES)[0]] == [4, 4, 1]
+    levels, _ = model._see(PICTURES, "boxes")
+    assert [level.shape[1] for level in levels] == [64, 16, 4]
+    with torch.inference_mode():
+        heat, _ = model.model.locate({"levels": levels, **collate_targets([([1], [])] * 2, 0)})
+    assert heat.shape == (2, 8, 8) and model.model.vision.size == 32
+    towers = [name for name in read_state(folder / "model.safetensors") if name.endswith("stem.0.weight")]
+    assert towers == ["vision.stem.0.weight"]  # one tower, however it is looked through
+    values["model"]["vision"] = {
+        "tower": "clip",
+        "width": 32,
+        "depth": 3,
+        "heads": 2,
+        "patch": 8,
+        "size": 32,
+        "taps": [1],
+    }
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(BadInput, match="sees pictures of 32 pixels only"):
+        train(path, finders.data(tmp_path / "data"), tmp_path / "other")
+
+
 def test_several_are_told_by_score_and_once_each(tmp_path, monkeypatch):
     model = load(str(finders.folder(tmp_path)))
     assert model.detect(PICTURES[:1], ["boats"]) == [()]  # an untrained head is sure of nothing

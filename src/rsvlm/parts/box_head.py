@@ -56,7 +56,8 @@ class BoxHead(nn.Module):
     """Levels [(B, N_l, D_l)] on square grids and phrases (B, P) -> heat logits (B, G, G) and boxes (B, G, G, 4).
 
     G is the side of the finest level, to which the others are enlarged. Boxes are (x1, y1, x2, y2) in fractions of the
-    picture, around the cell's middle; they may reach over its edge.
+    picture, around the cell's middle; they may reach over its edge. It computes in float32 under any autocast: it is
+    small, and half precision would shift boxes and flatten peaks.
     """
 
     def __init__(self, *, level_dims: Sequence[int], phrase_dim: int, width: int, depth: int, heads: int) -> None:
@@ -73,6 +74,10 @@ class BoxHead(nn.Module):
 
     def forward(self, levels: Sequence[Tensor], phrase: Tensor) -> tuple[Tensor, Tensor]:
         """Levels and phrase -> heat logits (B, G, G), boxes (B, G, G, 4)."""
+        with torch.autocast(phrase.device.type, enabled=False):
+            return self._find([level.float() for level in levels], phrase.float())
+
+    def _find(self, levels: Sequence[Tensor], phrase: Tensor) -> tuple[Tensor, Tensor]:
         side = max(int(level.shape[1] ** 0.5) for level in levels)
         x = self.place(_waves(_middles(side, levels[0].device))).permute(2, 0, 1)[None]
         for proj, level in zip(self.level, levels, strict=True):
@@ -83,9 +88,9 @@ class BoxHead(nn.Module):
         for block in self.blocks:
             x = block(x, steer)
         x = self.norm(x.permute(0, 2, 3, 1))
-        reach = self.sides(x).float().clamp(-4, 6).exp() / side  # left, top, right, bottom; 1 / G where the map is zero
+        reach = self.sides(x).clamp(-4, 6).exp() / side  # left, top, right, bottom; 1 / G where the map is zero
         middle = _middles(side, x.device)
-        return self.heat(x)[..., 0].float(), torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], -1)
+        return self.heat(x)[..., 0], torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], -1)
 
 
 def mean_of_tokens(language: LanguageModel, ids: Tensor, mask: Tensor) -> Tensor:

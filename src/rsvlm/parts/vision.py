@@ -1,10 +1,13 @@
 """Image encoders. Every encoder takes RGB in [0, 1] and returns its feature levels, shallow to deep, each (B, N, D)."""
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from rsvlm.errors import BadInput
 
 # kernel, stride, expansion, output channels, repeats of EfficientNet-Lite0 (arXiv:1905.11946, Lite variant: no squeeze,
 # ReLU6, stem and head not scaled).
@@ -28,6 +31,13 @@ class Tower(nn.Module):
     size: int
     dims: tuple[int, ...]
     tokens: tuple[int, ...]
+
+    def at(self, *, size: int, grids: Sequence[int]) -> "Tower":
+        """The same tower, weights shared, for pictures of another `size` whose levels have `grids` cells a side.
+
+        Raises BadInput where the tower knows one size only.
+        """
+        raise BadInput(f"{type(self).__name__} sees pictures of {self.size} pixels only; leave size and grids out.")
 
 
 class _SameConv(nn.Conv2d):
@@ -82,6 +92,12 @@ class EfficientNetLite0(Tower):
         self.head = _conv(channels, 1280, 1)
         self.dims = tuple([*dims, 1280][tap] for tap in self.taps)
         self.tokens = tuple(grid * grid for grid in self.grids)
+
+    def at(self, *, size: int, grids: Sequence[int]) -> "EfficientNetLite0":
+        """As every Tower; being convolutions, it takes any size."""
+        other = copy.copy(self)
+        other.size, other.grids, other.tokens = size, tuple(grids), tuple(grid * grid for grid in grids)
+        return other
 
     def train(self, mode: bool = True) -> "EfficientNetLite0":
         """Batch norms keep their ImageNet statistics: batches here are small and mixed."""

@@ -29,9 +29,13 @@ class VisionLanguageModel(nn.Module):
         super().__init__()
         self.vision, self.bridge, self.language, self.image_tokens = vision, bridge, language, image_tokens
 
-    def see(self, batch: Batch) -> list[Tensor]:
+    def tower(self, objective: str) -> Tower:
+        """The tower as an objective of the recipe's stages looks through it: its `size`, its levels."""
+        return self.vision
+
+    def see(self, batch: Batch, objective: str = "language") -> list[Tensor]:
         """Feature levels [(B, N_l, D_l)]: from the tower, or cached ones when the batch brings them."""
-        return batch["levels"] if "levels" in batch else self.vision(batch["image"])
+        return batch["levels"] if "levels" in batch else self.tower(objective)(batch["image"])
 
     def tokens(self, batch: Batch) -> Tensor:
         """The pictures as words of the language model (B, K, D)."""

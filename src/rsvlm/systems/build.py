@@ -18,6 +18,7 @@ from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
 from rsvlm.systems import lhrs_bot, lhrs_bot_nova, rs_gpt4v, rs_moe, skyeyegpt  # noqa: F401  (they register themselves)
 from rsvlm.systems.base import SYSTEMS
+from rsvlm.systems.load import model_folder
 
 _TOWERS = {
     "efficientnet_lite0": towers.EfficientNetLite0,
@@ -118,6 +119,10 @@ def _vision(*, tower: str, weights: str = "random", **numbers: Any) -> nn.Module
         load_weights(model, towers.lite0_state(read_state(assets.vision_weights())), source="EfficientNet-Lite0")
     elif weights != "random" and isinstance(model, eva.EVACLIP):  # a published file, which this package does not fetch
         load_weights(model, eva.read_published(Path(weights), model)[0], source=weights)
+    elif weights != "random":  # the tower of a finished model
+        path = model_folder(weights) / "model.safetensors"
+        state = {n.removeprefix("vision."): t for n, t in read_state(path).items() if n.startswith("vision.")}
+        load_weights(model, state, source=str(path), needed=dict(model.named_parameters()))
     return model
 
 

@@ -102,9 +102,9 @@ class ChatModel:
         return F.normalize(torch.cat(rows, 1), dim=-1).cpu().numpy().astype(np.float32)
 
     @torch.inference_mode()
-    def _see(self, images: Sequence[Pixels]) -> tuple[list[torch.Tensor], torch.Tensor]:
+    def _see(self, images: Sequence[Pixels], objective: str = "language") -> tuple[list[torch.Tensor], torch.Tensor]:
         """Levels of the distinct pictures (the same array object given twice is seen once), and which is whose (B,)."""
-        size = self.model.vision.size
+        size = self.model.tower(objective).size
         unique: dict[int, int] = {}
         order = [unique.setdefault(id(image), len(unique)) for image in images]
         firsts = {place: image for image, place in zip(images, order, strict=True)}
@@ -114,7 +114,7 @@ class ChatModel:
         ]
         pixels = torch.from_numpy(np.stack(square)).to(self.device).permute(0, 3, 1, 2).float().div(255)
         with self._precision():
-            levels = self.model.see({"image": pixels})
+            levels = self.model.see({"image": pixels}, objective)
         return levels, torch.tensor(order, device=self.device)
 
     def _precision(self) -> Any:

@@ -37,7 +37,7 @@ class Finder(ChatModel):
             return []
         ids = [(phrase_ids(self.tokenizer, phrase), []) for phrase in phrases]
         told = collate_targets(ids, self.tokenizer.pad_token_id)
-        levels, picture = self._see(images)
+        levels, picture = self._see(images, "boxes")
         batch: Batch = {
             "levels": [level[picture] for level in levels],
             "phrase": told["phrase"].to(self.device),

@@ -28,7 +28,8 @@ class LHRSBot(VisionLanguageModel):
 
     `tags` is ours and optional: a head on the tower's levels, trained on the words of captions and scene names before
     the curriculum starts. `boxes` is ours and optional, too: a head that finds a phrase on the tower's levels, because
-    a small language model hardly learns to write coordinates. Without them the system is the published one.
+    a small language model hardly learns to write coordinates; with `size` and `grids` it looks through the same tower
+    at larger pictures, on finer grids. Without them the system is the published one.
     """
 
     box_dialect = "lhrs"
@@ -40,14 +41,21 @@ class LHRSBot(VisionLanguageModel):
         perceiver = self.perceiver(vision, language, **bridge)
         super().__init__(vision, perceiver, language, image_tokens=perceiver.query.shape[1])
         self.tags: nn.Module | None = TagHead(level_dims=vision.dims, num_tags=num_tags) if num_tags else None
+        numbers = dict(boxes or {})
+        self.finer = {key: numbers.pop(key) for key in ("size", "grids") if key in numbers}
         self.boxes: BoxHead | None = (
-            BoxHead(level_dims=vision.dims, phrase_dim=language.dim, **boxes) if boxes else None
+            BoxHead(level_dims=vision.dims, phrase_dim=language.dim, **numbers) if boxes else None
         )
+
+    def tower(self, objective: str) -> Tower:
+        """As every VisionLanguageModel; the box head may look at larger pictures."""
+        return self.vision.at(**self.finer) if objective == "boxes" and self.finer else self.vision
 
     def locate(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Where the phrases of a batch are: heat logits (B, G, G), boxes (B, G, G, 4); training and asking go here."""
         assert self.boxes is not None
-        return self.boxes(self.see(batch), mean_of_tokens(self.language, batch["phrase"], batch["phrase_mask"]))
+        phrase = mean_of_tokens(self.language, batch["phrase"], batch["phrase_mask"])
+        return self.boxes(self.see(batch, "boxes"), phrase)
 
     def perceiver(self, vision: Tower, language: LanguageModel, **numbers: Any) -> Any:
         """The bridge between this tower and this language model, whose `query` is (1, image tokens, width)."""

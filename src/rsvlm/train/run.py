@@ -205,7 +205,7 @@ class _Run:
         positions = stage.steps * stage.batch
         seed = self.recipe.seed
         schedule = Schedule.draw([len(g) for g in groups], weights, positions, [seed, index])
-        size, tokenizer = stage.size or self.model.vision.size, build_tokenizer(self.recipe)
+        size, tokenizer = stage.size or self.model.tower(stage.objective).size, build_tokenizer(self.recipe)
         shared: dict[str, Any] = {
             "batch": stage.batch, "size": size, "views": self.recipe.views, "pad": tokenizer.pad_token_id,
             "accumulate": stage.accumulate, "rank": self.accelerator.process_index,
@@ -253,7 +253,7 @@ class _Run:
         sets = dict.fromkeys(part.set for s in self.recipe.stages if s.objective == objective for part in s.data)
         pictures = {s.images[0].path: s.images[0] for names in sets for s in self._ingredient(names)}
         cache = FeatureCache(
-            self.out / "features", self.model.vision, [*pictures.values()], views=self.recipe.views,
+            self.out / "features", self.model.tower(objective), [*pictures.values()], views=self.recipe.views,
             bf16=self.recipe.precision == "bf16",
         )  # fmt: skip
         with self.accelerator.main_process_first(), Log.counting("features", self.accelerator.is_main_process) as say:
