@@ -90,7 +90,7 @@ def test_a_head_may_look_through_the_same_tower_at_larger_pictures(tmp_path):
         "heads": 2,
         "patch": 8,
         "size": 32,
-        "taps": [1],
+        "taps": [0, 1, 2],
     }
     path.write_text(yaml.safe_dump(values))
     with pytest.raises(BadInput, match="sees pictures of 32 pixels only"):
