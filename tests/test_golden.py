@@ -17,6 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import rsvlm.systems
+import rsvlm.train.optim  # the one recorded thing that no system has
 from rsvlm.parts.weights import adopt
 from rsvlm.systems.parity import PARITY
 

@@ -3,12 +3,14 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rsvlm.errors import BadInput
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
@@ -40,13 +42,32 @@ class Stage(_Strict):
     steps: int = Field(gt=0)
     batch: int = Field(gt=0, description="samples per optimiser step, over all processes")
     accumulate: int = Field(1, gt=0)
+    optimizer: Literal["adamw", "adan"] = "adamw"
     lr: float | dict[str, float] = Field(description="one rate, or a rate per name in `trainable`")
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[float, float] | tuple[float, float, float] = Field((0.9, 0.95), description="adan has three")
+    eps: float = Field(1e-8, gt=0, description="what the optimiser adds to what it divides by")
     weight_decay: float = Field(0.0, ge=0)
     warmup: int = Field(0, ge=0, description="steps of linear warm-up")
-    floor: float = Field(0.1, ge=0, le=1, description="last learning rate as a share of the first, cosine in between")
+    warmup_from: float | None = Field(
+        None, ge=0, le=1, description="share of the rate that the first step has; none = 1 / warmup"
+    )
+    decay: Literal["cosine", "linear"] = Field("cosine", description="the way from the full rate to `floor`")
+    floor: Share | dict[str, Share] = Field(
+        0.1, description="last learning rate as a share of the first, or a share per name in `trainable`"
+    )
     clip: float = Field(1.0, gt=0)
     model: dict[str, Any] = Field({}, description="numbers of the recipe's `model` that are others in this stage")
+
+    @model_validator(mode="after")
+    def _betas_of_the_optimizer(self) -> "Stage":
+        wanted = 3 if self.optimizer == "adan" else 2
+        if len(self.betas) != wanted:
+            raise ValueError(f"{self.optimizer} has {wanted} betas, not {len(self.betas)}")
+        return self
+
+
+# Fields that came after recipes had been hashed: a stage that leaves one at its default hashes as it did without it.
+_LATER = ("model", "optimizer", "eps", "warmup_from", "decay")
 
 
 class Recipe(_Strict):
@@ -72,8 +93,12 @@ class Recipe(_Strict):
     def hash_up_to(self, stages: int) -> str:
         """`hash` over the first `stages` stages only: what a checkpoint within them depends on."""
         values = self.model_dump(mode="json", exclude={"save_every"} | ({"start"} if not self.start else set[str]()))
-        values["stages"] = [  # a stage that changes no number of the model hashes as before stages could
-            {key: value for key, value in stage.items() if key != "model" or value}
+        values["stages"] = [
+            {
+                key: value
+                for key, value in stage.items()
+                if key not in _LATER or value != Stage.model_fields[key].default
+            }
             for stage in values["stages"][:stages]
         ]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
@@ -89,6 +114,18 @@ def _replaced(numbers: dict[str, Any], by: dict[str, Any]) -> dict[str, Any]:
     for key, value in by.items():
         inner = isinstance(value, dict) and isinstance(numbers.get(key), dict)
         out[key] = _replaced(numbers[key], cast(dict[str, Any], value)) if inner else value
+    return out
+
+
+def differing(numbers: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    """What a stage's `model` says where the recipe's is `others`, so that the stage has `numbers`; None = absent."""
+    out: dict[str, Any] = {key: None for key in others if key not in numbers}
+    for key, value in numbers.items():
+        if isinstance(value, dict) and isinstance(others.get(key), dict):
+            if inner := differing(cast(dict[str, Any], value), others[key]):
+                out[key] = inner
+        elif key not in others or value != others[key]:
+            out[key] = value
     return out
 
 

@@ -1,11 +1,13 @@
 """Batches of the tiny recipes without files: random pictures, spoken about in byte tokens."""
 
+from dataclasses import replace
+
 import torch
 
 from rsvlm.data.loader import collate
 from rsvlm.data.prompt import FRAMES, encode
 from rsvlm.recipe import Recipe, read_recipe
-from rsvlm.sample import Turn
+from rsvlm.sample import Image, Sample, Turn
 from rsvlm.systems.build import build, build_tokenizer
 
 TALKS = (
@@ -21,6 +23,12 @@ def tiny(path, stage: int | None = None) -> tuple[Recipe, torch.nn.Module, objec
     recipe = recipe if stage is None else recipe.in_stage(stage)
     torch.manual_seed(0)
     return recipe, build(recipe), build_tokenizer(recipe)
+
+
+def sample(number: int) -> Sample:
+    """One of `TALKS` as a sample of the data sets, without a file."""
+    turns = tuple(replace(turn, task="caption") for turn in TALKS[number % len(TALKS)])
+    return Sample(id=str(number), images=(Image(path=""),), turns=turns)
 
 
 def pictures(model, count: int, seed: int = 0) -> torch.Tensor:

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,6 +15,39 @@ from rsvlm.recipe import Recipe, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = sorted(ROOT.glob("recipes/*/tiny.yaml"))
+
+
+KILL = """
+import os, signal
+from rsvlm.train.log import Log
+plain = Log.step
+def step(self, number, numbers):
+    plain(self, number, numbers)
+    if (self.stage.name, number) == {place!r}:
+        self.flush()  # lines of steps that no checkpoint holds
+        os.kill(os.getpid(), signal.SIGKILL)
+Log.step = step
+"""  # for `processes`, formatted with place=(stage, step)
+
+
+class Killed(BaseException):
+    """Stands for a kill within this process: nothing may catch it."""
+
+
+def dying(step: Callable[..., None], place: tuple[str, int]) -> Callable[..., None]:
+    """`Log.step` that stops the run behind `place` (stage, step), whose line is written and in no checkpoint."""
+
+    def one(log: Any, number: int, numbers: Any) -> None:
+        step(log, number, numbers)
+        if (log.stage.name, number) == place:
+            raise Killed
+
+    return one
+
+
+def tiny(system: str) -> Path:
+    """The tiny recipe of a system."""
+    return ROOT / "recipes" / system / "tiny.yaml"
 
 
 def data(root: Path) -> Path:

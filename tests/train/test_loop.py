@@ -9,6 +9,7 @@ import torch
 from accelerate import Accelerator
 
 from fake import batches, runs
+from rsvlm.errors import BadInput
 from rsvlm.recipe import Ingredient, Stage
 from rsvlm.train.log import Log, draw, read_log
 from rsvlm.train.loop import NotFinite, fit
@@ -30,11 +31,29 @@ def stage(**numbers):
 
 def test_the_learning_rate_warms_up_and_follows_a_cosine_to_the_floor():
     one = stage(warmup=10, floor=0.2)
-    factors = [lr_factor(one, step) for step in range(101)]
+    factors = [lr_factor(one, step, 0.2) for step in range(101)]
     assert factors[:10] == pytest.approx([n / 10 for n in range(1, 11)])
     assert factors[10] == 1 and factors[55] == pytest.approx(0.6) and factors[100] == pytest.approx(0.2)
     assert all(a >= b for a, b in pairwise(factors[10:]))
-    assert lr_factor(stage(floor=1.0), 50) == 1
+    assert lr_factor(one, 50, 1.0) == 1
+
+
+def test_a_warm_up_from_a_share_and_a_straight_line():
+    """LHRS-Bot: lr * (1 - (1 - i / W) * (1 - f)) in the warm-up; LAVIS: down to 0 in a straight line."""
+    one = stage(warmup=10, warmup_from=0.1, decay="linear")
+    factors = [lr_factor(one, step, 0.0) for step in range(101)]
+    assert factors[:11] == pytest.approx([1 - (1 - i / 10) * (1 - 0.1) for i in range(11)])
+    assert factors[10:] == pytest.approx([1 - i / 90 for i in range(91)])
+
+
+def test_a_floor_for_each_group():
+    model = torch.nn.ModuleDict({name: torch.nn.Linear(2, 2) for name in ("vision", "bridge")})
+    one = stage(trainable=("vision", "bridge"), lr={"vision": 0.1, "bridge": 1.0}, floor={"vision": 1.0, "bridge": 0.1})
+    made = optimizer(one, freeze(model, one.trainable))
+    last = {group["base_lr"]: group["base_lr"] * lr_factor(one, 100, group["floor"]) for group in made.param_groups}
+    assert last == pytest.approx({0.1: 0.1, 1.0: 0.1})
+    with pytest.raises(BadInput, match="'vision' is in only one of `trainable` and `floor`"):
+        optimizer(one.model_copy(update={"floor": {"bridge": 0.1}}), freeze(model, one.trainable))
 
 
 def test_vectors_are_not_decayed_and_every_pattern_has_its_rate():

@@ -51,9 +51,8 @@ def fit(
     """
     for step, micro_batches in enumerate(batches, start):
         torch.manual_seed(random.Random(f"{seed}/{step}/{accelerator.process_index}").getrandbits(63))
-        factor = lr_factor(stage, step)
         for group in optimizer.param_groups:
-            group["lr"] = group["base_lr"] * factor
+            group["lr"] = group["base_lr"] * lr_factor(stage, step, group["floor"])
         means: dict[str, Tensor] = {}
         for index, batch in enumerate(micro_batches):
             last = index == len(micro_batches) - 1
@@ -71,8 +70,7 @@ def fit(
         optimizer.zero_grad()
         getattr(accelerator.unwrap_model(model), "after_step", lambda: None)()
         numbers = {name: _mean(accelerator, value) for name, value in means.items()}
-        first = optimizer.param_groups[0]["base_lr"]
-        report(step, {**numbers, "lr": first * factor, "grad_norm": float(norm)})
+        report(step, {**numbers, "lr": optimizer.param_groups[0]["lr"], "grad_norm": float(norm)})
 
 
 def _check(stage: Stage, step: int, what: str, value: Tensor) -> None:

@@ -27,7 +27,7 @@ from rsvlm.data.prompt import FRAMES
 from rsvlm.errors import BadInput
 from rsvlm.parts.experts import upcycle
 from rsvlm.parts.weights import read_state
-from rsvlm.recipe import Recipe, Stage, read_recipe
+from rsvlm.recipe import Recipe, Stage, differing, read_recipe
 from rsvlm.registry import unknown
 from rsvlm.sample import Batch, Sample
 from rsvlm.systems.build import build, build_tokenizer, load_weights, own_tensors
@@ -104,8 +104,13 @@ class _Run:
         self.form = self.recipe.in_stage(index)
         self.model = build(self.form)
         if self.recipe.start:
-            path = model_folder(self.recipe.start) / "model.safetensors"
-            load_weights(self.model, read_state(path), source=str(path))
+            self._go_on(model_folder(self.recipe.start) / "model.safetensors")
+
+    def _go_on(self, path: Path) -> dict[str, Any]:
+        """Give the model the weights in `path`, of this form or of the one before its MLPs became experts."""
+        state = upcycle(read_state(path), self.model.state_dict(), source=str(path))
+        load_weights(self.model, state, source=str(path))
+        return state
 
     def _enter(self, index: int) -> None:
         """The model as stage `index` has it; where that is another than before, MLPs become experts (`upcycle`)."""
@@ -118,10 +123,8 @@ class _Run:
             before = set(self.model.state_dict())
             del self.model  # one at a time: the last checkpoint has all that moved
             self._build(index)
-            path, own = self.folder / "weights.safetensors", self.model.state_dict()
-            state = upcycle(read_state(path), own)
-            load_weights(self.model, state, source=str(path))
-            self.moved = set(state) | (own.keys() - before)
+            state = self._go_on(self.folder / "weights.safetensors")
+            self.moved = set(state) | (self.model.state_dict().keys() - before)
 
     def stage(self, index: int, stage: Stage) -> None:
         """Run one stage, or what is left of it."""
@@ -179,7 +182,11 @@ class _Run:
         """The recipe as if all had been one run: the stages of the model that it started from come first."""
         if not self.recipe.start:
             return recipe
-        before = read_recipe(model_folder(self.recipe.start) / "recipe.yaml").stages
+        first = read_recipe(model_folder(self.recipe.start) / "recipe.yaml")
+        before = [
+            stage.model_copy(update={"model": differing(first.in_stage(index).model, recipe.model)})
+            for index, stage in enumerate(first.stages)
+        ]
         return recipe.model_copy(update={"start": "", "stages": (*before, *recipe.stages)})
 
     def _earlier_data(self) -> dict[str, str]:

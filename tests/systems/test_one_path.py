@@ -1,0 +1,261 @@
+"""Every registered system on its one path: what a stage moves, what answers, what is saved, killed and refused."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from fake import batches, runs
+from rsvlm.data.loader import collate, encoder
+from rsvlm.data.prompt import FRAMES
+from rsvlm.errors import BadInput
+from rsvlm.evaluate.benchmarks import BENCHMARKS
+from rsvlm.evaluate.ways import WAYS, check_ability
+from rsvlm.recipe import read_recipe
+from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
+from rsvlm.systems.base import ABILITIES, SYSTEMS, Answers, Embeds, who_can
+from rsvlm.systems.build import build, own_tensors
+from rsvlm.systems.load import load
+from rsvlm.train import run as running
+from rsvlm.train.log import Log
+from rsvlm.train.loop import fit
+from rsvlm.train.run import train
+from rsvlm.train.stages import freeze, named, optimizer
+
+STAGES = {
+    f"{name}-{stage.name}": (name, index)
+    for name in SYSTEMS
+    for index, stage in enumerate(read_recipe(runs.tiny(name)).stages)
+}
+SPEAKING = {
+    key: at for key, at in STAGES.items() if read_recipe(runs.tiny(at[0])).stages[at[1]].objective == "language"
+}
+every_system = pytest.mark.parametrize("name", SYSTEMS)
+every_stage = pytest.mark.parametrize(("name", "index"), STAGES.values(), ids=STAGES)
+every_speaking_stage = pytest.mark.parametrize(("name", "index"), SPEAKING.values(), ids=SPEAKING)
+KILLED_FOR_GOOD = "rs_gpt4v"  # by a signal, in a process of its own; the others by an exception, which is quicker
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A data root with what the tiny recipes name."""
+    return runs.data(tmp_path_factory.mktemp("data"))
+
+
+class Runs:
+    """Runs of the tiny recipes that nothing stopped, each made once: (folder of the run, the model at its end)."""
+
+    def __init__(self, root, data):
+        self.root, self.data, self.done = root, data, {}
+
+    def __getitem__(self, name):
+        if name not in self.done:
+            ends = []
+            with pytest.MonkeyPatch.context() as patch:
+                finish = running._Run.finish
+                patch.setattr(running._Run, "finish", lambda run: ends.append(run.model) or finish(run))
+                train(runs.tiny(name), self.data, self.root / name)
+            self.done[name] = self.root / name, ends[0].eval()
+        return self.done[name]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, data):
+    """The unbroken run of a system, by its name."""
+    return Runs(tmp_path_factory.mktemp("whole"), data)
+
+
+def tensors(model):
+    """Every parameter and buffer by name, those included that no checkpoint holds."""
+    return {**dict(model.named_buffers()), **model.state_dict()}
+
+
+def differing(one, other):
+    assert one.keys() == other.keys()
+    return {name for name, tensor in one.items() if not torch.equal(tensor, other[name])}
+
+
+def with_gradient(model):
+    """Names of the parameters whose gradient is not zero; the gradients are gone after that."""
+    found = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    model.zero_grad()
+    return found
+
+
+def batch_of(stage, recipe, model, tokenizer):
+    """Three pictures and talks of the fakes as the system's own encoder puts them, each expert with a row."""
+    if stage.objective == "tags":
+        return batches.tags(model)
+    encode = getattr(model, "encoder", encoder)(
+        tokenizer, FRAMES[recipe.model["frame"]], image_tokens=model.image_tokens, seed=recipe.seed, most=stage.turns,
+        max_tokens=stage.max_tokens,
+    )  # fmt: skip
+    rows = [encode(batches.sample(number), number) for number in range(6)]
+    batch = collate(rows, tokenizer.pad_token_id) | {"image": batches.pictures(model, len(rows))}
+    if "expert" in batch:
+        batch["expert"] = torch.arange(len(rows)) % len(model.experts)
+    return batch
+
+
+def as_asked(batch):
+    """The batch without its replies, put to all experts."""
+    return {key: batch[key] for key in ("image", "prompt", "prompt_mask", "question") if key in batch}
+
+
+def test_every_system_has_recipes_and_every_recipe_a_system():
+    for size in ("tiny", "paper"):
+        assert [path.parent.name for path in sorted(runs.ROOT.glob(f"recipes/*/{size}.yaml"))] == list(SYSTEMS)
+    assert len(SYSTEMS) == 5 and len(STAGES) == 12 and {name for name, _ in SPEAKING.values()} == set(SYSTEMS)
+
+
+@every_system
+def test_the_paper_recipe_builds_and_its_stages_name_what_is_there(name):
+    recipe, built = read_recipe(runs.ROOT / "recipes" / name / "paper.yaml"), {}
+    for index, stage in enumerate(recipe.stages):
+        form = recipe.in_stage(index)
+        numbers = repr({**form.model, "frame": ""})
+        if numbers not in built:
+            with torch.device("meta"):
+                built = {numbers: build(form)}  # one at a time
+        groups = freeze(built[numbers], stage.trainable)
+        assert optimizer(stage, groups).param_groups and form.model["frame"] in FRAMES
+        assert all(parameter.is_meta for parameter in built[numbers].parameters())
+
+
+@every_stage
+def test_exactly_the_named_parameters_move_and_the_loss_falls(name, index):
+    recipe, model, tokenizer = batches.tiny(runs.tiny(name), index)
+    stage = recipe.stages[index].model_copy(update={"steps": 20, "warmup": 0, "floor": 1.0})
+    moving = optimizer(stage, freeze(model, stage.trainable))
+    names = [n for n, _ in model.named_parameters()]
+    wanted = {n for pattern in stage.trainable for n in named(names, pattern)}
+    before = {n: tensor.clone() for n, tensor in tensors(model).items()}
+    batch, seen = batch_of(stage, recipe, model.train(), tokenizer), []
+    fit(Accelerator(cpu=True), model, moving, stage, [[batch]] * 20, report=lambda step, numbers: seen.append(numbers))
+    changed = differing(tensors(model), before)
+    assert changed <= wanted and not any(".base_layer." in n for n in changed)
+    assert all(n.startswith("vision.") for n in wanted - changed)  # the blocks behind the last tap
+    loss = [next(iter(numbers.values())) for numbers in seen]
+    assert loss[-1] < loss[0] - 0.02 and len(loss) == 20  # little: a random language model stays near ln(262)
+    assert all(numbers["grad_norm"] > 0 and numbers["lr"] > 0 for numbers in seen)
+
+
+@every_speaking_stage
+def test_the_loss_trains_what_the_answer_uses_and_nothing_else(name, index):
+    recipe, model, tokenizer = batches.tiny(runs.tiny(name), index)
+    stage, batch = recipe.stages[index], None
+    for parameter in model.parameters():  # nothing hides behind an adapter that starts at zero
+        parameter.requires_grad_(True)
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.2)
+    batch = batch_of(stage, recipe, model.train(), tokenizer)
+    sum(model.loss(batch).values()).backward()
+    trained = with_gradient(model)
+    asked = as_asked(batch)
+    hidden, _ = model.speak(model.read(asked), asked["prompt_mask"], asked["prompt"][:, :0])
+    model.language.head(hidden[:, -1]).pow(2).sum().backward()
+    assert with_gradient(model) == trained
+    names = [n for n, _ in model.named_parameters()]
+    wanted = {n for pattern in stage.trainable for n in named(names, pattern)}
+    assert all(n.startswith("vision.") for n in wanted - trained)
+
+
+@every_speaking_stage
+def test_the_answer_is_read_spoken_and_headed(name, index):
+    recipe, model, tokenizer = batches.tiny(runs.tiny(name), index)
+    batch = as_asked(batch_of(recipe.stages[index], recipe, model.eval(), tokenizer))
+    ids, _ = model.answer(batch, stop=frozenset(), max_new_tokens=3)
+    reply, mask = batch["prompt"][:, :0], batch["prompt_mask"]
+    with torch.no_grad():
+        for _ in range(3):  # without the cache, and word by word through the functions that the loss takes
+            hidden, _ = model.speak(model.read(batch), mask, reply)
+            reply = torch.cat([reply, model.language.head(hidden[:, -1:]).argmax(-1)], 1)
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+    assert ids == reply.tolist()
+
+
+@every_stage
+def test_batches_keep_the_contract(name, index):
+    recipe, model, tokenizer = batches.tiny(runs.tiny(name), index)
+    batch = batch_of(recipe.stages[index], recipe, model, tokenizer)
+    assert set(batch) <= set(BATCH_CONTRACT)
+    for key, tensor in batch.items():
+        assert str(tensor.dtype).removeprefix("torch.") == BATCH_CONTRACT[key].split()[0].rstrip(":,"), key
+    if "prompt" in batch:
+        assert ((batch["prompt"] == IMAGE_TOKEN).sum(1) == model.image_tokens).all()
+
+
+@every_system
+def test_a_saved_model_is_the_trained_one(name, whole):
+    out, trained = whole[name]
+    recipe, saved = read_recipe(out / "model" / "recipe.yaml"), load_file(out / "model" / "model.safetensors")
+    assert not differing(saved, {n: trained.state_dict()[n] for n in own_tensors(recipe, trained)})
+    torch.manual_seed(99)  # whatever the process drew before
+    opened, kept = load(str(out / "model")).model, copy.deepcopy(trained)
+    kept.language.merge()  # as a model is opened for answering
+    assert not differing(tensors(opened), tensors(kept))
+    tokenizer = running.build_tokenizer(recipe)
+    asked = as_asked(batch_of(recipe.stages[-1], recipe, opened, tokenizer))
+    with torch.no_grad():
+        logits = [
+            model.language.head(model.speak(model.read(asked), asked["prompt_mask"], asked["prompt"][:, :0])[0])
+            for model in (opened, kept)
+        ]
+    assert torch.equal(*logits) and logits[0].isfinite().all()
+
+
+@every_system
+def test_killed_between_checkpoints_a_run_goes_on_to_the_same_end(name, whole, tmp_path):
+    out, _ = whole[name]
+    stages = [stage.name for stage in read_recipe(runs.tiny(name)).stages]
+    places = [(stage, 2) for stage in dict.fromkeys((stages[0], stages[-1]))]  # a checkpoint is made every 2 steps
+    if name == KILLED_FOR_GOOD:
+        kills = [runs.KILL.format(place=place) for place in places]
+        codes, said = runs.processes(*kills, "pass", recipe=runs.tiny(name), data=whole.data, out=tmp_path / "out")
+        assert codes == [[-9]] * len(kills) + [[0]], said[-3000:]
+    else:
+        for place in places:
+            with pytest.MonkeyPatch.context() as patch, pytest.raises(runs.Killed):
+                patch.setattr(Log, "step", runs.dying(Log.step, place))
+                train(runs.tiny(name), whole.data, tmp_path / "out")
+        train(runs.tiny(name), whole.data, tmp_path / "out")
+    assert runs.losses(tmp_path / "out") == runs.losses(out)
+    saved, wanted = (load_file(one / "model" / "model.safetensors") for one in (tmp_path / "out", out))
+    assert not differing(saved, wanted)
+
+
+@every_system
+def test_it_answers_together_as_alone_and_says_what_it_is(name, whole):
+    chat = load(str(whole[name][0] / "model"))
+    assert isinstance(chat, Answers) and isinstance(chat, Embeds)
+    images = [np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8) for n in range(3)]
+    questions = ["What?", "How many boats are there?", "Describe this image."]
+    together = chat.answer(images, questions, max_new_tokens=4)
+    alone = [chat.answer([i], [q], max_new_tokens=4)[0] for i, q in zip(images, questions, strict=True)]
+    assert [reply.text for reply in together] == [reply.text for reply in alone]
+    assert all(0 <= reply.confidence <= 1 for reply in together)
+    vectors = chat.embed_images(images)
+    assert vectors.dtype == np.float32 and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert chat.trace["recipe"] == chat.recipe.hash and chat.trace["system"] == name
+
+
+@every_system
+def test_asked_for_what_it_cannot_do_it_says_who_can(name, whole):
+    chat, refused = load(str(whole[name][0] / "model")), {}
+    some = BENCHMARKS[BENCHMARKS.names()[0]]
+    for way in WAYS:
+        try:
+            check_ability(chat, dataclasses.replace(some, ability=way))
+        except BadInput as error:
+            refused[way] = str(error)
+    if not chat.box_dialect:
+        assert "names no box dialect" in refused.pop("grounds")
+    assert set(refused) == {"compares", "segments", "segments_change", "matches", "localises"}
+    for way, said in refused.items():
+        needs = WAYS[way].needs[0]
+        others = ", ".join(who_can(needs)) or "none yet"
+        assert said == f"{chat.name} cannot {ABILITIES[needs]}; models that can: {others}."
