@@ -194,7 +194,7 @@ def test_evaluate_prints_one_object_or_a_table(stand_in):
     assert json.loads(done.stdout) == RESULT and len(done.stdout.splitlines()) == 1
     assert calls[0] == (("mini",), {})
     assert calls[1][0] == ("ucm_captions", Path("d"), "the model")
-    wanted = {"split": "", "out": None, "limit": 3, "batch": 16, "blind": True, "leak": True}
+    wanted = {"split": "", "out": None, "limit": 3, "batch": 16, "wording": "protocol", "blind": True, "leak": True}
     assert calls[1][1] == wanted
     table = run("evaluate", "ucm_captions", "--data", "d", "--no-blind", "--no-leak", "--split", "test").stdout
     assert calls[3][1] == wanted | {"limit": None, "blind": False, "leak": False, "split": "test"}

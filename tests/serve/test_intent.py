@@ -4,7 +4,7 @@ import pytest
 
 from rsvlm.data.build.refusals import QUESTIONS
 from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
-from rsvlm.serve.intent import Kind, is_refusal, kind_of, number_in, says_yes, thing_of
+from rsvlm.serve.intent import Kind, is_refusal, kind_of, number_in, phrased, says_yes, thing_of
 
 KINDS = {
     "caption": Kind.CAPTION, "scene": Kind.SCENE, "landcover": Kind.SCENE, "presence": Kind.PRESENCE,
@@ -76,3 +76,24 @@ def test_replies():
         3, 12, 1234, 12, 0, 0, None, None,
     ]  # fmt: skip
     assert is_refusal(REFUSAL) and is_refusal(" i cannot tell that from this image") and not is_refusal("No")
+
+
+class Tagged:
+    """Has words of its own for two tasks."""
+
+    def phrase(self, task, words):
+        return {"vqa": f"[vqa] {words}", "caption": "[caption] briefly"}.get(task)
+
+
+@pytest.mark.parametrize(("question", "wanted"), [
+    ("How many boats are there?", "[vqa] How many boats are there?"),
+    ("Is there a road?", "[vqa] Is there a road?"),
+    ("What land cover is this?", "[vqa] What land cover is this?"),
+    ("Describe this image.", "[caption] briefly"),
+    ("Describe this image in detail.", "Describe this image in detail."),  # it has no words for that
+    ("[refer] describe the ship", "[refer] describe the ship"),  # the user's own tag
+    ("Where is the ship?", "Where is the ship?"),  # of no known kind
+])  # fmt: skip
+def test_a_model_with_words_of_its_own_is_asked_in_them(question, wanted):
+    assert phrased(Tagged(), question) == wanted
+    assert phrased(object(), question) == question

@@ -16,7 +16,7 @@ from rsvlm.parts.weights import adopt
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems import lhrs_bot_weights
 from rsvlm.systems.build import build, byte_tokenizer, load_weights
-from rsvlm.systems.lhrs_bot_nova import QUESTIONS
+from rsvlm.systems.lhrs_bot_nova import CHOICE, QUESTIONS
 from rsvlm.systems.lhrs_bot_nova_weights import convert_published, published_table
 from rsvlm.systems.load import load
 
@@ -128,7 +128,7 @@ def test_the_released_questions_keep_their_spelling():
         "[CLS] Choose the best categories describe the image from: ['Farm']"
     )
     assert QUESTIONS["ground"].format(question="the ship") == "[DET] the ship"
-    assert QUESTIONS["choice"].format(question="What?", choices="A. x") == (
+    assert CHOICE.format(question="What?", choices="A. x") == (
         "What?\nChoices: A. x Answer from the given choices with A., B., C., D., etc."
     )
 

@@ -24,6 +24,9 @@ def evaluate(
     as_json: AsJson = False,
     limit: Limit = None,
     batch: Annotated[int, typer.Option(metavar="N", min=1, help="Samples answered at once.")] = 16,
+    wording: Annotated[
+        str, typer.Option(metavar="NAME", help="protocol, or own: in the words that the model was trained with.")
+    ] = "protocol",
     blind: Annotated[bool, typer.Option("--blind/--no-blind", help="Ask the same model without pictures too.")] = True,
     leak: Annotated[
         bool, typer.Option("--leak/--no-leak", help="Look for scored pictures in the training set.")
@@ -37,8 +40,9 @@ def evaluate(
     find(benchmark)  # an unknown name is said before a model is loaded
     with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result alone
         result = measure(
-            benchmark, data, load(model), split=split, out=out, limit=limit, batch=batch, blind=blind, leak=leak
-        )
+            benchmark, data, load(model), split=split, out=out, limit=limit, batch=batch, wording=wording, blind=blind,
+            leak=leak,
+        )  # fmt: skip
     _print(result, as_json)
 
 

@@ -49,10 +49,19 @@ class Decoded:
     boxes: tuple[Numbers, ...]
     problems: tuple[str, ...] = ()
 
-    def pixels(self, size: tuple[int, int]) -> tuple[Numbers, ...]:
-        """The boxes in pixels of an image of `size` (width, height); angles stay."""
+    def pixels(self, size: tuple[int, int], part: Sequence[float] = ()) -> tuple[Numbers, ...]:
+        """The boxes in pixels of an image of `size` (width, height); angles stay.
+
+        `part` (x, y, width, height) is what the model was shown of the image, where not all of it: the fractions are
+        of that part, which may reach beyond the image; what lies beyond is cut off.
+        """
+        start, extent = (part[:2], part[2:]) if part else ((0, 0), size)
+
+        def pixel(i: int, n: float) -> float:
+            return min(max(start[i % 2] + n * extent[i % 2], 0.0), float(size[i % 2])) if part else n * size[i % 2]
+
         return tuple(
-            tuple(n if len(box) == 5 and i == 4 else n * size[i % 2] for i, n in enumerate(box)) for box in self.boxes
+            tuple(n if len(box) == 5 and i == 4 else pixel(i, n) for i, n in enumerate(box)) for box in self.boxes
         )
 
 

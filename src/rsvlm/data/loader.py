@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from rsvlm.data.build.rs_gpt4v import converse
 from rsvlm.data.build.tags import targets
+from rsvlm.data.fit import fitted
 from rsvlm.data.images import read_rgb
 from rsvlm.data.phrases import Locate, collate_targets
 from rsvlm.data.prompt import Encoded, Frame, encode
@@ -52,10 +53,9 @@ class Schedule:
         return cls(sample, visit)
 
 
-def picture(image: Image, size: int, view: int = 0) -> NDArray[np.uint8]:
-    """(size, size, 3) uint8: the picture squeezed to a square (bicubic), then turned: view 0..7, 0 = as it is."""
-    pixels = np.asarray(PILImage.fromarray(read_rgb(image)).resize((size, size), PILImage.Resampling.BICUBIC))
-    return turned(pixels, view)
+def picture(image: Image, size: int, view: int = 0, fit: str = "squash") -> NDArray[np.uint8]:
+    """(size, size, 3) uint8: the picture made square (`rsvlm.data.fit`), then turned: view 0..7, 0 = as it is."""
+    return turned(fitted(read_rgb(image), size, fit), view)
 
 
 def turned(pixels: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
@@ -125,15 +125,16 @@ class StageBatches(Dataset[list[Batch]]):
     """Item k = the `accumulate` micro-batches of step k for this process, each of `batch / world / accumulate` samples.
 
     Give one of `encode` (conversations), `tags` (a vocabulary) and `locate` (phrases and boxes). Pictures come as
-    `levels(image, view)` where cached levels are given, else as pixels of `size`. Every process draws the same global
-    batch and takes its own slice, so the losses of any number of processes agree. Raises BadInput for a batch that
-    cannot be cut.
+    `levels(image, view)` where cached levels are given, else as pixels of `size`, made square by `fit`. Every process
+    draws the same global batch and takes its own slice, so the losses of any number of processes agree. Raises BadInput
+    for a batch that cannot be cut.
     """
 
     def __init__(
         self, samples: Sequence[Sample], schedule: Schedule, *, batch: int, size: int, views: int, pad: int,
         encode: Encode | None = None, tags: Sequence[str] = (), locate: Locate | None = None,
-        levels: Levels | None = None,        accumulate: int = 1, rank: int = 0, world: int = 1, seed: int = 0,
+        levels: Levels | None = None, fit: str = "squash", accumulate: int = 1, rank: int = 0, world: int = 1,
+        seed: int = 0,
     ) -> None:  # fmt: skip
         if batch % (accumulate * world):
             raise BadInput(
@@ -142,7 +143,7 @@ class StageBatches(Dataset[list[Batch]]):
             )
         self.samples, self.schedule, self.batch, self.size, self.views = samples, schedule, batch, size, views
         self.pad, self.encode, self.tags, self.locate, self.levels = pad, encode, tags, locate, levels
-        self.accumulate, self.rank, self.world, self.seed = accumulate, rank, world, seed
+        self.fit, self.accumulate, self.rank, self.world, self.seed = fit, accumulate, rank, world, seed
 
     def __len__(self) -> int:
         return len(self.schedule.sample) // self.batch
@@ -185,7 +186,7 @@ class StageBatches(Dataset[list[Batch]]):
         rng = np.random.default_rng([self.seed, place])
         whole = "view" in self.samples[self.schedule.sample[place]].meta
         if whole or self.views == 1 or rng.random() < 0.5:
-            return picture(image, self.size, view)
+            return picture(image, self.size, view, self.fit)
         return cropped(turned(read_rgb(image), view), self.size, rng, least=0.75)
 
     def _view(self, place: int) -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rsvlm.data.build.referring import Phrase, phrases, plural
+from rsvlm.data.fit import Part, PartOf, whole
 from rsvlm.data.images import picture_size
 from rsvlm.sample import Batch, Box, Sample
 
@@ -22,11 +23,11 @@ def phrase_ids(tokenizer: Any, words: str) -> list[int]:
     return tokenizer(words.strip(), add_special_tokens=False)["input_ids"]
 
 
-def locator(tokenizer: Any, samples: Sequence[Sample], *, seed: int) -> Locate:
+def locator(tokenizer: Any, samples: Sequence[Sample], *, seed: int, part: PartOf = whole) -> Locate:
     """For a sample with regions and a visit: one of its phrases, drawn by seed, sample and visit, and its boxes.
 
     Besides `rsvlm.data.build.referring`'s phrases, the bare plural ("boats") asks for all of a kind, however many;
-    kinds that the samples label elsewhere are asked for too, and have no box.
+    kinds that the samples label elsewhere are asked for too, and have no box. `part` is what a picture's square shows.
     """
     labels = sorted({region.label for sample in samples for region in sample.regions})
 
@@ -39,8 +40,8 @@ def locator(tokenizer: Any, samples: Sequence[Sample], *, seed: int) -> Locate:
         single = [phrase for phrase in found if phrase.kind != "all"]
         pool = single if single and (not every or draw.random() < SINGLE) else every
         phrase = draw.choice(pool) if pool else _all(sample, sample.regions[0].label)
-        size = picture_size(sample.images[0])
-        boxes = [_fractions(sample.regions[i].box, size) for i in phrase.targets]
+        shown = part(picture_size(sample.images[0]))
+        boxes = [_fractions(sample.regions[i].box, shown) for i in phrase.targets]
         return phrase_ids(tokenizer, phrase.words), boxes
 
     return one
@@ -64,6 +65,7 @@ def _all(sample: Sample, label: str) -> Phrase:
     return Phrase(plural(label), "all", tuple(i for i, r in enumerate(sample.regions) if r.label == label))
 
 
-def _fractions(box: Box, size: tuple[int, int]) -> Box:
-    x1, y1, x2, y2 = (min(max(n / size[i % 2], 0.0), 1.0) for i, n in enumerate(box))
+def _fractions(box: Box, shown: Part) -> Box:
+    start, extent = shown[:2], shown[2:]
+    x1, y1, x2, y2 = (min(max((n - start[i % 2]) / extent[i % 2], 0.0), 1.0) for i, n in enumerate(box))
     return x1, y1, x2, y2

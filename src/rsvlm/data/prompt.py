@@ -134,10 +134,19 @@ FRAMES: Mapping[str, Frame] = {
             close="<|eot_id|>",
             stop="<|eot_id|>",
         ),
-        # LLaVA-1.5 (RS-GPT4V's base), its `vicuna_v1`.
+        # LLaVA-1.5 (RS-GPT4V's base) and GeoChat as trained: their `v1`, also named `vicuna_v1`.
         Frame(
             name="vicuna_v1",
             first=f"{_VICUNA_SYSTEM} USER: {{image}}\n{{question}} ASSISTANT:",
+            again="USER: {question} ASSISTANT:",
+            close="</s>",
+            stop="</s>",
+            lead=" ",
+        ),
+        # The same as GeoChat's evaluation scripts ask by default (`llava_v1`), though it was trained with vicuna_v1.
+        Frame(
+            name="llava_v1",
+            first=f"{_VICUNA_SYSTEM.replace('user', 'human')} USER: {{image}}\n{{question}} ASSISTANT:",
             again="USER: {question} ASSISTANT:",
             close="</s>",
             stop="</s>",
@@ -179,6 +188,12 @@ class Encoded:
     turn: list[int]
     question: list[int] | None = None
     expert: int | None = None
+
+
+def filled(template: str, words: str) -> str:
+    """A task's wording with `words` at its first {place}, if it has one; braces in the words stay."""
+    before, brace, after = template.partition("{")
+    return before + words + after.partition("}")[2] if brace else template
 
 
 def prompt_text(frame: Frame, question: str) -> tuple[str, str]:

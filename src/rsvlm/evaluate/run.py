@@ -23,6 +23,7 @@ from rsvlm.evaluate.result import Result, Told, settle
 from rsvlm.evaluate.task import Task, prepare
 from rsvlm.evaluate.tasks import Item
 from rsvlm.evaluate.ways import WAYS, check_ability
+from rsvlm.evaluate.wording import worded
 from rsvlm.sample import Image
 from rsvlm.systems.base import Answers, Embeds
 
@@ -38,14 +39,16 @@ def evaluate(
     limit: int | None = None,
     batch: int = 16,
     *,
+    wording: str = "protocol",
     blind: bool = True,
     leak: bool = True,
 ) -> Result:
     """Measure `model` by a protocol of `BENCHMARKS` and, beside it, the baselines.
 
     `benchmark` is a protocol's name, or a benchmark's (its first protocol). `data` is the data root; `split` "" the
-    protocol's own; `limit` takes the first samples only; `batch` questions are asked at once. `blind` asks the same
-    model without the pictures too; `leak` looks for the scored pictures among those the model was trained on. With
+    protocol's own; `limit` takes the first samples only; `batch` questions are asked at once. `wording` "own" asks
+    in the words that the model was trained with (`rsvlm.evaluate.wording`). `blind` asks the same model without the
+    pictures too; `leak` looks for the scored pictures among those the model was trained on. With
     `out`, replies are written as they come (a run that was killed goes on where it stopped, and asks again what
     failed), and in the end result.json, answers.jsonl and report.html. Spread: bootstrap over pictures. Raises
     BadInput for an unknown benchmark, a model that cannot do what it asks, missing data, or an `out` of another run.
@@ -55,8 +58,10 @@ def evaluate(
         raise BadInput(f"The batch must be at least 1; found {batch}.")
     check_ability(model, protocol)
     task = prepare(protocol, data, split, limit)
+    put = worded(task, model, wording)
+    trace = {**model.trace} | ({"wording": wording} if wording != "protocol" else {})
     identity = {
-        "protocol": protocol.name, "split": task.split, "model": model.name, "trace": dict(model.trace),
+        "protocol": protocol.name, "split": task.split, "model": model.name, "trace": trace,
         "data": task.data_hash, "prompt": protocol.prompt_hash,
     }  # fmt: skip
     folder = None if out is None else Path(out)
@@ -64,15 +69,15 @@ def evaluate(
     unseen = Ledger(folder and folder / "replies.blind.jsonl", identity)
     notes: list[str] = []
     with _progress() as progress:
-        asked, seconds = _ask(task, model, ledger, batch, progress)
+        asked, seconds = _ask(put, model, ledger, batch, progress)
         beside = constants(protocol, task.train, task.items)
         if blind and WAYS[protocol.ability].blind and isinstance(model, Answers):
-            beside |= {"blind": _ask_blind(task, model, unseen, batch, progress)}
+            beside |= {"blind": _ask_blind(put, model, unseen, batch, progress)}
         beside |= _nearest(task, model, notes, progress)
         found, leaked = _leaks(task, model, notes, progress) if leak else ({}, frozenset[str]())
     rows = [ledger.rows[item.id] for item in task.items]
     told = Told(
-        model=model.name, trace=model.trace, rows=rows, beside=beside, leak=found, leaked=leaked, seconds=seconds,
+        model=model.name, trace=trace, rows=rows, beside=beside, leak=found, leaked=leaked, seconds=seconds,
         asked=asked, notes=notes, problems=_failures(task, rows),
     )  # fmt: skip
     return settle(task, told, folder)

@@ -78,7 +78,8 @@ def _grounds(model: Any, protocol: Protocol, items: Sequence[Item], pictures: Pi
     for item, reply in zip(items, replies, strict=True):
         size = item.image.width, item.image.height
         shown = speaker.input_size(*size) if hasattr(speaker, "input_size") else None
-        rows.append(_row(reply) | {"boxes": read_boxes(reply.text, speaker.box_dialect, size, shown)})
+        part = speaker.box_part(*size) if hasattr(speaker, "box_part") else ()
+        rows.append(_row(reply) | {"boxes": read_boxes(reply.text, speaker.box_dialect, size, shown, part)})
     return rows
 
 
@@ -87,10 +88,14 @@ def _numbers(region: Region) -> list[float]:
 
 
 def read_boxes(
-    text: str, dialect: str, size: tuple[int, int], input_size: tuple[int, int] | None = None
-) -> list[list[float]] | None:
-    """The boxes of a reply in pixels of a picture of `size` (width, height); None where there is none."""
-    found = boxes.decode(text, dialect, input_size=input_size).pixels(size)
+    text: str, dialect: str, size: tuple[int, int], input_size: tuple[int, int] | None = None,
+    part: Sequence[float] = (),
+) -> list[list[float]] | None:  # fmt: skip
+    """The boxes of a reply in pixels of a picture of `size` (width, height); None where there is none.
+
+    `part` is the part of the picture that the numbers are fractions of, where not all of it.
+    """
+    found = boxes.decode(text, dialect, input_size=input_size).pixels(size, part)
     return [list(box) for box in found] or None
 
 

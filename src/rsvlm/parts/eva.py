@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from rsvlm.errors import BadInput
 from rsvlm.parts import weights
+from rsvlm.parts.positions import resized
 from rsvlm.parts.vision import CLIPLevels, Tower
 from rsvlm.parts.weights import WeightTable
 
@@ -121,25 +122,6 @@ def published_table(depth: int) -> WeightTable:
     """`EVA` for the file of a whole EVA-CLIP, of which a tower of `depth` blocks reads the first `depth`."""
     behind = "behind the last block that is read"
     return EVA | WeightTable({}, {rf"blocks\.{depth}\..+": behind, r"(norm|fc_norm|head)\..+": behind})
-
-
-def resized(positions: Tensor, tokens: int) -> Tensor:
-    """Position embeddings (1, 1 + g * g, D) for another square grid: (1, tokens, D), tokens = 1 + G * G.
-
-    Bicubic in fp32 with corners not aligned, the class token's own kept, as BLIP-2 and MiniGPT-v2 go from 224 to 448
-    pixels. Raises BadInput where either is not a class token and a square.
-    """
-    old, new = (round((n - 1) ** 0.5) for n in (positions.shape[1], tokens))
-    if old * old + 1 != positions.shape[1] or new * new + 1 != tokens:
-        raise BadInput(
-            f"{positions.shape[1]} position embeddings cannot become {tokens}; expected a class token and a square of "
-            "patches on both sides."
-        )
-    if old == new:
-        return positions
-    grid = positions[:, 1:].float().unflatten(1, (old, old)).permute(0, 3, 1, 2)
-    grid = F.interpolate(grid, size=(new, new), mode="bicubic", align_corners=False)
-    return torch.cat([positions[:, :1].float(), grid.flatten(2).transpose(1, 2)], 1)
 
 
 def read_published(path: Path, tower: EVACLIP) -> tuple[dict[str, Tensor], weights.Account]:

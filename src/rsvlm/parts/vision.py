@@ -25,9 +25,11 @@ _LITE0 = (
 class Tower(nn.Module):
     """An encoder: image (B, 3, H, W) in [0, 1] -> levels [(B, N_l, D_l)].
 
-    It says what to expect: `size` = H = W in pixels, `dims` the D_l, `tokens` the N_l at that size.
+    It says what to expect: `size` = H = W in pixels, `dims` the D_l, `tokens` the N_l at that size; `fit` is how
+    pictures of other shapes become that square (a name of `rsvlm.data.fit`).
     """
 
+    fit: str = "squash"
     size: int
     dims: tuple[int, ...]
     tokens: tuple[int, ...]
@@ -142,7 +144,8 @@ class CLIPLevels(Tower):
     """A CLIP vision transformer whose levels are hidden states, class token dropped (arXiv:2402.02544, sec. 3.2).
 
     image (B, 3, size, size) in [0, 1] -> [(B, (size/patch)^2, width)] for each index in `taps`; index 0 is the
-    embedding, index i the output of layer i. `mean` and `std` are CLIP's.
+    embedding, index i the output of layer i. `mean` and `std` are CLIP's. `align_corners` is how published positions
+    get from another grid to this one (`rsvlm.parts.positions`): True as GeoChat, False as transformers.
     """
 
     mean: Tensor
@@ -150,7 +153,10 @@ class CLIPLevels(Tower):
 
     MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
-    def __init__(self, *, width: int, depth: int, heads: int, patch: int, size: int, taps: Sequence[int]) -> None:
+    def __init__(
+        self, *, width: int, depth: int, heads: int, patch: int, size: int, taps: Sequence[int],
+        align_corners: bool = False,
+    ) -> None:  # fmt: skip
         from transformers import CLIPVisionConfig, CLIPVisionModel
 
         super().__init__()
@@ -159,7 +165,7 @@ class CLIPLevels(Tower):
             patch_size=patch, image_size=size,
         )  # fmt: skip
         self.model = CLIPVisionModel(config)
-        self.taps, self.size = tuple(taps), size
+        self.taps, self.size, self.align_corners = tuple(taps), size, align_corners
         self.dims = (width,) * len(self.taps)
         self.tokens = ((size // patch) ** 2,) * len(self.taps)
         self.register_buffer("mean", torch.tensor(self.MEAN).view(1, 3, 1, 1), persistent=False)

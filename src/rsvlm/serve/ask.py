@@ -17,7 +17,7 @@ from rsvlm.geo.bands import Choice
 from rsvlm.geo.raster import Scene, open_scene
 from rsvlm.sample import Answer, Region
 from rsvlm.serve.combine import Evidence, Seen, combine
-from rsvlm.serve.intent import kind_of
+from rsvlm.serve.intent import kind_of, phrased
 from rsvlm.serve.look import Advance, look
 from rsvlm.serve.place import drawn, features, worded
 from rsvlm.serve.scenes import jobs
@@ -88,15 +88,16 @@ class Assistant:
         asked, planned = checked(questions), plan(scene, tile)
         if batch < 1 or max_new_tokens < 1:
             raise BadInput(f"batch ({batch}) and max_new_tokens ({max_new_tokens}) must be 1 or more.")
-        seen = look(self.model, scene, planned, asked, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
+        prompts = [phrased(self.model, question) for question in asked]
+        seen = look(self.model, scene, planned, prompts, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
         seconds = round(time.perf_counter() - started, 3)
         common = {
             **self.model.trace, "model": self.model.name, "rsvlm": __version__, **_scene_facts(scene),
             **_tiling(planned, seen[0]), "questions_together": len(asked), "seconds": seconds,
         }  # fmt: skip
         answers, evidence = [], []
-        for question, rows in zip(asked, seen, strict=True):
-            answer, found = _answer(question, rows, scene, common)
+        for question, prompt, rows in zip(asked, prompts, seen, strict=True):
+            answer, found = _answer(question, rows, scene, {**common, "prompt": prompt})
             answers.append(answer)
             evidence += found
         return answers, drawn(evidence)
@@ -112,8 +113,7 @@ def _answer(
         raise BadInput(f"{question!r} got no reply: {rows[-1].reply.error}; ask again.")
     regions = features(verdict.evidence, scene.place)
     trace = {
-        **common, "prompt": question, "kind": kind.value, "rule": verdict.rule, "confidence": verdict.about,
-        "windows": _windows(rows),
+        **common, "kind": kind.value, "rule": verdict.rule, "confidence": verdict.about, "windows": _windows(rows),
     }  # fmt: skip
     confidence = min(max(float(verdict.confidence), 0.0), 1.0)
     answer = Answer(

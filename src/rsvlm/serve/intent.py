@@ -67,6 +67,21 @@ def kind_of(question: str) -> Kind:
     return Kind.OTHER if kind in (Kind.COUNT, Kind.PRESENCE) and _RELATION.search(text) else kind
 
 
+_TASKS = {Kind.CAPTION: "caption", Kind.SCENE: "vqa", Kind.PRESENCE: "vqa", Kind.COUNT: "vqa"}
+
+
+def phrased(model: object, question: str) -> str:
+    """The question in the words that the model was trained with (`phrase`), where it has such; else as it is.
+
+    A question that begins with a tag of the user's own ("[refer] ...") is left alone, and so is one of no known kind.
+    """
+    phrase = getattr(model, "phrase", None)
+    task = _TASKS.get(kind_of(question))
+    if phrase is None or task is None or question.startswith("["):
+        return question
+    return phrase("describe" if task == "caption" and "detail" in question.lower() else task, question) or question
+
+
 def thing_of(question: str) -> str:
     """What is asked for: "Are there any boats in this image?" -> "boats". The question itself where no rule fits."""
     text = " ".join(question.split()).rstrip(" ?.!")

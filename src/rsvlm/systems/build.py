@@ -7,8 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from rsvlm import assets
+from rsvlm.data.fit import FITS
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts import eva
+from rsvlm.parts import clip_weights, eva
 from rsvlm.parts import language as languages
 from rsvlm.parts import vision as towers
 from rsvlm.parts.siglip import SigLIPLevels
@@ -27,10 +28,11 @@ _TOWERS = {
     "eva_clip": eva.EVACLIP,
 }
 
-# Language models whose licences have to be accepted by whoever fetches them: our name -> where they are.
+# Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
 GATED = {
     "llama-2-7b-chat": "meta-llama/Llama-2-7b-chat-hf",
     "llama-3-8b-instruct": "meta-llama/Meta-Llama-3-8B-Instruct",
+    "vicuna-7b-v1.5": "lmsys/vicuna-7b-v1.5",
 }
 
 
@@ -111,14 +113,18 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, 
         own[name].copy_(value)
 
 
-def _vision(*, tower: str, weights: str = "random", **numbers: Any) -> nn.Module:
-    if tower not in _TOWERS:
-        raise BadInput(unknown("vision tower", tower, list(_TOWERS)))
+def _vision(*, tower: str, weights: str = "random", fit: str = "squash", **numbers: Any) -> nn.Module:
+    for kind, name, known in (("vision tower", tower, list(_TOWERS)), ("fit", fit, FITS)):
+        if name not in known:
+            raise BadInput(unknown(kind, name, known))
     model = _TOWERS[tower](**numbers)
+    model.fit = fit
     if weights == "imagenet":
         load_weights(model, towers.lite0_state(read_state(assets.vision_weights())), source="EfficientNet-Lite0")
     elif weights != "random" and isinstance(model, eva.EVACLIP):  # a published file, which this package does not fetch
         load_weights(model, eva.read_published(Path(weights), model)[0], source=weights)
+    elif weights != "random" and isinstance(model, towers.CLIPLevels):
+        load_weights(model, clip_weights.read_published(Path(weights), model)[0], source=weights)
     elif weights != "random":  # the tower of a finished model
         path = model_folder(weights) / "model.safetensors"
         state = {n.removeprefix("vision."): t for n, t in read_state(path).items() if n.startswith("vision.")}

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from PIL import Image as PILImage
 from torch.nn import functional as F
 
+from rsvlm.data.fit import Part, box_part, fitted
 from rsvlm.data.loader import padded
 from rsvlm.data.prompt import FRAMES, encode_prompt, encode_question
 from rsvlm.errors import BadInput
@@ -95,6 +95,16 @@ class ChatModel:
         texts = [self.tokenizer.decode(row, skip_special_tokens=True).strip() for row in ids]
         return [Reply(text=t, confidence=min(max(c, 0.0), 1.0)) for t, c in zip(texts, confidence, strict=True)]
 
+    def phrase(self, task: str, words: str) -> str | None:
+        """How the system itself was asked for `task` (caption, vqa, ground, ...) in training; None where not told."""
+        own = getattr(self.model, "phrase", None)
+        return own(task, words) if own else None
+
+    def box_part(self, width: int, height: int) -> Part:
+        """The part of a picture whose fractions the model's boxes are: x, y, width, height in its pixels."""
+        vision = self.model.vision
+        return box_part(vision.size, vision.fit, self.model.box_sides)((width, height))
+
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(N, D) unit vectors: the means of the tower's levels, each level scaled to unit length first."""
         levels, picture = self._see(images)
@@ -108,10 +118,7 @@ class ChatModel:
         unique: dict[int, int] = {}
         order = [unique.setdefault(id(image), len(unique)) for image in images]
         firsts = {place: image for image, place in zip(images, order, strict=True)}
-        square = [
-            np.asarray(PILImage.fromarray(firsts[i]).resize((size, size), PILImage.Resampling.BICUBIC))
-            for i in range(len(firsts))
-        ]
+        square = [fitted(firsts[i], size, self.model.vision.fit) for i in range(len(firsts))]
         pixels = torch.from_numpy(np.stack(square)).to(self.device).permute(0, 3, 1, 2).float().div(255)
         with self._precision():
             levels = self.model.see({"image": pixels}, objective)

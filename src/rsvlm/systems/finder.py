@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rsvlm.data.fit import Part, part
 from rsvlm.data.phrases import collate_targets, phrase_ids
 from rsvlm.parts.box_head import peaks
 from rsvlm.recipe import read_recipe
@@ -46,19 +47,21 @@ class Finder(ChatModel):
         system: Any = self.model  # which has `locate`, because its recipe has `boxes`
         with self._precision():
             heat, boxes = system.locate(batch)
+        vision = self.model.tower("boxes")
         scores, found = (tensor.cpu() for tensor in peaks(heat, boxes, most=MOST))
         return [
-            _regions(phrase, image, rows, where)
+            _regions(phrase, part(image.shape[1::-1], vision.size, vision.fit), rows, where)
             for phrase, image, rows, where in zip(phrases, images, scores, found, strict=True)
         ]
 
 
-def _regions(phrase: str, image: Pixels, scores: Tensor, boxes: Tensor) -> tuple[Region, ...]:
-    height, width = image.shape[:2]
+def _regions(phrase: str, shown: Part, scores: Tensor, boxes: Tensor) -> tuple[Region, ...]:
+    left, top, width, height = shown
     one = phrase.strip().lower().startswith("the ")
     kept: list[Region] = []
     for score, (x1, y1, x2, y2) in zip(scores.tolist(), boxes.tolist(), strict=True):
-        region = Region(label=phrase, box=(x1 * width, y1 * height, x2 * width, y2 * height), score=score)
+        box = left + x1 * width, top + y1 * height, left + x2 * width, top + y2 * height
+        region = Region(label=phrase, box=box, score=score)
         if one:
             return (region,)
         if score < LEAST:

@@ -19,8 +19,8 @@ QUESTIONS: Mapping[str, str] = {
     "scene": "[CLS] Choose the best categories describe the image from: {choices}",
     "vqa": "[CONSIZE] {question} Answer in a single word. Answer:",
     "ground": "[DET] {question}",
-    "choice": "{question}\nChoices: {choices} Answer from the given choices with A., B., C., D., etc.",
 }
+CHOICE = "{question}\nChoices: {choices} Answer from the given choices with A., B., C., D., etc."
 
 
 @SYSTEMS("lhrs_bot_nova")
@@ -28,6 +28,11 @@ class LHRSBotNova(LHRSBot):
     """see: levels of SigLIP; bridge: perceiver with positions, dense in stage 1 and of experts from stage 2 on."""
 
     box_dialect = "nova"
+    questions = QUESTIONS
+
+    def phrase(self, task: str, words: str) -> str | None:
+        """As LHRS-Bot; a question gets the mark that it lacks (main_vqa.py)."""
+        return super().phrase(task, f"{words}?" if task == "vqa" and not words.endswith("?") else words)
 
     def perceiver(self, vision: Tower, language: LanguageModel, **numbers: Any) -> PositionedPerceiver:
         """The bridge; `experts: 0` in its numbers makes it the dense one of stage 1."""

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from rsvlm.errors import BadInput
-from rsvlm.parts import weights
+from rsvlm.parts import clip_weights, weights
 from rsvlm.parts.bridge import MultiLevelPerceiver
 from rsvlm.parts.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
@@ -33,13 +33,9 @@ PERCEIVER = WeightTable(
 
 def published_table(own: Iterable[str]) -> WeightTable:
     """Names of FINAL.pt (flattened) and of TextLoRA (under "TextLoRA.") -> names of `LHRSBot`, which are `own`."""
-    clip = WeightTable(
-        {r"(?:vision_model\.)?((?:embeddings|pre_layrnorm|encoder|post_layernorm)\..+)": r"\1"},
-        {r".*embeddings\.position_ids": "a constant that transformers before 4.31 saved"},
-    )
-    tower = "vision.model."
+    tower = [name.removeprefix("vision.") for name in own if name.startswith("vision.")]
     return (
-        clip.under("rgb_ckpt.encoder.", tower + weights.clip_prefix(own, tower))
+        clip_weights.published_table(tower).under("rgb_ckpt.encoder.", "vision.")
         | PERCEIVER.under("other_ckpt.rgb_pooler.", "bridge.")
         | LORA.under("TextLoRA.", "language.model.")
         | UNREAD

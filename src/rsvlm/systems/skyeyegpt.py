@@ -8,6 +8,7 @@ from MiniGPT-v2 (github.com/Vision-CAIR/MiniGPT-4), in whose code its checkpoint
 from collections.abc import Mapping
 from typing import Any
 
+from rsvlm.data.prompt import filled
 from rsvlm.errors import BadInput
 from rsvlm.parts.language import LanguageModel
 from rsvlm.parts.token_merge import TokenMerge
@@ -72,8 +73,7 @@ def prompt(task: str, words: str = "") -> str:
     """
     if task not in PROMPTS:
         raise BadInput(unknown("task of SkyEyeGPT", task, list(PROMPTS)))
-    before, brace, after = PROMPTS[task][0].partition("{")
-    return before + words + after.partition("}")[2] if brace else before
+    return filled(PROMPTS[task][0], words)
 
 
 @SYSTEMS("skyeyegpt")
@@ -85,3 +85,10 @@ class SkyEyeGPT(VisionLanguageModel):
     def __init__(self, vision: Tower, bridge: Mapping[str, Any], language: LanguageModel) -> None:
         merge = TokenMerge(dim=vision.dims[-1], tokens=vision.tokens[-1], output_dim=language.dim, **bridge)
         super().__init__(vision, merge, language, image_tokens=merge.tokens)
+
+    def phrase(self, task: str, words: str) -> str | None:
+        """How it is asked for `task`, by `prompt`; None where it has no wording of its own.
+
+        A phrase loses its "the", which the wording brings. Ours.
+        """
+        return prompt(task, words.removeprefix("the ") if task == "ground" else words) if task in PROMPTS else None

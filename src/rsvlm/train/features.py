@@ -35,8 +35,9 @@ class FeatureCache:
     def __init__(self, root: Path, tower: Tower, images: Sequence[Image], *, views: int, bf16: bool = False) -> None:
         paths = [image.path for image in images]
         self.tower, self.images, self.views, self.bf16 = tower, list(images), views, bf16
-        self.shapes = [tuple(level.shape[1:]) for level in self._see([picture(images[0], tower.size)])]
+        self.shapes = [tuple(level.shape[1:]) for level in self._see([picture(images[0], tower.size, fit=tower.fit)])]
         made_by = [weights_hash(tower), self.shapes, bf16, paths, tower.size, views]
+        made_by += [tower.fit] if tower.fit != "squash" else []  # older caches of squashed pictures stay good
         key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
         self.folder = root / f"levels-{key}"
         self.place = {path: index for index, path in enumerate(paths)}
@@ -51,7 +52,8 @@ class FeatureCache:
             path, rows = self.folder / f"{index}.npy", total * self.views
             self._maps.append(np.lib.format.open_memmap(path, "r+" if done else "w+", np.float16, (rows, *shape)))
         for start in range(done, total, chunk):
-            upright = [picture(image, self.tower.size) for image in self.images[start : start + chunk]]
+            part = self.images[start : start + chunk]
+            upright = [picture(image, self.tower.size, fit=self.tower.fit) for image in part]
             pixels = [turned(one, view) for one in upright for view in range(self.views)]
             at = slice(start * self.views, start * self.views + len(pixels))
             for stored, level in zip(self._maps, self._see(pixels), strict=True):

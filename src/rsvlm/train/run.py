@@ -21,6 +21,7 @@ from rsvlm.data.build.referring import ingredient
 from rsvlm.data.build.rs_gpt4v import merge
 from rsvlm.data.build.tags import vocabulary
 from rsvlm.data.catalogue import load
+from rsvlm.data.fit import PartOf, box_part
 from rsvlm.data.loader import Schedule, StageBatches, encoder
 from rsvlm.data.phrases import locator
 from rsvlm.data.prompt import FRAMES
@@ -214,8 +215,8 @@ class _Run:
         schedule = Schedule.draw([len(g) for g in groups], weights, positions, [seed, index])
         size, tokenizer = stage.size or self.model.tower(stage.objective).size, build_tokenizer(self.recipe)
         shared: dict[str, Any] = {
-            "batch": stage.batch, "size": size, "views": self.recipe.views, "pad": tokenizer.pad_token_id,
-            "accumulate": stage.accumulate, "rank": self.accelerator.process_index,
+            "batch": stage.batch, "size": size, "fit": self.model.vision.fit, "views": self.recipe.views,
+            "pad": tokenizer.pad_token_id, "accumulate": stage.accumulate, "rank": self.accelerator.process_index,
             "world": self.accelerator.num_processes, "seed": seed,
         }  # fmt: skip
         if stage.objective == "tags":
@@ -224,8 +225,9 @@ class _Run:
         cached = self._cache(stage.objective) if frozen and self.recipe.cache else None
         if stage.objective == "boxes":
             return StageBatches(
-                samples, schedule, locate=locator(tokenizer, samples, seed=seed), levels=cached, **shared
-            )
+                samples, schedule, locate=locator(tokenizer, samples, seed=seed, part=self._part("shown")),
+                levels=cached, **shared,
+            )  # fmt: skip
         frame = FRAMES[self.recipe.in_stage(index).model["frame"]]
         encode = getattr(self.model, "encoder", encoder)(
             tokenizer, frame, image_tokens=self.model.image_tokens, seed=seed, most=stage.turns,
@@ -253,7 +255,11 @@ class _Run:
         samples = load(dataset, self.root, "train")
         if not builder:
             return samples
-        return ingredient(samples, dialect=self.model.box_dialect, views=self.recipe.views)
+        part = self._part(self.model.box_sides)
+        return ingredient(samples, dialect=self.model.box_dialect, views=self.recipe.views, part=part)
+
+    def _part(self, sides: str) -> PartOf:
+        return box_part(self.model.vision.size, self.model.vision.fit, sides)
 
     def _cache(self, objective: str) -> Any:
         """Levels of every picture that any stage of this objective asks about, so that they are made once."""

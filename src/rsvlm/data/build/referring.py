@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rsvlm.data import boxes
+from rsvlm.data.fit import PartOf, whole
 from rsvlm.data.images import picture_size
 from rsvlm.data.views import turned_box, turned_size
 from rsvlm.sample import Box, Region, Sample, Turn
@@ -78,19 +79,20 @@ def refer(samples: Sequence[Sample], *, most: int = 8) -> list[Sample]:
     return made
 
 
-def ingredient(samples: Sequence[Sample], *, dialect: str, views: int = 1) -> list[Sample]:
+def ingredient(samples: Sequence[Sample], *, dialect: str, views: int = 1, part: PartOf = whole) -> list[Sample]:
     """Training Samples: of each picture one in each of `views` turned views, with a "ground" turn a phrase.
 
     The phrases are made anew in each view, because what is on the left is elsewhere in the mirror; `meta["view"]` says
     which it is (`rsvlm.data.views`), and the loader shows that view, whole. The answers are boxes in `dialect`; "none"
-    where there is nothing. Regions are in pixels of the turned picture. Pictures without a phrase are left out.
+    where there is nothing. Regions are in pixels of the turned picture. Pictures without a phrase are left out. `part`
+    is what a box's numbers are fractions of (`rsvlm.data.fit.box_part`).
     """
     labels = sorted({region.label for sample in samples for region in sample.regions})
     made: list[Sample] = []
     for sample in samples:
         for view in range(views):
             shown = turned_sample(sample, view)
-            turns = tuple(_turn(shown, phrase, dialect) for phrase in phrases(shown, labels))
+            turns = tuple(_turn(shown, phrase, dialect, part) for phrase in phrases(shown, labels))
             if turns:
                 made.append(replace(shown, turns=turns))
     return made
@@ -111,10 +113,10 @@ def turned_sample(sample: Sample, view: int) -> Sample:
     return replace(sample, id=f"{sample.id}@{view}", images=(image,), regions=regions, meta=meta)
 
 
-def _turn(sample: Sample, phrase: Phrase, dialect: str) -> Turn:
-    size = sample.images[0].width, sample.images[0].height
-    found = [sample.regions[i].box for i in phrase.targets]
-    answer = boxes.encode(found, dialect, size=size) if found else "none"
+def _turn(sample: Sample, phrase: Phrase, dialect: str, part: PartOf) -> Turn:
+    x, y, width, height = part((sample.images[0].width, sample.images[0].height))
+    found = [[n - (x, y)[i % 2] for i, n in enumerate(sample.regions[i].box)] for i in phrase.targets]
+    answer = boxes.encode(found, dialect, size=(width, height)) if found else "none"
     return Turn(question=phrase.words, answer=answer, task="ground", kind=phrase.kind)
 
 

@@ -1,0 +1,77 @@
+"""How a picture becomes the square that a tower sees, and which part of the picture that square shows.
+
+| fit | what happens | systems |
+|---|---|---|
+| `squash` | both sides are resized to the square's | ours, LHRS-Bot-Nova, SkyEyeGPT, RS-MoE |
+| `pad` | a square of CLIP's mean colour around the picture, then resized | LLaVA-1.5, GeoChat, RS-GPT4V |
+| `crop` | the short side is resized to the square's, and the middle kept | LHRS-Bot, CLIP's own processor |
+
+It is a number of the recipe (`model.vision.fit`), because what a model was trained to see is what it must be shown.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PILImage
+
+Fit = Literal["squash", "pad", "crop"]
+FITS: tuple[str, ...] = get_args(Fit)
+Part = tuple[float, float, float, float]  # x, y, width, height in pixels of the picture as stored
+PartOf = Callable[[tuple[int, int]], Part]  # (width, height) of a picture -> the part of it
+
+PADDING = (122, 116, 104)  # CLIP's mean, 0-255, decimals cut off: LLaVA's `expand2square`, mm_utils.py
+
+
+def fitted(pixels: NDArray[np.uint8], size: int, fit: str = "squash") -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 -> (size, size, 3) uint8, resized by Pillow's bicubic filter."""
+    picture = PILImage.fromarray(pixels)
+    width, height = picture.size
+    if fit == "pad" and width != height:
+        side = max(width, height)
+        square = PILImage.new("RGB", (side, side), PADDING)
+        square.paste(picture, ((side - width) // 2, (side - height) // 2))
+        picture = square
+    elif fit == "crop":
+        columns, rows = _scaled(width, height, size)
+        left, top = (columns - size) // 2, (rows - size) // 2
+        whole = picture.resize((columns, rows), PILImage.Resampling.BICUBIC)
+        return np.asarray(whole.crop((left, top, left + size, top + size)))
+    return np.asarray(picture.resize((size, size), PILImage.Resampling.BICUBIC))
+
+
+def part(extent: tuple[int, int], size: int, fit: str = "squash") -> Part:
+    """What a square of `size` shows of a picture of `extent` (width, height), both in pixels.
+
+    x, y, width and height in pixels of the picture; with "pad" it reaches beyond the picture.
+    """
+    width, height = extent
+    if fit == "pad":
+        side = max(extent)
+        return -((side - width) // 2), -((side - height) // 2), side, side
+    if fit == "crop":
+        columns, rows = _scaled(width, height, size)
+        x, y = width / columns, height / rows  # of one pixel of the square
+        return (columns - size) // 2 * x, (rows - size) // 2 * y, size * x, size * y
+    return whole(extent)
+
+
+def whole(extent: tuple[int, int]) -> Part:
+    """All of a picture of `extent` (width, height)."""
+    return 0, 0, *extent
+
+
+def box_part(size: int, fit: str, sides: str) -> PartOf:
+    """Of what part of a picture the numbers of a box are fractions: what is shown, or with `sides` "stored" the whole.
+
+    A system says which it is (`VisionLanguageModel.box_sides`); with "squash" both are the whole.
+    """
+    return whole if sides == "stored" else partial(part, size=size, fit=fit)
+
+
+def _scaled(width: int, height: int, size: int) -> tuple[int, int]:
+    """CLIP's processor: the short side becomes `size`, the long one is rounded down."""
+    short = min(width, height)
+    return (size, int(size * height / width)) if width == short else (int(size * width / height), size)

@@ -1,0 +1,47 @@
+"""A protocol asked in a model's own words: for systems that were trained with tags and wordings of their own."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rsvlm.errors import BadInput
+from rsvlm.evaluate.task import Task
+from rsvlm.evaluate.tasks import task_question
+from rsvlm.registry import unknown
+from rsvlm.systems.base import Detects
+
+WORDINGS = ("protocol", "own")
+
+
+def worded(task: Task, model: Any, wording: str) -> Task:
+    """What is asked of `model`: the task as it is ("protocol"), or its questions by the model's `phrase` ("own").
+
+    Only what is asked changes, not what counts, so runs in both wordings can be compared. Captions, the data set's own
+    questions and phrases to be found can be asked so; raises BadInput for other protocols, for a model that has no
+    words of its own for the task, and for an unknown `wording`.
+    """
+    if wording not in WORDINGS:
+        raise BadInput(unknown("wording", wording, list(WORDINGS)))
+    if wording == "protocol":
+        return task
+    protocol = task.protocol
+    phrase: Callable[[str, str], str | None] = getattr(model, "phrase", lambda task, words: None)
+    kind = _task(task, model)
+    items = [replace(item, question=phrase(kind, item.question) or "") for item in task.items] if kind else []
+    if not items or not all(item.question for item in items):
+        raise BadInput(
+            f"{model.name} has no words of its own for what {protocol.name} asks; leave out --wording to ask as the "
+            "protocol does."
+        )
+    frozen = ("{}",) if protocol.ability == "grounds" else protocol.wording
+    return replace(task, protocol=replace(protocol, wording=frozen), items=items)
+
+
+def _task(task: Task, model: Any) -> str:
+    """The task that a system has words for; "" where there is none."""
+    protocol = task.protocol
+    if protocol.ability == "grounds":
+        return "" if isinstance(model, Detects) else "ground"  # a head reads the bare phrase
+    if protocol.ability != "answers" or any(item.choices for item in task.items):
+        return ""
+    return {task_question("caption"): "caption", "": "vqa"}.get(protocol.wording[0], "")
