@@ -103,6 +103,8 @@ def test_a_run_in_own_words_says_so(tmp_path):
     model = ColourModel(otherwise="a place")
     model.phrase = lambda task, words: f"[{task}] {words}"
     result = evaluate("ucm_captions", tmp_path, model, split="val", wording="own", leak=False, blind=False)
-    assert {words for _, words in model.asked} == {"[caption] Describe this image."} and result["trace"]["wording"] == "own"
+    assert {words for _, words in model.asked} == {"[caption] Describe this image."} and result["trace"][
+        "wording"
+    ] == "own"
     plain = evaluate("ucm_captions", tmp_path, ColourModel(otherwise="a place"), split="val", leak=False, blind=False)
     assert "wording" not in plain["trace"] and plain["data_hash"] == result["data_hash"]

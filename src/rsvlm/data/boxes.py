@@ -80,7 +80,7 @@ def encode(
     boxes: Sequence[Sequence[float]],
     dialect: str,
     *,
-    size: tuple[int, int],
+    size: tuple[float, float],
     input_size: tuple[int, int] | None = None,
     labels: Sequence[str] = (),
     rounding: Rounding = "nearest",

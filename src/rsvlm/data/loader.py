@@ -94,15 +94,13 @@ def encoder(tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most:
 
 def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
     """Pad to tensors of the batch contract: prompts on the left, replies on the right."""
-    prompt = max(len(e.prompt) for e in encoded)
     reply = max(len(e.reply) for e in encoded)
 
     def right(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
         return torch.tensor([[*row, *[fill] * (reply - len(row))] for row in rows])
 
     batch: Batch = {
-        "prompt": torch.tensor([[*[pad] * (prompt - len(e.prompt)), *e.prompt] for e in encoded]),
-        "prompt_mask": torch.tensor([[i >= prompt - len(e.prompt) for i in range(prompt)] for e in encoded]),
+        **padded_prompts([e.prompt for e in encoded], pad),
         "reply": right([e.reply for e in encoded], pad),
         "reply_mask": torch.tensor([[i < len(e.reply) for i in range(reply)] for e in encoded]),
         "labels": right([e.labels for e in encoded], IGNORE),
@@ -113,6 +111,15 @@ def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
     if encoded[0].expert is not None:
         batch["expert"] = torch.tensor([e.expert for e in encoded])
     return batch
+
+
+def padded_prompts(rows: Sequence[Sequence[int]], pad: int = 0) -> Batch:
+    """Ids of prompts as `prompt` and `prompt_mask` of the batch contract: (B, P), padded on the left."""
+    width = max(map(len, rows))
+    return {
+        "prompt": torch.tensor([[*[pad] * (width - len(row)), *row] for row in rows]),
+        "prompt_mask": torch.tensor([[i >= width - len(row) for i in range(width)] for row in rows]),
+    }
 
 
 def padded(rows: Sequence[Sequence[int]]) -> Tensor:

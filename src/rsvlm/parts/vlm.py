@@ -2,6 +2,9 @@
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
 # pyright: reportTypedDictNotRequiredAccess=false
 
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, final
 
 import torch
@@ -11,6 +14,31 @@ from rsvlm.parts import losses
 from rsvlm.parts.language import LanguageModel
 from rsvlm.parts.vision import Tower
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
+
+Ended = Callable[[list[int]], bool]  # whether a reply of these ids is whole, whatever would follow
+
+
+@dataclass(slots=True)
+class Row:
+    """A reply while it grows: its ids without a stop token, and the log-probabilities of its tokens with it."""
+
+    ids: list[int] = field(default_factory=list)
+    logs: list[float] = field(default_factory=list)
+    open: bool = True
+
+    def add(self, token: int, log: float, stop: frozenset[int], ended: Ended | None) -> None:
+        """One more token of log-probability `log`; the row ends with it where `stop` or `ended` says so."""
+        self.logs.append(log)
+        if token in stop:
+            self.open = False
+        else:
+            self.ids.append(token)
+            self.open = ended is None or not ended(self.ids)
+
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of the probabilities of its tokens, in [0, 1]."""
+        return min(math.exp(math.fsum(self.logs) / len(self.logs)), 1.0)
 
 
 class VisionLanguageModel(nn.Module):
@@ -84,29 +112,37 @@ class VisionLanguageModel(nn.Module):
         return self.loss(batch)
 
     @final
+    def answer(
+        self, batch: Batch, *, stop: frozenset[int], max_new_tokens: int, ended: Ended | None = None
+    ) -> tuple[list[list[int]], list[float]]:
+        """Greedy replies to the prompts, and how sure they are: the end of `steps`."""
+        *_, rows = self.steps(batch, stop=stop, max_new_tokens=max_new_tokens, ended=ended)
+        return [row.ids for row in rows], [row.confidence for row in rows]
+
+    @final
     @torch.inference_mode()
-    def answer(self, batch: Batch, *, stop: frozenset[int], max_new_tokens: int) -> tuple[list[list[int]], list[float]]:
-        """Greedy replies to the prompts: ids without the stop token, and the geometric mean of their probabilities."""
+    def steps(
+        self, batch: Batch, *, stop: frozenset[int], max_new_tokens: int, ended: Ended | None = None
+    ) -> Iterator[list[Row]]:
+        """Greedy replies while they grow: the same rows, one a prompt, after every token.
+
+        A row ends with a token of `stop`, after a token with which `ended` says of its ids that they are whole, or
+        after `max_new_tokens` (1 or more). The last rows are given when all have ended.
+        """
         prefix, mask, cache = self._begin(batch)
-        reply = batch["prompt"].new_empty(len(prefix), 0)
-        ids: list[list[int]] = [[] for _ in prefix]
-        logs: list[list[float]] = [[] for _ in prefix]
-        open_rows = set(range(len(prefix)))
+        nothing = batch["prompt"].new_empty(len(prefix), 0)
+        rows = [Row() for _ in prefix]
         for _ in range(max_new_tokens):
-            hidden, cache = self.speak(prefix, mask, reply, cache, expert=batch.get("expert"))
+            hidden, cache = self.speak(prefix, mask, nothing, cache, expert=batch.get("expert"))
             log, best = self.language.head(hidden[:, -1]).float().log_softmax(-1).max(-1)
-            for row in sorted(open_rows):
-                logs[row].append(log[row].item())
-                token = int(best[row])
-                if token in stop:
-                    open_rows.discard(row)
-                else:
-                    ids[row].append(token)
-            if not open_rows:
+            for row, token, sure in zip(rows, best.tolist(), log.tolist(), strict=True):
+                if row.open:
+                    row.add(token, sure, stop, ended)
+            yield rows
+            if not any(row.open for row in rows):
                 break
             prefix = self.language.embed(best[:, None])  # the cache holds what came before
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
-        return ids, [float(torch.tensor(row).mean().exp()) for row in logs]
 
     def _begin(self, batch: Batch) -> tuple[Tensor, Tensor, Any]:
         """What is still to be run over (B, T, D), the mask (B, past + T), and a cache of what already was.

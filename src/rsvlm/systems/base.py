@@ -24,11 +24,9 @@ class Answers(Protocol):
     carry about the model (system, size, recipe hash, sha256 of the weights, versions) and is the same at every load;
     its `trained_on`, where known, names the data sets of the catalogue that the model was trained on.
 
-    A model that writes boxes says how in three more members, which are read with getattr because most have none:
-    `box_dialect`, a name of `rsvlm.data.boxes` ("" = none known), `input_size(width, height) -> (width, height)`, the
-    size at which the model sees a picture, which `decode` must be told in the dialect "qwen25vl", and
-    `box_part(width, height) -> (x, y, width, height)`, the part of the picture that fractions are of (absent = all).
-    A system that was trained with words of its own around a task's tells them: `phrase(task, words) -> str | None`.
+    More members are read with getattr, because most have none: `box_dialect`, a name of `rsvlm.data.boxes` ("" = none
+    known); `input_size(width, height)`, the size at which a picture is seen, for the dialect "qwen25vl";
+    `box_part(width, height)`, the part of it that fractions are of; `phrase(task, words)`, a question in its own words.
     """
 
     name: str

@@ -91,10 +91,7 @@ def own_tensors(recipe: Recipe, model: nn.Module) -> set[str]:
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, needed: Collection[str] = ()) -> None:
-    """Copy saved tensors into `model`, in its own dtypes.
-
-    Raises BadInput for names or shapes that do not fit, and where one of the `needed` names is not there.
-    """
+    """Copy saved tensors into `model`, in its own dtypes; BadInput where one does not fit or a `needed` one lacks."""
     own = model.state_dict()
     if missing := sorted(set(needed) - set(state)):
         raise BadInput(

@@ -24,6 +24,11 @@ class Ask:
     expert: int | None = None
     image_tokens: int | None = None
 
+    @classmethod
+    def of(cls, question: str) -> "Ask":
+        """The question itself, put as it is."""
+        return cls(text=question, about=question)
+
 
 Talk = Generator[list[Ask], list[Reply], Reply]  # yields the askings of a round, is sent their replies, returns the end
 

@@ -66,8 +66,8 @@ def optimizer(stage: Stage, groups: dict[str, list[nn.Parameter]]) -> torch.opti
 
 
 def _by_group(stage: Stage, field: str, groups: Collection[str]) -> dict[str, float]:
-    value = getattr(stage, field)
-    values = value if isinstance(value, dict) else dict.fromkeys(groups, value)
+    value: Any = getattr(stage, field)
+    values: Any = value if isinstance(value, dict) else dict.fromkeys(groups, value)
     if odd := sorted(values.keys() ^ set(groups)):
         raise BadInput(
             f"Stage {stage.name!r}: {odd[0]!r} is in only one of `trainable` and `{field}`; name there what moves."

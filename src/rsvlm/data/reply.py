@@ -1,0 +1,60 @@
+"""Replies as text: what token ids say, where a stop string ends them, and how a text is told while it grows."""
+
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any
+
+from rsvlm.errors import BadInput
+from rsvlm.sample import Reply
+
+_UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what stands for the first bytes of a letter until its last one is there
+
+
+def decode_reply(tokenizer: Any, ids: Sequence[int]) -> str:
+    """The text of token ids as it was generated: without special tokens, blanks around it left in place."""
+    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def stop_strings(stop: Sequence[str]) -> tuple[str, ...]:
+    """`stop` as a tuple. Raises BadInput for an empty string, which would end every reply before it begins."""
+    found = (stop,) if isinstance(stop, str) else tuple(stop)
+    if not all(found):
+        raise BadInput("A stop string is empty; give the text before which a reply should end, or none.")
+    return found
+
+
+def end_of(text: str, stop: Sequence[str]) -> int:
+    """Where the first of the stop strings begins in `text`; -1 where none is in it."""
+    return min((at for one in stop if (at := text.find(one)) >= 0), default=-1)
+
+
+def whole(text: str, stop: Sequence[str] = ()) -> str:
+    """What a model said, of all that it generated: up to the first stop string, without blanks around it."""
+    end = end_of(text, stop)
+    return (text if end < 0 else text[:end]).strip()
+
+
+def tell(grown: Iterable[tuple[str, float]], stop: Sequence[str] = ()) -> Generator[str, None, Reply]:
+    """A reply while it grows, in pieces that make its text; the whole Reply is returned.
+
+    `grown` gives all the text so far and its confidence, again and again. Kept back is what may still change: a letter
+    whose last bytes are not there yet, blanks that may be the last, and what may be the beginning of a stop string.
+    """
+    told, text, confidence = 0, "", 0.0
+    for text, confidence in grown:  # noqa: B007  (the last ones are the reply's)
+        sure = _sure(text, stop)
+        if piece := sure[told:]:
+            told += len(piece)
+            yield piece
+    reply = Reply(text=whole(text, stop), confidence=confidence)
+    if piece := reply.text[told:]:
+        yield piece
+    return reply
+
+
+def _sure(text: str, stop: Sequence[str]) -> str:
+    """The part of a growing text that nothing which may follow can change."""
+    if end_of(text, stop) >= 0:
+        return whole(text, stop)
+    text = text.rstrip(_UNFINISHED)
+    begun = (n for one in stop for n in range(len(one) - 1, 0, -1) if text.endswith(one[:n]))
+    return text[: len(text) - max(begun, default=0)].strip()
