@@ -112,7 +112,7 @@ def encode(
     return codec.write(rows, labels)
 
 
-def _grid(box: Sequence[float], size: tuple[int, int], scale: tuple[int, int], floor: bool) -> list[int]:
+def _grid(box: Sequence[float], size: tuple[float, float], scale: tuple[int, int], floor: bool) -> list[int]:
     half = 0.0 if floor else 0.5
     row = [
         math.floor(min(max(n / size[i % 2], 0.0), 1.0) * scale[i % 2] + half)

@@ -1,8 +1,8 @@
 """What moves in a stage, and how fast."""
 
 import math
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -65,9 +65,9 @@ def optimizer(stage: Stage, groups: dict[str, list[nn.Parameter]]) -> torch.opti
     return make(sets, betas=stage.betas, eps=stage.eps)
 
 
-def _by_group(stage: Stage, field: str, groups: Collection[str]) -> dict[str, float]:
-    value: Any = getattr(stage, field)
-    values: Any = value if isinstance(value, dict) else dict.fromkeys(groups, value)
+def _by_group(stage: Stage, field: Literal["lr", "floor"], groups: Collection[str]) -> Mapping[str, float]:
+    value: float | dict[str, float] = getattr(stage, field)
+    values = value if isinstance(value, dict) else dict.fromkeys(groups, value)
     if odd := sorted(values.keys() ^ set(groups)):
         raise BadInput(
             f"Stage {stage.name!r}: {odd[0]!r} is in only one of `trainable` and `{field}`; name there what moves."
