@@ -1,15 +1,18 @@
-"""Put the generated tables into the pages: rsvlm-mini's scores out of its result files, and all protocols.
+"""Put the generated tables into the pages (rsvlm-mini's scores, protocols, systems), and write a page for each system.
 
-`python tools/tables.py` writes; with `--check` it only says whether the pages are up to date (exit status 1 if not).
+`python tools/tables.py` counts anew (tools/systems.py) and writes; with `--check` it counts nothing and only says
+whether all is up to date (exit status 1 if not).
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from rsvlm.cli import pages
 from rsvlm.evaluate.benchmarks import BENCHMARKS, Protocol
 from rsvlm.evaluate.report import markdown, report
 from rsvlm.evaluate.ways import WAYS
+from rsvlm.systems.cards import CARDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SCORES = ROOT / "packages/rsvlm-mini/src/rsvlm_mini/scores"
@@ -50,6 +53,8 @@ def _row(protocol: Protocol) -> list[str]:
 TABLES: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "mini": (scores, ("README.md", "packages/rsvlm-mini/README.md")),
     "protocols": (protocols, ("docs/measuring.md",)),
+    "systems": (pages.table, ("docs/systems/index.md",)),
+    "systems-short": (pages.short_table, ("README.md",)),
 }
 
 
@@ -60,21 +65,35 @@ def filled(page: str, name: str, table: str) -> str:
     return f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
 
 
+def written() -> Iterator[tuple[Path, str]]:
+    """Every generated page, with what has to be in it."""
+    told: dict[Path, str] = {}
+    for name, (make, paths) in TABLES.items():
+        for path in (ROOT / path for path in paths):
+            told[path] = filled(told.get(path) or path.read_text("utf-8"), name, make())
+    yield from told.items()
+    for card in (CARDS[name] for name in CARDS):
+        head = f"<!-- Written by tools/tables.py from src/rsvlm/systems/cards/{card.name}.py. -->\n\n"
+        yield ROOT / f"docs/systems/{card.name}.md", head + pages.page(card)
+
+
 def main() -> int:
-    stale = False
-    for name, (make, pages) in TABLES.items():
-        table = make()
-        for path in (ROOT / page for page in pages):
-            page = path.read_text("utf-8")
-            wanted = filled(page, name, table)
-            if page == wanted:
-                continue
-            if "--check" in sys.argv:
-                stale = True
-                print(f"{path.relative_to(ROOT)} is not what tools/tables.py writes; run: python tools/tables.py")
-            else:
-                path.write_text(wanted, "utf-8")
-    return int(stale)
+    import systems  # the file beside this one, which counts what the tables tell
+
+    check = "--check" in sys.argv
+    if not check:
+        systems.write()
+    stale = [] if systems.up_to_date() else [systems.SIZES]
+    for path, wanted in written():
+        if path.is_file() and path.read_text("utf-8") == wanted:
+            continue
+        stale.append(path)
+        if not check:
+            path.write_text(wanted, "utf-8")
+    if check:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is not what tools/tables.py writes; run: python tools/tables.py")
+    return int(check and bool(stale))
 
 
 if __name__ == "__main__":

@@ -188,6 +188,19 @@ def test_a_processor_has_to_be_there(copy):
         load(f"hf:{copy}")
 
 
+def test_a_package_that_is_missing_is_named(folders, tmp_path, monkeypatch):
+    """SmolVLM is Idefics3 with a processor that says in words how many pictures a video has."""
+    from transformers.models.smolvlm import processing_smolvlm
+
+    monkeypatch.setattr(processing_smolvlm, "num2words", None)
+    for path in folders("idefics3").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    rewrite(tmp_path / "processor_config.json", processor_class="SmolVLMProcessor")
+    with pytest.raises(MissingPart, match=r"needs a Python package that is not installed.*pip install num2words") as no:
+        load(f"hf:{tmp_path}")
+    assert "\n" not in str(no.value)
+
+
 def test_a_chat_template_has_to_be_there(copy):
     (copy / "chat_template.jinja").unlink()
     with pytest.raises(BadInput, match="has no chat template"):

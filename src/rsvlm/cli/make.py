@@ -82,8 +82,11 @@ def _weights() -> None:
 @weights_app.command("convert")
 def convert_weights(
     checkpoint: Annotated[Path, typer.Argument(metavar="FILE", help="The published file, with what lies beside it.")],
-    recipe: Annotated[Path, typer.Option(metavar="RECIPE", help="Its sizes: recipes/<system>/paper.yaml.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The model folder to write.")],
+    system: Annotated[str, typer.Option(metavar="NAME", help="Whose they are; see: rsvlm list systems.")] = "",
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="RECIPE", help="Its sizes (default: recipes/NAME/paper.yaml).")
+    ] = None,
     language_model: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The base language model's folder.")
     ] = None,
@@ -95,7 +98,10 @@ def convert_weights(
     """Turn a published checkpoint into a model folder; every tensor in it, and every one of ours, is accounted for."""
     from rsvlm.recipe import read_recipe
 
+    recipe = recipe or Path("recipes", system, "paper.yaml")
     sizes = read_recipe(recipe)
+    if system not in ("", sizes.system):
+        raise BadInput(f"{recipe} is a recipe of {sizes.system}, not of {system}; give one of {system}.")
     if sizes.system in ("lhrs_bot", "lhrs_bot_nova"):
         published = import_module(f"rsvlm.systems.{sizes.system}_weights")
         account = published.convert_published(checkpoint, out, recipe=sizes, language_model=language_model, lora=lora)

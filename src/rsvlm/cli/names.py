@@ -1,6 +1,5 @@
 """What is known by name: systems, data sets, benchmarks."""
 
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ import typer
 
 from rsvlm.cli.options import AsJson
 from rsvlm.cli.show import print_json
+from rsvlm.errors import BadInput
 
 
 class Kind(StrEnum):
@@ -20,31 +20,48 @@ class Kind(StrEnum):
 
 def list_names(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    name: Annotated[str, typer.Argument(metavar="[SYSTEM]", help="Read the page of one system.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the systems, data sets or benchmarks that are known by name."""
-    if kind is Kind.BENCHMARKS:
-        _benchmarks(as_json)
-    elif as_json:
-        print_json([{"name": name, "title": title} for name, title in _names(kind)])
-    else:
-        for name, title in _names(kind):
-            typer.echo(f"{name:24} {title}".rstrip())
-
-
-def _names(kind: Kind) -> Iterable[tuple[str, str]]:
+    """List the systems, data sets or benchmarks that are known by name, or read the page of one system."""
+    if name and kind is not Kind.SYSTEMS:
+        raise BadInput(f"Only systems have a page to read, not {kind.value}; leave out {name!r}.")
     if kind is Kind.SYSTEMS:
-        import rsvlm.systems.chat  # noqa: F401  (fills the registry)
-        from rsvlm.systems.base import SYSTEMS
+        _systems(name, as_json)
+    elif kind is Kind.BENCHMARKS:
+        _benchmarks(as_json)
+    else:
+        _datasets(as_json)
 
-        return [(name, _first_line(SYSTEMS[name].__doc__)) for name in SYSTEMS]
+
+def _systems(name: str, as_json: bool) -> None:
+    """A line each and how to reach any other model, or all of one card."""
+    from dataclasses import asdict
+
+    from rsvlm.cli import pages
+    from rsvlm.systems.base import FORMS
+    from rsvlm.systems.cards import CARDS, sizes
+
+    if name and as_json:
+        print_json(asdict(CARDS[name]) | {"counted": sizes()[name]})
+    elif name:
+        typer.echo(pages.page(CARDS[name]).rstrip())
+    elif as_json:
+        print_json([pages.described(CARDS[one]) for one in CARDS])
+    else:
+        typer.echo("\n".join(pages.lines()))
+        doors = ", ".join(form for form in FORMS if ":" in form)
+        typer.echo(f"\nA page about one: rsvlm list systems NAME. Any other model: {doors}.")
+
+
+def _datasets(as_json: bool) -> None:
     from rsvlm.data.catalogue import DATASETS
 
-    return [(name, DATASETS[name].title) for name in DATASETS]
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().partition("\n")[0]
+    if as_json:
+        print_json([{"name": name, "title": DATASETS[name].title} for name in DATASETS])
+        return
+    for name in DATASETS:
+        typer.echo(f"{name:24} {DATASETS[name].title}".rstrip())
 
 
 def _benchmarks(as_json: bool) -> None:

@@ -8,7 +8,9 @@ import typer
 Model = Annotated[
     str,
     typer.Option(
-        metavar="MODEL", help="mini, a model's folder, hf:FOLDER or openai:URL#NAME; see: rsvlm evaluate --help."
+        metavar="MODEL",
+        help="mini, a model's folder, hf:FOLDER or hf:ORGANISATION/NAME (Hugging Face), openai:http://HOST/v1#NAME "
+        "(an OpenAI-compatible server).",
     ),
 ]
 DataRoot = Annotated[Path, typer.Option("--data", metavar="PATH", help="The folder that holds the data sets.")]

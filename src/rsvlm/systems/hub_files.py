@@ -62,7 +62,10 @@ def weights_hash(folder: Path) -> str:
 
 
 def opened(folder: Path, dtype: str) -> tuple[Any, Any]:
-    """The model of a folder, on the CPU, and its processor. Raises BadInput where they do not open whole."""
+    """The model of a folder, on the CPU, and its processor.
+
+    Raises MissingPart where they need a package that is not installed, BadInput where they do not open whole.
+    """
     logging.disable_progress_bar()
     model_class: Any = transformers.AutoModelForImageTextToText
     try:
@@ -71,12 +74,19 @@ def opened(folder: Path, dtype: str) -> tuple[Any, Any]:
         model, found = model_class.from_pretrained(
             folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **_SAFE
         )
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise BadInput(f"{folder} cannot be opened as an image-text-to-text model: {reason}") from error
+    except ImportError as error:  # as SmolVLM's processor for num2words
+        raise MissingPart(
+            f"{folder} needs a Python package that is not installed, says transformers; install it: {_reason(error)}"
+        ) from error
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+        raise BadInput(f"{folder} cannot be opened as an image-text-to-text model: {_reason(error)}") from error
     if lost := sorted(found["missing_keys"]):
         raise BadInput(f"{folder} lacks {len(lost)} tensors, the first is {lost[0]}; fetch the model again.")
     return model, processor
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def processor_class(folder: Path, config: Any) -> type[ProcessorMixin]:

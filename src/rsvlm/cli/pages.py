@@ -1,0 +1,134 @@
+"""What is known of the systems, in Markdown: a page for each, and the tables of all. No PyTorch."""
+
+import textwrap
+from collections.abc import Iterable, Mapping
+
+from rsvlm.evaluate.report import markdown
+from rsvlm.systems.cards import CARDS, UNKNOWN, SystemCard, sizes
+
+GROUPS = {"vision": "vision", "bridge": "bridge", "language": "language model", "adapters": "LoRA, experts, router"}
+_RECIPES = "../../recipes"  # from docs/systems
+
+
+def page(card: SystemCard) -> str:
+    """All of a card, as docs/systems/<name>.md has it."""
+    name = card.name
+    parts = [
+        f"# {card.title}", _filled(card.what), f"```\n{_filled(card.figure)}\n```",
+        f"[arXiv:{card.arxiv}](https://arxiv.org/abs/{card.arxiv}), {card.year} ({card.venue}); "
+        f"[repository]({card.repository}).",
+        _filled(f"Here: `rsvlm.systems.{name}`, made of {_codes(card.parts)} of `rsvlm.parts`. `rsvlm list benchmarks` "
+                f"names what it can be asked under {_codes(card.abilities, ' and ')}."),
+        "## Published", _bullets(card.published), "Not published:", _bullets(card.missing),
+        "## Ours", "Chosen where the original is silent, or done otherwise:", _bullets(card.ours),
+        "## Stages", markdown(["stage", "what moves", "data"], [
+            [stage.name, _codes(stage.moves), stage.data] for stage in card.stages]),
+        _filled(f"Every number, with its source: [recipes/{name}/paper.yaml]({_RECIPES}/{name}/paper.yaml). Its data "
+                "sets are the paper's own, which the catalogue does not have: name yours in their place "
+                "(`rsvlm list datasets`; `llava` reads LLaVA JSON)."),
+        "## Parameters", markdown(["", *GROUPS.values(), "total"], _counts(card)),
+        _filled(f"Published: {card.counted}. Ours: what the paper's recipe builds. {recorded(card)}"),
+        "## Licences", markdown(["what", "licence"], [[what, terms] for what, terms in card.licences.items()]),
+        "## Weights", _numbered(card.weights) or "There are none. A model folder comes out of training.",
+        "## Commands", "```sh\n" + "\n".join(card.commands.values()) + "\n```",
+    ]  # fmt: skip
+    if card.switches:
+        parts += ["## Switches", _bullets(f"`{value}`: {what}" for value, what in card.switches.items())]
+    return "\n\n".join([*parts, "## Traps", _numbered(card.traps)]) + "\n"
+
+
+def table() -> str:
+    """All systems, what they count and what is published of it, and how many numbers of the original ours gives."""
+    rows: list[list[str]] = []
+    for card in _cards():
+        link = f"[{card.title}]({card.name}.md)"
+        published, ours = _counts(card)
+        rows += [[link, *published, ""], ["", *ours, _passed(card)]]
+    return markdown(["system", "", *GROUPS.values(), "total", "golden files passed"], rows)
+
+
+def short_table() -> str:
+    """All systems in a row each, for the README."""
+    heads = ["system", "paper", "parameters published", "here", "golden files passed", "weights published"]
+    return markdown(heads, [
+        [
+            f"[{card.title}](docs/systems/{card.name}.md)", f"[{card.arxiv}](https://arxiv.org/abs/{card.arxiv})",
+            "; ".join(f"{group} {_count(n)}" for group, n in card.parameters.items()), f"{total(card):,}",
+            _passed(card), "yes" if card.weights else "no",
+        ]
+        for card in _cards()
+    ])  # fmt: skip
+
+
+def lines() -> list[str]:
+    """All systems in a line each, for the terminal."""
+    rows = [["name", "title", "size", "abilities", "weights", "licence of the code"]]
+    rows += [
+        [
+            card.name, card.title, f"{total(card) / 1e9:.1f} B", ", ".join(card.abilities),
+            "published" if card.weights else "none", card.licences["code"].partition(";")[0],
+        ]
+        for card in _cards()
+    ]  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def described(card: SystemCard) -> dict[str, object]:
+    """The row of a system as JSON."""
+    return {
+        "name": card.name, "title": card.title, "what": card.what, "paper": f"arXiv:{card.arxiv}", "year": card.year,
+        "parameters": total(card), "abilities": list(card.abilities), "weights": bool(card.weights),
+        "licences": dict(card.licences),
+    }  # fmt: skip
+
+
+def total(card: SystemCard) -> int:
+    """How many parameters the paper's recipe builds here."""
+    return sum(sizes()[card.name]["parameters"].values())
+
+
+def recorded(card: SystemCard) -> str:
+    """How much of the original's recorded numbers ours gives, in a sentence."""
+    if not card.recordings:
+        return "There is no original code to compare with."
+    return f"Golden files passed, recorded from the original's modules ({_codes(card.recordings)}): {_passed(card)}."
+
+
+def _cards() -> Iterable[SystemCard]:
+    return (CARDS[name] for name in CARDS.names())
+
+
+def _counts(card: SystemCard) -> list[list[str]]:
+    """Two rows: what is published and what ours counts, by group and in all."""
+    found: Mapping[str, int] = sizes()[card.name]["parameters"]
+    published = [_count(card.parameters.get(group, UNKNOWN)) for group in (*GROUPS, "total")]
+    return [["published", *published], ["ours", *(_count(found[group]) for group in GROUPS), f"{total(card):,}"]]
+
+
+def _count(number: int | str) -> str:
+    return f"{number:,}" if isinstance(number, int) else number
+
+
+def _passed(card: SystemCard) -> str:
+    told = sizes()[card.name]["recordings"].values()
+    return f"{sum(one['passed'] for one in told)} of {len(told)}" if told else "none recorded"
+
+
+def _codes(words: Iterable[str], joint: str = ", ") -> str:
+    return joint.join(f"`{word}`" for word in words)
+
+
+def _filled(text: str, first: str = "") -> str:
+    return textwrap.fill(
+        text, 120, initial_indent=first, subsequent_indent=" " * len(first), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _bullets(texts: Iterable[str]) -> str:
+    return "\n".join(_filled(text, "- ") for text in texts)
+
+
+def _numbered(texts: Iterable[str]) -> str:
+    return "\n".join(_filled(text, f"{number}. ") for number, text in enumerate(texts, 1))

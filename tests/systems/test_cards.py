@@ -1,0 +1,207 @@
+"""The cards of the systems: one for each, true to the code, and the pages and tables that are made of them."""
+
+import importlib
+import importlib.util
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from fake import hub
+from rsvlm import cli
+from rsvlm.cli import pages
+from rsvlm.data.catalogue import DATASETS
+from rsvlm.errors import BadInput
+from rsvlm.evaluate.benchmarks import BENCHMARKS, find
+from rsvlm.evaluate.ways import WAYS
+from rsvlm.recipe import read_recipe
+from rsvlm.systems.base import SYSTEMS, dialect_of
+from rsvlm.systems.cards import CARDS, sizes
+from rsvlm.systems.parity import PARITY
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests/golden"
+EVERY = pytest.mark.parametrize("name", CARDS)
+LINES = [(name, line) for name in CARDS for line in CARDS[name].commands.values()]
+
+
+def tool(name):
+    """A program of tools/ as a module; it is no part of the package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def recipe(name):
+    return read_recipe(ROOT / f"recipes/{name}/paper.yaml")
+
+
+@pytest.fixture(scope="module")
+def papers():
+    """name -> the classes in the model of the paper's recipe, and what it counts."""
+    counting, found = tool("systems"), {}
+    for name in CARDS:
+        model = counting.laid_out(recipe(name))
+        found[name] = ({type(module) for module in model.modules()}, counting.parameters(model))
+    return found
+
+
+def test_every_system_has_a_card_and_a_page_and_there_are_no_others():
+    assert list(CARDS) == list(SYSTEMS) == list(sizes()) and len(CARDS) == 5
+    written = {path.stem for path in (ROOT / "docs/systems").glob("*.md")}
+    assert written == {*CARDS, "index", "any_model"}
+    there = {path.stem for path in (ROOT / "src/rsvlm/systems/cards").glob("*.py")}
+    assert there == {*CARDS, "__init__"} and all(CARDS[name].name == name for name in CARDS)
+
+
+@EVERY
+def test_a_card_says_something_of_everything(name):
+    card = CARDS[name]
+    for texts in (card.published, card.missing, card.ours, card.traps, card.weights, [card.what]):
+        assert all(re.fullmatch(r'["A-Z0-9].*\.', text) and "  " not in text for text in texts), texts
+    assert min(map(len, (card.published, card.missing, card.ours, card.traps))) > 0
+    assert list(card.licences) == ["code", "weights", "data", "language model"] and all(card.licences.values())
+    assert re.fullmatch(r"\d{4}\.\d{5}", card.arxiv) and card.arxiv.startswith(str(card.year)[2:])
+    commands = ["train", "evaluate", "ask"]
+    assert list(card.commands) == (["convert", *commands] if card.weights else commands)
+
+
+@EVERY
+def test_a_card_is_true_to_the_system(name, papers):
+    card, system = CARDS[name], SYSTEMS[name]
+    assert " ".join(card.figure.split()) in " ".join((sys.modules[system.__module__].__doc__ or "").split())
+    assert card.arxiv in (sys.modules[system.__module__].__doc__ or "")
+    assert card.abilities == (("answers", "grounds") if system.box_dialect else ("answers",))
+    assert set(card.abilities) <= set(WAYS)
+    for module, _, part in (part.partition(".") for part in card.parts):
+        wanted = getattr(importlib.import_module(f"rsvlm.parts.{module}"), part)
+        assert any(issubclass(kind, wanted) for kind in papers[name][0]), part
+
+
+@EVERY
+def test_a_card_is_true_to_the_papers_recipe(name):
+    card, own = CARDS[name], recipe(name)
+    assert [(stage.name, stage.moves) for stage in card.stages] == [(s.name, s.trainable) for s in own.stages]
+    sets = {part.set for stage in own.stages for part in stage.data}
+    assert not sets & set(DATASETS), "the page says that the catalogue has none of them"
+
+
+@EVERY
+def test_what_is_counted_is_what_the_recipe_builds_today(name, papers):
+    told = sizes()[name]
+    assert told["parameters"] == papers[name][1], "run: python tools/tables.py"
+    assert told["recipe"] == recipe(name).hash
+    for group, number in CARDS[name].parameters.items():
+        assert group in {*pages.GROUPS, "total"}
+        assert number == (told["parameters"][group] if isinstance(number, int) else number), "published, and not built"
+
+
+def test_every_recording_that_a_system_answers_for_is_on_a_card_and_passes():
+    told = {path: file for one in sizes().values() for path, file in one["recordings"].items()}
+    there = {path for path in GOLDEN.rglob("*.safetensors") if path.parent.name != "metrics"}
+    assert {GOLDEN / path for path in told} == there
+    assert tool("systems").passed(there) == {GOLDEN / path: file["passed"] for path, file in told.items()}
+    assert {one for name in CARDS for one in CARDS[name].recordings} == set(PARITY)
+
+
+def test_a_recording_that_fails_is_not_counted(monkeypatch):
+    counting = tool("systems")
+    monkeypatch.setattr(torch.nn.LayerNorm, "forward", lambda self, x: x)
+    path = counting.recordings("lhrs_bot")[0]
+    assert counting.passed({path}) == {path: False}
+
+
+def parsed(line):
+    """The command of a line and its parameters as the program reads them; nothing runs. Raises where it takes less."""
+    program, *words = shlex.split(line)
+    assert program == "rsvlm"
+    command = typer.main.get_command(cli.app)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    return command.name, command.make_context(command.name, words).params
+
+
+@pytest.mark.parametrize("name, line", LINES)
+def test_a_command_of_a_card_is_one_that_the_program_takes(name, line):
+    command, given = parsed(line)
+    if command == "evaluate":
+        assert find(given["benchmark"]).ability in CARDS[name].abilities
+    if command == "convert":
+        assert given["system"] == name
+    if command == "train":
+        assert given["recipe"] == Path(f"recipes/{name}/paper.yaml") and (ROOT / given["recipe"]).is_file()
+    if command in ("evaluate", "ask"):
+        made = [parsed(line)[1]["out"] for _, line in LINES if " convert " in line or " train " in line]
+        assert {Path(given["model"]), Path(given["model"]).parent} & set(made), "a model that an earlier command makes"
+
+
+def test_a_command_that_the_program_does_not_take_is_seen():
+    for line in ("rsvlm evaluate lhrs_bench --date d", "rsvlm weights convert a b --out c", "rsvlm ask"):
+        with pytest.raises(typer.BadParameter.__base__):  # UsageError
+            parsed(line)
+
+
+@EVERY
+def test_protocols_and_files_that_a_card_speaks_of_are_there(name):
+    page = pages.page(CARDS[name])
+    assert set(re.findall(r"`([\w./-]+@\d)`", page)) <= set(BENCHMARKS)
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", page):
+        assert (ROOT / "docs/systems" / target).is_file()
+
+
+def test_the_pages_are_the_ones_that_are_generated():
+    stale = [str(path) for path, wanted in tool("tables").written() if path.read_text("utf-8") != wanted]
+    assert not stale and tool("systems").up_to_date(), "run: python tools/tables.py"
+
+
+def test_a_changed_recipe_is_seen(monkeypatch):
+    counting = tool("systems")
+    real = counting.recipe
+    monkeypatch.setattr(counting, "recipe", lambda name: real(name).model_copy(update={"seed": 7}))
+    assert not counting.up_to_date()
+
+
+def test_the_page_about_any_model_names_what_is_tried():
+    page = (ROOT / "docs/systems/any_model.md").read_text("utf-8")
+    tried = dict(re.findall(r"^\| `(\w+)` \| (?:`(\w+)`|none known) \|", page, re.M))
+    assert tried == {kind: dialect_of(kind) for kind in hub.KINDS}
+    for model, dialect in re.findall(r"^\| ([\w.-]+VL) \| `(\w+)` \|", page, re.M):
+        assert dialect_of(f"someone/{model}-7B") == dialect
+
+
+def run(*words):
+    done = CliRunner().invoke(cli.app, ["list", "systems", *words])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.stdout
+
+
+def test_systems_are_listed_in_the_terminal():
+    text = run()
+    for name in CARDS:
+        (line,) = [line for line in text.splitlines() if line.split(" ")[0] == name]
+        assert CARDS[name].title in line and ("  published  " in line) == bool(CARDS[name].weights)
+    assert "hf:" in text and "openai:" in text
+    told = {one["name"]: one for one in json.loads(run("--json"))}
+    assert set(told) == set(CARDS) and told["lhrs_bot"]["parameters"] == sum(sizes()["lhrs_bot"]["parameters"].values())
+    assert told["lhrs_bot"]["weights"] is True and told["rs_moe"]["weights"] is False
+
+
+@EVERY
+def test_a_page_is_read_in_the_terminal(name):
+    assert run(name) == pages.page(CARDS[name])
+    assert json.loads(run(name, "--json"))["counted"] == sizes()[name]
+
+
+def test_a_page_of_nothing():
+    with pytest.raises(BadInput, match="Did you mean 'skyeyegpt'"):
+        run("skyeyegp")
+    done = CliRunner().invoke(cli.app, ["list", "datasets", "rsicd"])
+    assert isinstance(done.exception, BadInput) and "Only systems have a page" in str(done.exception)
