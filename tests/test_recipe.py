@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from fake import runs
-from rsvlm.recipe import Ingredient, Recipe, Stage, read_recipe
+from rsvlm.errors import BadInput
+from rsvlm.recipe import Ingredient, Recipe, Stage, read_recipe, shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,3 +45,12 @@ def test_every_tiny_recipe_ends_in_the_form_that_it_describes():
     for path in runs.TINY:
         recipe = read_recipe(path)
         assert recipe.in_stage(len(recipe.stages) - 1).model == recipe.model, path
+
+
+def test_the_recipes_come_with_the_package():
+    assert read_recipe(shipped("lhrs_bot")) == read_recipe(ROOT / "recipes" / "lhrs_bot" / "paper.yaml")
+    assert {path.name for path in (ROOT / "recipes").iterdir()} <= {
+        file.parent.name for file in shipped("lhrs_bot").parents[1].glob("*/tiny.yaml")
+    }
+    with pytest.raises(BadInput, match=r"No recipe of 'bogus' at size 'paper' comes with rsvlm; there are: lhrs_bot, "):
+        shipped("bogus")

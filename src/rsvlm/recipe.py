@@ -142,3 +142,13 @@ def read_recipe(path: str | Path) -> Recipe:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise BadInput(f"{path}: {where}: {first['msg']} (found {first['input']!r:.80}).") from error
+
+
+def shipped(system: str, size: str = "paper") -> Path:
+    """The recipe file of a system that comes with this package. Raises BadInput where there is none."""
+    folder = Path(__file__).parent / "recipes"
+    path = folder / system / f"{size}.yaml"
+    if not path.is_file():
+        there = sorted(file.parent.name for file in folder.glob(f"*/{size}.yaml"))
+        raise BadInput(f"No recipe of {system!r} at size {size!r} comes with rsvlm; there are: {', '.join(there)}.")
+    return path

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rsvlm.cli import make, measure, names, scenes
+from rsvlm.cli import make, measure, names, scenes, weights
 from rsvlm.cli.scenes import split_arguments
 from rsvlm.errors import RsvlmError
 
@@ -82,4 +82,4 @@ for _act in (
 ):
     app.command()(_act)
 app.command("list")(names.list_names)
-app.add_typer(make.weights_app, name="weights")
+app.add_typer(weights.app, name="weights")

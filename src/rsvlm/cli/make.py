@@ -1,13 +1,11 @@
-"""Make things: train a system, convert annotations and weights, fetch what is needed."""
+"""Make things: train a system, convert annotations, fetch what is needed."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rsvlm.cli.options import DataRoot
-from rsvlm.errors import BadInput
 
 
 def train(
@@ -69,53 +67,3 @@ def setup(
     from rsvlm import assets
 
     assets.setup(train=train, wheels=wheel or (), say=typer.echo)
-
-
-weights_app = typer.Typer(help="Published weights of other people's systems.", no_args_is_help=True)
-
-
-@weights_app.callback()
-def _weights() -> None:
-    pass  # keeps `convert` a word of its own while it is the only one
-
-
-@weights_app.command("convert")
-def convert_weights(
-    checkpoint: Annotated[Path, typer.Argument(metavar="FILE", help="The published file, with what lies beside it.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The model folder to write.")],
-    system: Annotated[str, typer.Option(metavar="NAME", help="Whose they are; see: rsvlm list systems.")] = "",
-    recipe: Annotated[
-        Path | None, typer.Option(metavar="RECIPE", help="Its sizes (default: recipes/NAME/paper.yaml).")
-    ] = None,
-    language_model: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The base language model's folder.")
-    ] = None,
-    vision: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The vision tower's file, where it is published apart.")
-    ] = None,
-    lora: Annotated[bool, typer.Option("--lora/--no-lora", help="Whether adapters belong to the checkpoint.")] = True,
-) -> None:
-    """Turn a published checkpoint into a model folder; every tensor in it, and every one of ours, is accounted for."""
-    from rsvlm.recipe import read_recipe
-
-    recipe = recipe or Path("recipes", system, "paper.yaml")
-    sizes = read_recipe(recipe)
-    if system not in ("", sizes.system):
-        raise BadInput(f"{recipe} is a recipe of {sizes.system}, not of {system}; give one of {system}.")
-    if sizes.system in ("lhrs_bot", "lhrs_bot_nova"):
-        published = import_module(f"rsvlm.systems.{sizes.system}_weights")
-        account = published.convert_published(checkpoint, out, recipe=sizes, language_model=language_model, lora=lora)
-    elif sizes.system == "skyeyegpt":
-        from rsvlm.systems import skyeyegpt_weights
-
-        account = skyeyegpt_weights.convert_published(
-            checkpoint, out, recipe=sizes, language_model=language_model, vision=vision
-        )
-    else:
-        raise BadInput(
-            f"{recipe} is a recipe of {sizes.system}; published weights can be read for lhrs_bot, lhrs_bot_nova and "
-            "skyeyegpt."
-        )
-    typer.echo(f"{out}: {len(account.loaded)} tensors loaded, {len(account.ignored)} left out, 0 unknown, 0 missing")
-    for reason in sorted({*account.ignored.values(), *account.elsewhere.values()}):
-        typer.echo(f"  not in it: {reason}")

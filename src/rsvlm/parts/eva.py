@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rsvlm.errors import BadInput
-from rsvlm.parts import weights
+from rsvlm.parts import checkpoint, weights
 from rsvlm.parts.positions import resized
 from rsvlm.parts.vision import CLIPLevels, Tower
 from rsvlm.parts.weights import WeightTable
@@ -130,7 +130,7 @@ def read_published(path: Path, tower: EVACLIP) -> tuple[dict[str, Tensor], weigh
     The norm is not in it, so it stays as it starts. Raises BadInput for a damaged file, one that holds more than
     tensors, and any tensor without a counterpart.
     """
-    published = weights.flatten(weights.read_pickle(path), source=str(path))
+    published = weights.flatten(checkpoint.read_tree(path), source=str(path))
     own = tower.state_dict()
     return weights.adopt(
         resize_positions(published, "pos_embed", tower), own, published_table(len(tower.blocks)), source=str(path),

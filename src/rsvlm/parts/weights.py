@@ -6,6 +6,7 @@ import pickle
 import re
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -117,7 +118,8 @@ def read_pickle(path: Path) -> Any:
     if not path.is_file():
         raise BadInput(f"There is no checkpoint at {path}; give the path of the published file.")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # Mapped where it can be: who wants the names only does not read the tensors.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise BadInput(
             f"{path} holds more than tensors (or is no torch checkpoint), and what it holds is not run; "
@@ -141,6 +143,19 @@ def flatten(tree: Any, *, source: str, prefix: str = "") -> dict[str, Tensor]:
     return flat
 
 
+def read_adapter_config(path: Path) -> dict[str, Any]:
+    """PEFT's adapter_config.json. Raises BadInput for a file that is missing or no JSON object."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read; expected a PEFT folder as published.") from error
+    except ValueError as error:
+        raise BadInput(f"{path} is not valid JSON; fetch it again.") from error
+    if not isinstance(config, dict):
+        raise BadInput(f"{path} holds a {type(config).__name__}, expected PEFT's settings by name; fetch it again.")
+    return config
+
+
 def read_adapter(folder: Path, *, r: int, lora_alpha: float) -> dict[str, Tensor]:
     """The tensors of a PEFT LoRA folder (adapter_config.json, adapter_model.safetensors or .bin), under PEFT's names.
 
@@ -148,12 +163,7 @@ def read_adapter(folder: Path, *, r: int, lora_alpha: float) -> dict[str, Tensor
     of LoRA that computes something else, is refused with BadInput.
     """
     path = folder / "adapter_config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read; expected a PEFT folder as published.") from error
-    except ValueError as error:
-        raise BadInput(f"{path} is not valid JSON; fetch it again.") from error
+    config = read_adapter_config(path)
     plain: dict[str, Any] = {"peft_type": "LORA", "r": r, "lora_alpha": lora_alpha}
     unset = ("use_dora", "use_rslora", "fan_in_fan_out", "rank_pattern", "alpha_pattern", "modules_to_save")
     wrong = [name for name, value in plain.items() if config.get(name) != value]

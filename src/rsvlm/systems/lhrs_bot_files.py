@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rsvlm.errors import BadInput
-from rsvlm.parts import weights
+from rsvlm.parts import checkpoint, weights
 from rsvlm.parts.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import GATED, build
@@ -34,12 +34,18 @@ UNREAD = WeightTable(
 )
 
 
+def final_file(path: Path, vision: Path | None) -> Path:
+    """FINAL.pt, given itself or its folder. Raises BadInput where a vision tower is given, which it holds."""
+    if vision is not None:
+        raise BadInput(f"{path} holds the vision tower; leave out {vision} (--vision).")
+    return checkpoint.located(path)
+
+
 def read_final(path: Path) -> dict[str, Tensor]:
     """The tensors of a FINAL.pt by flattened name. Raises BadInput for a file that is not one."""
-    tree = weights.read_pickle(path)
-    tree = tree["model"] if isinstance(tree, Mapping) and "model" in tree else tree
-    found = sorted(map(str, tree)) if isinstance(tree, Mapping) else [type(tree).__name__]
-    if not isinstance(tree, Mapping) or found != ["other_ckpt", "rgb_ckpt"]:
+    tree = checkpoint.inner(checkpoint.read_tree(path))
+    found = sorted({str(name).split(".")[0] for name in tree}) if isinstance(tree, Mapping) else [type(tree).__name__]
+    if found != ["other_ckpt", "rgb_ckpt"]:
         raise BadInput(
             f"{path} is no LHRS-Bot checkpoint: expected rgb_ckpt and other_ckpt at the top, "
             f"found {', '.join(found[:4])}{', ...' if len(found) > 4 else ''}."
@@ -58,7 +64,7 @@ def write_model(
     """
     language = dict(recipe.model["language"])
     adapter = language.pop("lora", None) if lora else None
-    files = {path.name: path}
+    files = checkpoint.files(path)
     if adapter is not None:
         tensors, more = _read_adapter(path, adapter)
         published, files = {**published, **tensors}, files | more

@@ -19,7 +19,7 @@ from rsvlm.parts.perceiver import PositionedPerceiver
 from rsvlm.parts.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems import lhrs_bot_weights
-from rsvlm.systems.lhrs_bot_files import LORA, UNREAD, read_final, write_model
+from rsvlm.systems.lhrs_bot_files import LORA, UNREAD, final_file, read_final, write_model
 from rsvlm.systems.parity import PARITY, Parity, Tensors
 
 EXPERTS = WeightTable(
@@ -64,16 +64,18 @@ def published_table(own: Iterable[str]) -> WeightTable:
 
 
 def convert_published(
-    path: Path, out: Path, *, recipe: Recipe, language_model: Path | None = None, lora: bool = True
-) -> Account:
+    path: Path, out: Path, *, recipe: Recipe, language_model: Path | None = None, vision: Path | None = None,
+    lora: bool = True,
+) -> Account:  # fmt: skip
     """Turn a published FINAL.pt into the model folder `out`: model.safetensors, recipe.yaml, provenance.json.
 
-    `recipe` gives the sizes (recipes/lhrs_bot_nova/paper.yaml). A file without experts is taken for what it is, stage
-    1: a dense perceiver and no adapters. `language_model` is the folder of Meta-Llama-3-8B-Instruct, which the release
-    does not contain; without it the folder says so when asked. Nothing is left at `out` on failure. Raises BadInput as
+    `recipe` gives the sizes (recipes/lhrs_bot_nova/paper.yaml). A file without experts is taken for what it is,
+    stage 1: a dense perceiver and no adapters. `language_model` is the folder of Meta-Llama-3-8B-Instruct, which
+    the release does not contain; without it the folder says so when asked. The tower is in the file, so `vision` is
+    refused. Nothing is left at `out` on failure. Raises BadInput as
     `rsvlm.systems.lhrs_bot_weights.convert_published` does.
     """
-    path = path / "FINAL.pt" if path.is_dir() else path
+    path = final_file(path, vision)
     with weights.new_folder(out) as aside:
         published = read_final(path)
         if not any(".layernorm_kv." in name for name in published):

@@ -14,7 +14,7 @@ from rsvlm.parts import clip_weights, weights
 from rsvlm.parts.bridge import MultiLevelPerceiver
 from rsvlm.parts.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
-from rsvlm.systems.lhrs_bot_files import LORA, UNREAD, read_final, write_model
+from rsvlm.systems.lhrs_bot_files import LORA, UNREAD, final_file, read_final, write_model
 from rsvlm.systems.parity import PARITY, Parity, Tensors
 
 PERCEIVER = WeightTable(
@@ -43,16 +43,18 @@ def published_table(own: Iterable[str]) -> WeightTable:
 
 
 def convert_published(
-    path: Path, out: Path, *, recipe: Recipe, language_model: Path | None = None, lora: bool = True
-) -> Account:
+    path: Path, out: Path, *, recipe: Recipe, language_model: Path | None = None, vision: Path | None = None,
+    lora: bool = True,
+) -> Account:  # fmt: skip
     """Turn a published FINAL.pt into the model folder `out`: model.safetensors, recipe.yaml, provenance.json.
 
-    `recipe` gives the sizes (recipes/lhrs_bot/paper.yaml). `language_model` is the folder of Llama-2-7b-chat-hf, which
-    the release does not contain; without it the folder says so when asked. Stage 1 has no adapters: `lora=False`.
-    Nothing is left at `out` on failure. Raises BadInput for a file that is damaged, holds code or is of another system,
-    for a TextLoRA that is missing or has other numbers, and for any tensor, theirs or ours, without a counterpart.
+    `recipe` gives the sizes (recipes/lhrs_bot/paper.yaml). `language_model` is the folder of Llama-2-7b-chat-hf,
+    which the release does not contain; without it the folder says so when asked. Stage 1 has no adapters:
+    `lora=False`. The tower is in the file, so `vision` is refused. Nothing is left at `out` on failure. Raises
+    BadInput for a file that is damaged, holds code or is of another system, for a TextLoRA that is missing or has
+    other numbers, and for any tensor, theirs or ours, without a counterpart.
     """
-    path = path / "FINAL.pt" if path.is_dir() else path
+    path = final_file(path, vision)
     with weights.new_folder(out) as aside:
         published = read_final(path)
         if any(".rgb_pooler.layernorm_" in name or ".mlp.gate." in name for name in published):

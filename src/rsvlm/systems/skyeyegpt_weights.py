@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts import eva, weights
+from rsvlm.parts import checkpoint, eva, weights
 from rsvlm.parts.eva import EVA, EVACLIP
 from rsvlm.parts.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
@@ -46,21 +46,24 @@ def published_table(own: Iterable[str], depth: int) -> WeightTable:
 
 
 def convert_published(
-    path: Path, out: Path, *, recipe: Recipe, vision: Path | None = None, language_model: Path | None = None
-) -> Account:
+    path: Path, out: Path, *, recipe: Recipe, language_model: Path | None = None, vision: Path | None = None,
+    lora: bool = True,
+) -> Account:  # fmt: skip
     """Turn a MiniGPT-v2-shaped checkpoint into the model folder `out`: model.safetensors, recipe.yaml, provenance.json.
 
     `recipe` gives the sizes (recipes/skyeyegpt/paper.yaml). `vision` is LAVIS' eva_vit_g.pth, needed unless the
-    checkpoint holds the tower; `language_model` the folder of Llama-2-7b-chat-hf, without which the folder says so when
-    asked. Adapters of the alignment layer are read where the recipe has their numbers (model.bridge.lora); a checkpoint
-    without them makes the recipe one without them. Nothing is left at `out` on failure. Raises MissingPart without a
-    tower, BadInput for a file that is damaged, holds code or is of another system, and for any tensor, theirs or ours,
-    without a counterpart.
+    checkpoint holds the tower; `language_model` the folder of Llama-2-7b-chat-hf, without which the folder says so
+    when asked. Adapters of the alignment layer are read where the recipe has their numbers (model.bridge.lora); a
+    checkpoint without them makes the recipe one without them; `lora` says whether LLaMA has adapters. Nothing is
+    left at `out` on failure. Raises MissingPart without a tower, BadInput for a file that is damaged, holds code or
+    is of another system, and for any tensor, theirs or ours, without a counterpart.
     """
-    published = _read(path)
-    files = {path.name: path}
+    path = checkpoint.located(path)
+    published, files = _read(path), checkpoint.files(path)
+    adapter = recipe.model["language"].get("lora") if lora else None
     with weights.new_folder(out) as aside:
         numbers = {**recipe.model, "bridge": _bridge(published, recipe.model["bridge"], path)}
+        numbers["language"] = {**recipe.model["language"], "lora": adapter}
         with torch.device("meta"):
             model = build(recipe.model_copy(update={"model": numbers}), for_training=False)
         own, tower = model.state_dict(), model.vision
@@ -78,7 +81,7 @@ def convert_published(
             if name.startswith("vision.norm."):
                 state[name] = torch.full(own[name].shape, float(name.endswith("weight")))
         base = str(language_model.resolve()) if language_model else "llama-2-7b-chat"
-        numbers |= {"language": {"base": base, "lora": recipe.model["language"]["lora"]}}
+        numbers |= {"language": {"base": base, "lora": adapter}}
         final = recipe.model_copy(update={"model": numbers, "stages": ()})
         write_folder(aside, state, final, files, account)
     return account
@@ -86,8 +89,7 @@ def convert_published(
 
 def _read(path: Path) -> dict[str, Tensor]:
     """The tensors under "model", or at the top of a bare state dict; the runner's own state beside it is not read."""
-    tree = weights.read_pickle(path)
-    tree = tree["model"] if isinstance(tree, Mapping) and isinstance(tree.get("model"), Mapping) else tree
+    tree = checkpoint.inner(checkpoint.read_tree(path))
     names = [str(name) for name in tree] if isinstance(tree, Mapping) else [type(tree).__name__]
     if not any(name.startswith("llama_proj.") for name in names) or any("query_tokens" in name for name in names):
         found = sorted({name.split(".")[0] for name in names})

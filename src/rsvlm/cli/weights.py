@@ -1,0 +1,62 @@
+"""Published weights: what a checkpoint is, and the model folder that it becomes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsvlm.cli.options import AsJson
+
+app = typer.Typer(help="Published weights of other people's systems.", no_args_is_help=True)
+System = Annotated[str | None, typer.Option(metavar="NAME", help="The system (default: what the file looks like).")]
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(metavar="FILE", help="The published file, with what lies beside it.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The model folder to write (DIR/model.safetensors means DIR).")
+    ],
+    system: System = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="RECIPE", help="Its sizes, where they are not the paper's.")
+    ] = None,
+    language_model: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The base language model's folder.")
+    ] = None,
+    vision: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The vision tower's file, where it is published apart.")
+    ] = None,
+    lora: Annotated[bool, typer.Option("--lora/--no-lora", help="Whether adapters belong to the checkpoint.")] = True,
+) -> None:
+    """Turn a published checkpoint into a model folder; every tensor in it, and every one of ours, is accounted for."""
+    from rsvlm.recipe import read_recipe
+    from rsvlm.systems import published
+
+    account = published.convert(
+        checkpoint, out, system=system, recipe=read_recipe(recipe) if recipe else None,
+        language_model=language_model, vision=vision, lora=lora,
+    )  # fmt: skip
+    typer.echo(f"{out}: {len(account.loaded)} tensors loaded, {len(account.ignored)} left out, 0 unknown, 0 missing")
+    for reason in sorted({*account.ignored.values(), *account.elsewhere.values()}):
+        typer.echo(f"  not in it: {reason}")
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(metavar="FILE_OR_FOLDER", help="A published file, or a model folder.")],
+    system: System = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a published file looks like, or whether a model folder is whole; writes nothing."""
+    import json
+
+    from rsvlm.systems.checked import check as look_over
+
+    found = look_over(path, system=system)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for name, value in found.items():
+        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        typer.echo(f"{name}: {shown}")
