@@ -39,7 +39,7 @@ CARD = SystemCard(
         "`openai/clip-vit-large-patch14-336` into another.",
         "Of a LoRA folder (`adapter_model`, `non_lora_trainables.bin`), fetch its base model, too, and give it as "
         "`--language-model`.",
-        "recipes/rs_gpt4v/geochat.yaml has GeoChat's sizes (504 px), recipes/rs_gpt4v/paper.yaml those of LLaVA-1.5.",
+        "GeoChat (504 px) has a recipe of its own, recipes/rs_gpt4v/geochat.yaml; LLaVA-1.5 has the sizes of paper.yaml.",
     ),
     traps=(
         "\"RS-GPT4V\" names a data set. A model that somebody trained on it is not the paper's.",
