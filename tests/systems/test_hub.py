@@ -11,6 +11,7 @@ from rsvlm.errors import BadInput, MissingPart
 from rsvlm.systems.base import Answers, Compares
 from rsvlm.systems.hub import HubModel
 from rsvlm.systems.load import load
+from rsvlm.systems.stream import Streams
 
 QUESTIONS = ("What?", "Describe this image, please.", "How many boats are there?")
 PICTURES = [
@@ -258,3 +259,46 @@ def test_code_of_a_repository_is_not_run(copy):
 def test_a_prompt_longer_than_the_context_says_so(models):
     with pytest.raises(BadInput, match="reads 2048 tokens at once; the prompt has"):
         models("qwen2_vl").answer([PICTURES[0]], ["boats " * 400])
+
+
+@pytest.mark.parametrize("kind", hub.KINDS)
+def test_the_pieces_of_a_stream_are_the_answer(kind, models):
+    model = models(kind)
+    assert isinstance(model, Streams)
+    for image in (PICTURES[0], None):
+        (reply,) = model.answer([image], [QUESTIONS[1]], max_new_tokens=12)
+        pieces, end = drain(model.stream(image, QUESTIONS[1], max_new_tokens=12))
+        assert "".join(pieces) == reply.text == end.text
+        assert end.confidence == pytest.approx(reply.confidence, rel=1e-5)
+
+
+def drain(stream):
+    pieces = []
+    while True:
+        try:
+            pieces.append(next(stream))
+        except StopIteration as end:
+            return pieces, end.value
+
+
+def test_a_reply_ends_before_a_stop_string(models):
+    model, asked = models("llava_onevision"), ([PICTURES[0], PICTURES[1]], [QUESTIONS[0], QUESTIONS[2]])
+    free = model.answer(*asked, max_new_tokens=12)
+    inner = free[0].text[2:4]
+    cut = model.answer(*asked, max_new_tokens=12, stop=["never said", inner])
+    assert cut[0].text == free[0].text[: free[0].text.index(inner)].strip() and cut[0].text != free[0].text
+    if inner not in free[1].text:  # the other row goes on
+        assert cut[1].text == free[1].text
+    pieces, end = drain(model.stream(PICTURES[0], QUESTIONS[0], max_new_tokens=12, stop=[inner]))
+    assert "".join(pieces) == cut[0].text == end.text
+    assert end.confidence == pytest.approx(cut[0].confidence, rel=1e-5)
+    with pytest.raises(BadInput, match="A stop string is empty"):
+        model.answer(*asked, stop=[""])
+
+
+def test_a_stream_that_nobody_listens_to_ends_and_an_error_is_raised(models):
+    stream = models("qwen2_vl").stream(PICTURES[0], QUESTIONS[0], max_new_tokens=1000)
+    next(stream)
+    stream.close()
+    with pytest.raises(BadInput, match="reads 2048 tokens at once"):
+        next(models("qwen2_vl").stream(PICTURES[0], "boats " * 400))

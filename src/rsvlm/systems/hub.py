@@ -6,19 +6,21 @@ model's repository runs, no pickle is opened.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import torch
 import transformers
 from PIL import Image as PILImage
-from torch import Tensor
 
 from rsvlm.data.boxes import smart_resize
+from rsvlm.data.reply import end_of, stop_strings, tell, whole
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
 from rsvlm.systems.base import Pixels, by_sight, dialect_of
 from rsvlm.systems.hub_files import local_folder, opened, weights_hash
+from rsvlm.systems.hub_steps import Sureness, Until, overheard, stop_tokens
+from rsvlm.systems.limits import check_context
 
 # Special tokens that are words of questions and answers about boxes; all others stand for no word.
 _WORDS = re.compile(r"</?(box|quad|ref)>|<\|(box|quad|object_ref)_(start|end)\|>")
@@ -40,7 +42,7 @@ class HubModel:
         if not (self.processor.chat_template or self.tokenizer.chat_template):
             raise BadInput(f"{folder} has no chat template; expected a model that was tuned to answer questions.")
         self.tokenizer.padding_side = "left"  # generation goes on at the right
-        self.stop = _stops(model, self.tokenizer)
+        self.stop = stop_tokens(model, self.tokenizer)
         added = self.tokenizer.added_tokens_decoder
         self._marks = {i: str(one) for i, one in added.items() if one.special and not _WORDS.fullmatch(str(one))}
         unasked = {*self._marks.values(), getattr(self.processor, "image_token", "<image>")}
@@ -61,12 +63,21 @@ class HubModel:
         }  # fmt: skip
 
     def answer(
-        self, images: Sequence[Pixels | None], questions: Sequence[str], *, max_new_tokens: int = 64
-    ) -> list[Reply]:
-        """One greedy reply per (image, question); None is no picture."""
-        shown = [() if image is None else (image,) for image in images]
-        pairs = list(zip(shown, questions, strict=True))
-        return by_sight(images, lambda places: self._generate([pairs[i] for i in places], max_new_tokens))
+        self, images: Sequence[Pixels | None], questions: Sequence[str], *, max_new_tokens: int = 64,
+        stop: Sequence[str] = (),
+    ) -> list[Reply]:  # fmt: skip
+        """One greedy reply per (image, question), up to the first of the strings `stop`; None is no picture."""
+        pairs = [(() if image is None else (image,), text) for image, text in zip(images, questions, strict=True)]
+        ends = stop_strings(stop)
+        return by_sight(images, lambda places: self._generate([pairs[i] for i in places], max_new_tokens, ends))
+
+    def stream(
+        self, image: Pixels | None, question: str, *, max_new_tokens: int = 64, stop: Sequence[str] = ()
+    ) -> Generator[str, None, Reply]:
+        """The answer to one question while it comes: pieces that make the text of its Reply, which is returned."""
+        asked, ends = [(() if image is None else (image,), question)], stop_strings(stop)
+        grown = overheard(lambda report: self._generate(asked, max_new_tokens, ends, report))
+        return (yield from tell(grown, ends))
 
     def compare(
         self, before: Sequence[Pixels], after: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
@@ -84,8 +95,14 @@ class HubModel:
         return smart_resize((width, height), factor=own.patch_size * own.merge_size, **limits)
 
     @torch.inference_mode()
-    def _generate(self, asked: Sequence[tuple[Sequence[Pixels], str]], max_new_tokens: int) -> list[Reply]:
-        """Replies to (pictures, question) with the same number of pictures each."""
+    def _generate(
+        self, asked: Sequence[tuple[Sequence[Pixels], str]], max_new_tokens: int, stop: Sequence[str] = (),
+        report: Callable[[tuple[str, float]], bool] | None = None,
+    ) -> list[Reply]:  # fmt: skip
+        """Replies to (pictures, question) with the same number of pictures each.
+
+        `report` is told the text and the confidence of a single one after each of its tokens, and says True to end it.
+        """
         talks = [[{"role": "user", "content": self._content(*one)}] for one in asked]
         inputs = self.processor.apply_chat_template(
             talks, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
@@ -93,48 +110,37 @@ class HubModel:
         ).to(self.device, dtype=self.model.dtype)  # fmt: skip
         width = inputs["input_ids"].shape[1]
         most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        if most is not None and width + max_new_tokens > most:
-            raise BadInput(
-                f"{self.name} reads {most} tokens at once; the prompt has {width}, the reply up to {max_new_tokens}: "
-                "give smaller pictures, a shorter question or fewer new tokens."
-            )
-        sure = _Sureness()
+        check_context(self.name, most, prompt=width, reply=max_new_tokens)
+        sure = Sureness()
+
+        def ended(ids: list[int]) -> bool:
+            if report is None:
+                return end_of(self._text(ids), stop) >= 0
+            said = self._reply(ids, [step.item() for step in sure.steps], stop)
+            return report((said.text, said.confidence)) or end_of(self._text(ids), stop) >= 0
+
         ids = self.model.generate(
             **inputs, max_new_tokens=max_new_tokens, do_sample=False,
             logits_processor=transformers.LogitsProcessorList([sure]),
+            stopping_criteria=[Until(width, ended)] if stop or report else None,
         )  # fmt: skip
         logs = torch.stack(sure.steps, 1).tolist()
-        return [self._reply(row, log) for row, log in zip(ids[:, width:].tolist(), logs, strict=True)]
+        return [self._reply(row, log, stop) for row, log in zip(ids[:, width:].tolist(), logs, strict=True)]
 
     def _content(self, pictures: Sequence[Pixels], question: str) -> list[dict[str, Any]]:
         """A user's turn: the pictures, then the question as words alone, without what the model takes for a mark."""
         shown = [{"type": "image", "image": PILImage.fromarray(picture)} for picture in pictures]
         return [*shown, {"type": "text", "text": self._unasked.sub("", question).strip()}]
 
-    def _reply(self, ids: list[int], logs: list[float]) -> Reply:
-        """The text before the stop token, and the geometric mean of the probabilities up to it."""
-        end = next((place for place, token in enumerate(ids) if token in self.stop), len(ids))
-        said = logs[: end + 1]
-        words = [token for token in ids[:end] if token not in self._marks]
-        text = self.tokenizer.decode(words, clean_up_tokenization_spaces=False).strip()
-        return Reply(text=text, confidence=min(math.exp(sum(said) / len(said)), 1.0))
+    def _reply(self, ids: list[int], logs: list[float], stop: Sequence[str] = ()) -> Reply:
+        """The text before the stop token or string, and the geometric mean of the probabilities up to it."""
+        count = next((place for place, token in enumerate(ids, 1) if token in self.stop), len(ids))
+        text = self._text(ids[:count])
+        if end_of(text, stop) >= 0:
+            count = next(n for n in range(1, count + 1) if end_of(self._text(ids[:n]), stop) >= 0)
+        return Reply(text=whole(text, stop), confidence=min(math.exp(sum(logs[:count]) / count), 1.0))
 
-
-class _Sureness(transformers.LogitsProcessor):
-    """Keeps the log-probability of the likeliest token of each row and step: what greedy generation takes."""
-
-    def __init__(self) -> None:
-        self.steps: list[Tensor] = []
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self.steps.append(scores.float().log_softmax(-1).amax(-1))
-        return scores
-
-
-def _stops(model: Any, tokenizer: Any) -> set[int]:
-    """Tokens that end a reply: what the model's own settings say, and the tokenizer's end."""
-    own = model.generation_config.eos_token_id
-    found = {*(own if isinstance(own, list) else [own]), tokenizer.eos_token_id} - {None}
-    if not found:
-        raise BadInput(f"{model.name_or_path} says nowhere which token ends a reply; expected an eos_token.")
-    return found
+    def _text(self, ids: Sequence[int]) -> str:
+        """The words of ids, those about boxes among them; marks stand for no word."""
+        words = [token for token in ids if token not in self._marks and token not in self.stop]
+        return self.tokenizer.decode(words, clean_up_tokenization_spaces=False)
