@@ -17,6 +17,14 @@ def reply(text, logprobs=(-0.1, -0.3)):
     return {"object": "chat.completion", "choices": [choice]}
 
 
+def events(*pieces, end="stop"):
+    """A reply as server-sent events. `end` None leaves out its end, "cut" closes the line in the middle.
+
+    `raw` bytes may be added, which then come before the end, and a `pause` of seconds.
+    """
+    return {"events": pieces, "end": end}
+
+
 class FakeEndpoint:
     """`script` holds what the next chat requests meet, in order; then every one is answered.
 
@@ -84,7 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             time.sleep(self.owner.hold)
             self.owner.leave()  # before the reply: whoever gets it may ask again at once
-            if isinstance(step, dict):
+            if isinstance(step, dict) and "events" in step:
+                self.send_events(**step)
+            elif isinstance(step, dict):
                 self.send(json.dumps(step).encode())
             else:
                 FAULTS[step](self, body)
@@ -94,11 +104,28 @@ class _Handler(BaseHTTPRequestHandler):
     def send(self, data, *, status=200, kind="application/json", length=None, **headers):
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data) if length is None else length))
+        if length != -1:  # which ends where the line does
+            self.send_header("Content-Length", str(len(data) if length is None else length))
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(data)
+
+    def send_events(self, events, end, raw=b"", pause=0.0):
+        self.send(b": comment\n\n", kind="text/event-stream; charset=utf-8", length=1 << 30 if end == "cut" else -1)
+        for piece in events:
+            logprobs = {"content": [{"token": "x", "logprob": one} for one in (-0.1, -0.3)]}
+            self.event({"choices": [{"delta": {"content": piece}, "logprobs": logprobs, "finish_reason": None}]})
+        time.sleep(pause)
+        self.wfile.write(raw)
+        if end == "stop":
+            self.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+        if end != "cut":
+            self.wfile.write(b"data: [DONE]\n\n")
+
+    def event(self, found):
+        self.wfile.write(f"data: {json.dumps(found)}\n\n".encode())
+        self.wfile.flush()
 
     def error(self, status, text, **headers):
         self.send(json.dumps({"error": {"message": text}}).encode(), status=status, **headers)

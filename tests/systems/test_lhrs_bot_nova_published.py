@@ -210,7 +210,9 @@ def test_a_converted_folder_answers(final, tmp_path):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     LlamaForCausalLM(LlamaConfig(**LLAMA)).save_pretrained(tmp_path / "llama")
-    byte_tokenizer().save_pretrained(tmp_path / "llama")
+    tokenizer = byte_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|eot_id|>"]})
+    tokenizer.save_pretrained(tmp_path / "llama")
     convert_published(final.parent, tmp_path / "out", recipe=SMALL, language_model=tmp_path / "llama")
     picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     chat = load(str(tmp_path / "out"))

@@ -39,13 +39,12 @@ def tell(grown: Iterable[tuple[str, float]], stop: Sequence[str] = ()) -> Genera
     `grown` gives all the text so far and its confidence, again and again. Kept back is what may still change: a letter
     whose last bytes are not there yet, blanks that may be the last, and what may be the beginning of a stop string.
     """
-    told, text, confidence = 0, "", 0.0
-    for text, confidence in grown:  # noqa: B007  (the last ones are the reply's)
-        sure = _sure(text, stop)
-        if piece := sure[told:]:
+    told, reply = 0, Reply(text="", confidence=0.0)
+    for text, confidence in grown:
+        reply = Reply(text=whole(text, stop), confidence=confidence)
+        if piece := _sure(text, stop)[told:]:
             told += len(piece)
             yield piece
-    reply = Reply(text=whole(text, stop), confidence=confidence)
     if piece := reply.text[told:]:
         yield piece
     return reply

@@ -5,7 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rsvlm.errors import BadInput
-from rsvlm.systems.wire import LOCAL, NoReply, Wire
+from rsvlm.systems.received import NoReply
+from rsvlm.systems.wire import LOCAL, Wire
 
 
 def listed_by(wire: Wire) -> dict[str, dict[str, Any]]:

@@ -99,7 +99,7 @@ class ChatModel:
         prompts = [encode_prompt(self.tokenizer, self.frame, ask.text, image_tokens=tokens) for ask in asks]
         most = self.model.language.model.config.max_position_embeddings
         check_context(self.name, most, prompt=max(map(len, prompts)), reply=max_new_tokens)
-        batch = padded_prompts(prompts)
+        batch: Any = padded_prompts(prompts)
         if self.model.reads_question:
             batch["question"] = padded([encode_question(self.tokenizer, ask.about) for ask in asks])
         if asks[0].expert is not None:

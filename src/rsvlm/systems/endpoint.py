@@ -3,27 +3,26 @@
 picture -> data URI -> POST /chat/completions, several at once -> text and the probabilities of its tokens.
 """
 
-import math
 import re
-from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from io import BytesIO
-from typing import Any
-
-from PIL import Image as PILImage
+from typing import Any, TypeVar
 
 from rsvlm.data.boxes import smart_resize
+from rsvlm.data.reply import stop_strings, tell, whole
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
 from rsvlm.systems.address import key_for, listed_by, parsed
 from rsvlm.systems.base import Pixels, dialect_of
-from rsvlm.systems.wire import NoReply, Patience, Wire
+from rsvlm.systems.completion import confidence, data_uri, grown, plain_text, tokens_of
+from rsvlm.systems.received import NoReply
+from rsvlm.systems.wire import Patience, Wire
 
+T = TypeVar("T")
 _PATIENT = Patience()
-_SMALL = 512 * 512  # pixels up to which a picture is sent without loss
 _OPTIONAL = ("logprobs", "max_tokens")  # newer servers of OpenAI call the latter max_completion_tokens
+_MOST_STOPS = 4  # stop strings that OpenAI's servers take; a reply is cut here before any of them
 _UNKNOWN = re.compile(r"(?i)unsupported|not (support|allow|permit)|unrecogni|unknown|unexpected|extra")
 
 
@@ -56,11 +55,26 @@ class Endpoint:
         }  # fmt: skip
 
     def answer(
-        self, images: Sequence[Pixels | None], questions: Sequence[str], *, max_new_tokens: int = 64
-    ) -> list[Reply]:
-        """One greedy reply per (image, question); None is no picture."""
+        self, images: Sequence[Pixels | None], questions: Sequence[str], *, max_new_tokens: int = 64,
+        stop: Sequence[str] = (),
+    ) -> list[Reply]:  # fmt: skip
+        """One greedy reply per (image, question), up to the first of the strings `stop`; None is no picture."""
         shown = [() if image is None else (image,) for image in images]
-        return self._all(list(zip(shown, questions, strict=True)), max_new_tokens)
+        return self._all(list(zip(shown, questions, strict=True)), max_new_tokens, stop_strings(stop))
+
+    def stream(
+        self, image: Pixels | None, question: str, *, max_new_tokens: int = 64, stop: Sequence[str] = ()
+    ) -> Generator[str, None, Reply]:
+        """The answer to one question while it comes: pieces that make the text of its Reply, which is returned.
+
+        Raises BadInput where no reply comes, or one breaks off.
+        """
+        ends = stop_strings(stop)
+        body = self._body([] if image is None else [data_uri(image)], question, max_new_tokens, ends) | {"stream": True}
+        try:
+            return (yield from tell(grown(self._ask(body, self._wire.stream)), ends))
+        except NoReply as error:
+            raise BadInput(f"{self._wire.plain(str(error))}; the reply is not whole: ask again.") from error
 
     def compare(
         self, before: Sequence[Pixels], after: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
@@ -73,11 +87,13 @@ class Endpoint:
         """The (width, height) at which a Qwen2.5-VL sees a picture under its published settings; else the picture's."""
         return smart_resize((width, height)) if self.box_dialect == "qwen25vl" else (width, height)
 
-    def _all(self, asked: Sequence[tuple[Sequence[Pixels], str]], max_new_tokens: int) -> list[Reply]:
+    def _all(
+        self, asked: Sequence[tuple[Sequence[Pixels], str]], max_new_tokens: int, stop: Sequence[str] = ()
+    ) -> list[Reply]:
         """Replies in order. A picture that is asked several questions is encoded once."""
         seen = {id(picture): picture for pictures, _ in asked for picture in pictures}
         uris = {key: data_uri(picture) for key, picture in seen.items()}
-        bodies = [self._body([uris[id(p)] for p in pictures], question, max_new_tokens) for pictures, question in asked]
+        bodies = [self._body([uris[id(p)] for p in shown], words, max_new_tokens, stop) for shown, words in asked]
         with ThreadPoolExecutor(max_workers=self.concurrency) as pool:
             try:
                 replies = list(pool.map(self._one, bodies))
@@ -89,38 +105,40 @@ class Endpoint:
             raise BadInput(f"{replies[0].error}; it has answered no question yet, and lists {self._known}.")
         return replies
 
-    def _body(self, uris: Sequence[str], question: str, max_new_tokens: int) -> dict[str, Any]:
+    def _body(self, uris: Sequence[str], question: str, max_new_tokens: int, stop: Sequence[str]) -> dict[str, Any]:
         shown = [{"type": "image_url", "image_url": {"url": uri}} for uri in uris]
-        return {
+        body = {
             "model": self.model, "temperature": 0, "max_tokens": max_new_tokens, "logprobs": True,
             "messages": [{"role": "user", "content": [*shown, {"type": "text", "text": question}]}],
         }  # fmt: skip
+        return body | {"stop": stop} if stop else body
 
     def _one(self, body: dict[str, Any]) -> Reply:
         """The reply to one request; it carries the error where none came."""
         try:
-            reply = self._reply(self._ask(body))
+            reply = self._reply(self._ask(body, self._wire.ask), body.get("stop", ()))
         except NoReply as error:
             return Reply(text="", confidence=0.0, error=str(error))
         self._served = True
         return reply
 
-    def _ask(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _ask(self, body: dict[str, Any], send: Callable[[str, dict[str, Any]], T]) -> T:
         """What the server says to one request. A setting that it does not know is left out from then on."""
         while True:
             refused = self._refused
             sent = {key: value for key, value in body.items() if key not in refused}
+            sent.update({"stop": body["stop"][:_MOST_STOPS]} if "stop" in sent else {})
             if "max_tokens" in refused:
                 sent["max_completion_tokens"] = body["max_tokens"]
             try:
-                return self._wire.ask("/chat/completions", sent)
+                return send("/chat/completions", sent)
             except NoReply as error:
                 odd = next((key for key in _OPTIONAL if key in sent and key in str(error)), None)
                 if odd is None or error.status not in (400, 422) or not _UNKNOWN.search(str(error)):
                     raise
                 self._refused |= {odd}
 
-    def _reply(self, found: dict[str, Any]) -> Reply:
+    def _reply(self, found: dict[str, Any], stop: Sequence[str]) -> Reply:
         try:
             choice = found["choices"][0]
             text, ended = choice["message"]["content"], choice.get("finish_reason")
@@ -129,22 +147,4 @@ class Endpoint:
             raise NoReply(f"{self._wire.url} sent no reply: {said}") from error
         if not isinstance(text, str):
             raise NoReply(f"{self._wire.url} sent a reply without text (finish_reason {ended!r})")
-        text = text.encode("utf-8", "replace").decode()  # half a letter (a lone surrogate) could not be written down
-        return Reply(text=text.strip(), confidence=_confidence(choice))
-
-
-def data_uri(picture: Pixels) -> str:
-    """A picture (H, W, 3) as a data URI: PNG up to 512 x 512, above that JPEG of quality 95."""
-    file, small = BytesIO(), picture.shape[0] * picture.shape[1] <= _SMALL
-    settings: dict[str, Any] = {"format": "PNG"} if small else {"format": "JPEG", "quality": 95, "subsampling": 0}
-    PILImage.fromarray(picture).save(file, **settings)
-    return f"data:image/{settings['format'].lower()};base64,{b64encode(file.getvalue()).decode()}"
-
-
-def _confidence(choice: dict[str, Any]) -> float:
-    """The geometric mean of the token probabilities; 0 where they are absent, partly absent or no numbers."""
-    try:
-        logs = [float(token["logprob"]) for token in choice["logprobs"]["content"]]
-        return min(math.exp(math.fsum(logs) / len(logs)), 1.0) if all(map(math.isfinite, logs)) else 0.0
-    except (LookupError, TypeError, ValueError, ArithmeticError):
-        return 0.0
+        return Reply(text=whole(plain_text(text), stop), confidence=confidence(tokens_of(choice)))

@@ -6,7 +6,7 @@ model's repository runs, no pickle is opened.
 
 import math
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
 from rsvlm.systems.base import Pixels, by_sight, dialect_of
 from rsvlm.systems.hub_files import local_folder, opened, weights_hash
-from rsvlm.systems.hub_steps import Sureness, Until, overheard, stop_tokens
+from rsvlm.systems.hub_steps import Report, Sureness, Until, overheard, stop_tokens
 from rsvlm.systems.limits import check_context
 
 # Special tokens that are words of questions and answers about boxes; all others stand for no word.
@@ -97,7 +97,7 @@ class HubModel:
     @torch.inference_mode()
     def _generate(
         self, asked: Sequence[tuple[Sequence[Pixels], str]], max_new_tokens: int, stop: Sequence[str] = (),
-        report: Callable[[tuple[str, float]], bool] | None = None,
+        report: Report | None = None,
     ) -> list[Reply]:  # fmt: skip
         """Replies to (pictures, question) with the same number of pictures each.
 

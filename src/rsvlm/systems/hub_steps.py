@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import transformers
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rsvlm.errors import BadInput
 
-T = TypeVar("T")
+Report = Callable[[tuple[str, float]], bool]  # is told a text and its confidence, says True to end
 
 
 class Sureness(transformers.LogitsProcessor):
@@ -22,6 +22,7 @@ class Sureness(transformers.LogitsProcessor):
         self.steps: list[Tensor] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores (B, V), which stay as they are."""
         self.steps.append(scores.float().log_softmax(-1).amax(-1))
         return scores
 
@@ -33,6 +34,7 @@ class Until(transformers.StoppingCriteria):
         self.width, self.ended = width, ended
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Any:
+        """Which rows of ids (B, T) have ended (B,)."""
         rows = input_ids[:, self.width :].tolist()
         return torch.tensor([self.ended(row) for row in rows], device=input_ids.device)
 
@@ -46,15 +48,15 @@ def stop_tokens(model: Any, tokenizer: Any) -> set[int]:
     return found
 
 
-def overheard(run: Callable[[Callable[[T], bool]], object]) -> Iterator[T]:
+def overheard(run: Callable[[Report], object]) -> Iterator[tuple[str, float]]:
     """What `run` reports while it runs, in a thread of its own; its errors are raised here.
 
     `run` is given a function for reports, which says True once nobody listens any more: it should then end.
     """
-    reports: Queue[T | None] = Queue()
+    reports: Queue[tuple[str, float] | None] = Queue()
     gone = Event()
 
-    def report(what: T) -> bool:
+    def report(what: tuple[str, float]) -> bool:
         reports.put(what)
         return gone.is_set()
 

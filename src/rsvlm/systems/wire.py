@@ -1,6 +1,5 @@
 """JSON over HTTP with a server that may be slow, busy, broken or hostile: limits on everything, and patient retries."""
 
-import email.utils
 import http.client
 import json
 import random
@@ -8,24 +7,19 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from itertools import chain
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from rsvlm.errors import RsvlmError
+from rsvlm.systems.received import NoReply, as_object, read_events, read_whole, seconds_of
 
-_MOST_BYTES = 4 << 20  # of a response; a thousand tokens with their probabilities are far below
+T = TypeVar("T")
+
 LOCAL = ("localhost", "127.0.0.1", "::1")  # this machine
 _MENDED = {408, 409, 425, 429}  # codes that another try may mend, besides every 5xx
-
-
-class NoReply(RsvlmError):
-    """A request that got no usable response, in one sentence; `status` is the server's code, 0 where none came."""
-
-    def __init__(self, text: str, status: int = 0) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class _Again(NoReply):
@@ -68,10 +62,36 @@ class Wire:
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The JSON object that the server gives for a GET, or for a POST of `body`. Raises NoReply."""
+
+        def once(deadline: float) -> Any:
+            with self._open(path, body, deadline) as response:
+                return json.loads(read_whole(response, deadline))
+
+        return as_object(self.url, self._patiently(once))
+
+    def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The JSON objects that the server sends for a POST of `body`, as they come. Raises NoReply.
+
+        Until the first is there it is tried again like `ask`; what was told cannot be taken back, so not after that.
+        """
+
+        def events(deadline: float) -> Iterator[Any]:
+            with self._open(path, body, deadline) as response:
+                yield from read_events(response, deadline)
+
+        def once(deadline: float) -> tuple[Any, Iterator[Any]]:
+            found = events(time.monotonic() + self.patience.total)
+            return next(found, {}), found
+
+        first, others = self._patiently(once)
+        return (as_object(self.url, event) for event in chain([first], others))
+
+    def _patiently(self, once: Callable[[float], T]) -> T:
+        """What `once` gives when it is told when to end, tried again where that may help."""
         stop, own, deadline = self._stop, self.patience, time.monotonic() + self.patience.total
         for tried in range(1, own.tries + 1):
             try:
-                return self._once(path, body, min(time.monotonic() + own.timeout, deadline))
+                return once(min(time.monotonic() + own.timeout, deadline))
             except _Again as error:
                 longest = min(own.longest, own.pause * 2 ** (tried - 1))
                 wait = random.uniform(0, longest) if error.wait is None else error.wait
@@ -79,7 +99,9 @@ class Wire:
                     raise NoReply(f"{error} (tries: {tried})", error.status) from error
         raise ValueError(f"{own.tries} tries")
 
-    def _once(self, path: str, body: Mapping[str, Any] | None, deadline: float) -> dict[str, Any]:
+    @contextmanager
+    def _open(self, path: str, body: Mapping[str, Any] | None, deadline: float) -> Iterator[Any]:
+        """The response to one request; whatever goes wrong until it is read is a NoReply."""
         headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "rsvlm"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
@@ -87,19 +109,17 @@ class Wire:
             self.url + path, json.dumps(body).encode() if body is not None else None, headers
         )
         try:
-            with self._opener.open(request, timeout=max(deadline - time.monotonic(), 0.01)) as response:
-                found = json.loads(_read(response, deadline))
+            wait = min(max(deadline - time.monotonic(), 0.01), self.patience.timeout)
+            with self._opener.open(request, timeout=wait) as response:
+                yield response
         except urllib.error.HTTPError as error:
             self._refused(error)
-        except (OSError, http.client.HTTPException) as error:  # URLError is an OSError, and so is a timeout
+        except (OSError, EOFError, http.client.HTTPException) as error:  # URLError is an OSError, and so is a timeout
             reason = getattr(error, "reason", error)
             said = "took too long" if isinstance(reason, TimeoutError) else f"broke off or cannot be reached ({reason})"
             raise _Again(self.plain(f"{self.url} {said}")) from error
         except (ValueError, RecursionError) as error:
             raise _Again(f"{self.url} sent something that is not whole JSON") from error
-        if not isinstance(found, dict):
-            raise NoReply(f"{self.url} sent a JSON {type(found).__name__}, expected an object")
-        return found
 
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
         """A code above 299: another try where that may help, else the server's own words."""
@@ -107,7 +127,7 @@ class Wire:
             text = f"{self.url} answered {error.code} {error.reason}"
             if error.code in _MENDED or error.code >= 500:
                 again = _Again(self.plain(text), error.code)
-                again.wait = _seconds(error.headers.get("Retry-After"))
+                again.wait = seconds_of(error.headers.get("Retry-After"))
                 raise again from error
             try:
                 text = f"{text}: {error.read(1000).decode('utf-8', 'replace')}"
@@ -125,26 +145,4 @@ class _Stay(urllib.request.HTTPRedirectHandler):
     """Follows no redirect: the code itself becomes the error."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
-def _read(response: Any, deadline: float) -> bytes:
-    """The body. The socket's timeout is per packet, so a server that drips is held to the deadline here."""
-    found = bytearray()
-    while piece := response.read1(1 << 16):
-        found += piece
-        if len(found) > _MOST_BYTES:
-            raise NoReply(f"{response.url} sent more than {_MOST_BYTES} bytes, which is no reply to a question")
-        if time.monotonic() > deadline:
-            raise TimeoutError
-    return bytes(found)
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """The wait that a Retry-After header asks for, which is seconds or a date; None where it says neither."""
-    try:
-        if (retry_after or "").strip().isdecimal():
-            return float(str(retry_after))
-        return max(email.utils.parsedate_to_datetime(str(retry_after)).timestamp() - time.time(), 0.0)
-    except (ValueError, OverflowError):
         return None
