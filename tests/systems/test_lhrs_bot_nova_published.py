@@ -209,7 +209,7 @@ def test_the_converted_tower_and_perceiver_compute_what_the_published_tensors_sa
 def test_a_converted_folder_answers(final, tmp_path):
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    LlamaForCausalLM(LlamaConfig(**LLAMA)).save_pretrained(tmp_path / "llama")
+    LlamaForCausalLM(LlamaConfig(**LLAMA | {"vocab_size": 263})).save_pretrained(tmp_path / "llama")
     tokenizer = byte_tokenizer()
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|eot_id|>"]})
     tokenizer.save_pretrained(tmp_path / "llama")
