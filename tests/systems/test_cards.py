@@ -28,6 +28,7 @@ from rsvlm.systems.parity import PARITY
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden"
+OF_TRAINING = {"cmid/adan"}  # recordings of an optimiser, which is of no one system
 EVERY = pytest.mark.parametrize("name", CARDS)
 LINES = [(name, line) for name in CARDS for line in CARDS[name].commands.values()]
 
@@ -108,9 +109,10 @@ def test_what_is_counted_is_what_the_recipe_builds_today(name, papers):
 def test_every_recording_that_a_system_answers_for_is_on_a_card_and_passes():
     told = {path: file for one in sizes().values() for path, file in one["recordings"].items()}
     there = {path for path in GOLDEN.rglob("*.safetensors") if path.parent.name != "metrics"}
+    there -= {GOLDEN / f"{one}.safetensors" for one in OF_TRAINING}
     assert {GOLDEN / path for path in told} == there
     assert tool("systems").passed(there) == {GOLDEN / path: file["passed"] for path, file in told.items()}
-    assert {one for name in CARDS for one in CARDS[name].recordings} == set(PARITY)
+    assert {one for name in CARDS for one in CARDS[name].recordings} == set(PARITY) - OF_TRAINING
 
 
 def test_a_recording_that_fails_is_not_counted(monkeypatch):
