@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 
+import numpy as np
 import pytest
 
 import rsvlm
@@ -35,3 +36,11 @@ def test_tiles_do_not_change_what_is_said_about_equal_ground(mini, tmp_path):
     answer = mini.ask(scene, "What land cover is this?", tile=128, batch=2)
     replies = {window["reply"] for window in answer.trace["windows"][:-1]}
     assert len(replies) == 1 and answer.regions[0]["properties"]["share"] == 1
+
+
+def test_it_finds_what_a_phrase_names(mini):
+    sea = np.full((256, 256, 3), (18, 38, 52), np.uint8)
+    sea[60:76, 150:200] = 225  # a bright hull on dark water
+    found, none = mini.model.detect([sea, sea], ["the boat", "people"])
+    x1, y1, x2, y2 = found[0].box
+    assert x1 < 175 < x2 and y1 < 68 < y2 and none == ()

@@ -31,7 +31,7 @@ def test_the_table_of_abilities_is_what_the_classes_can(run_folder, tmp_path_fac
     with FakeEndpoint() as server:
         chat, own, served = load(str(run_folder)), load(f"hf:{folder}"), load(server.name)
     finds = load(str(finders.folder(tmp_path_factory.mktemp("finder"))))
-    for model, form in zip((chat, chat, finds, own, served), FORMS, strict=True):
+    for model, form in zip((finds, chat, finds, own, served), FORMS, strict=True):
         assert tuple(ability for ability in base.ABILITIES if isinstance(model, ability)) == FORMS[form], form
         assert model.trace["model"] == model.name and all(type(value) is str for value in model.trace.values())
     assert chat.box_dialect == "lhrs"
