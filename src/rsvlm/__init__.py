@@ -22,6 +22,8 @@ _PUBLIC = {
     "read_recipe": "rsvlm.recipe",
     "open_scene": "rsvlm.geo.raster",
     "load": "rsvlm.serve.ask",
+    "Side": "rsvlm.serve.panel",
+    "ask": "rsvlm.serve.panel",
 }
 
 __all__ = [
@@ -34,8 +36,10 @@ __all__ = [
     "Reply",
     "RsvlmError",
     "Sample",
+    "Side",
     "Turn",
     "__version__",
+    "ask",
     "load",
     "open_scene",
     "read_recipe",
@@ -47,6 +51,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which can not follow __getat
     from rsvlm.recipe import Recipe, read_recipe
     from rsvlm.sample import Answer, Image, Region, Reply, Sample, Turn
     from rsvlm.serve.ask import load
+    from rsvlm.serve.panel import Side, ask
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from rsvlm.serve.intent import Kind, is_refusal, kind_of, number_in, phrased, sa
 
 KINDS = {
     "caption": Kind.CAPTION, "scene": Kind.SCENE, "landcover": Kind.SCENE, "presence": Kind.PRESENCE,
-    "count": Kind.COUNT, "reason": Kind.OTHER, "hint": Kind.OTHER, "ground": Kind.OTHER,
+    "count": Kind.COUNT, "reason": Kind.OTHER, "hint": Kind.OTHER, "ground": Kind.FIND,
 }  # fmt: skip
 
 

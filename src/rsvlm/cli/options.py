@@ -13,6 +13,12 @@ Model = Annotated[
         "(an OpenAI-compatible server).",
     ),
 ]
+Models = Annotated[
+    list[str],
+    typer.Option(
+        "--model", metavar="MODEL", help="As of rsvlm evaluate; given several times, all answer, side by side."
+    ),
+]
 DataRoot = Annotated[Path, typer.Option("--data", metavar="PATH", help="The folder that holds the data sets.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 Benchmark = Annotated[str, typer.Argument(metavar="PROTOCOL", help="Its name; see: rsvlm list benchmarks.")]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rsvlm.cli.options import AsJson, Model
+from rsvlm.cli.options import AsJson, Models
 from rsvlm.cli.show import print_json
 from rsvlm.errors import BadInput
 
@@ -22,9 +22,12 @@ def ask(
     scenes_and_questions: Annotated[
         list[str], typer.Argument(metavar="SCENE... QUESTION...", help="Scenes first, then the questions in quotes.")
     ],
-    model: Model = "mini",
+    model: Models = ["mini"],  # noqa: B006 (typer copies it)
     as_json: AsJson = False,
-    out: Annotated[Path | None, typer.Option(help="Write answer.json, answer.geojson and overlay.png here.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write answer.json, answer.geojson and overlay.png here; of several models answer.html."),
+    ] = None,
     bands: Annotated[str | None, typer.Option(help="Bands shown as RGB: names, numbers (4,3,2) or a sensor.")] = None,
     tile: Annotated[
         int | None, typer.Option(min=32, help="Side of a tile in pixels (default: chosen by size).")
@@ -33,22 +36,20 @@ def ask(
     batch: Annotated[int, typer.Option(min=1, help="Tiles answered at once.")] = 8,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notices.")] = False,
 ) -> None:
-    """Ask one or several questions of one or several scenes (or folders of scenes)."""
+    """Ask questions of scenes or folders of scenes; several models answer side by side."""
     paths, questions = split_arguments(scenes_and_questions)
-    from rsvlm.serve.ask import run
-
+    settings: dict[str, Any] = {
+        "out": out, "json": as_json, "bands": bands, "tile": tile, "max_new_tokens": max_new_tokens, "batch": batch,
+    }  # fmt: skip
     with _silence(quiet):
-        run(
-            paths,
-            questions,
-            model=model,
-            out=out,
-            json=as_json,
-            bands=bands,
-            tile=tile,
-            max_new_tokens=max_new_tokens,
-            batch=batch,
-        )
+        if len(model) == 1:
+            from rsvlm.serve.ask import run
+
+            run(paths, questions, model=model[0], **settings)
+        else:
+            from rsvlm.serve.panel import run
+
+            run(paths, questions, models=model, **settings)
 
 
 def info(

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,7 +18,8 @@ from rsvlm.geo.bands import Choice
 from rsvlm.geo.raster import Scene, open_scene
 from rsvlm.sample import Answer, Region
 from rsvlm.serve.combine import Evidence, Seen, combine
-from rsvlm.serve.intent import kind_of, phrased
+from rsvlm.serve.find import Asking, asking, found_in, wording
+from rsvlm.serve.intent import Kind
 from rsvlm.serve.look import Advance, look
 from rsvlm.serve.place import drawn, features, worded
 from rsvlm.serve.scenes import jobs
@@ -31,6 +33,15 @@ _LONGEST_QUESTION = 2000  # letters
 
 def _silent(done: int, total: int) -> None:
     pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What a model has to say to one question about a scene: an answer and what supports it, or why there is none."""
+
+    answer: Answer | None = None
+    evidence: tuple[Evidence, ...] = ()
+    error: str = ""
 
 
 def load(name: str) -> "Assistant":
@@ -84,42 +95,57 @@ class Assistant:
         batch: int = 8, advance: Advance = _silent,
     ) -> tuple[list[Answer], list[Region]]:  # fmt: skip
         """As `ask` of an open scene, and with the regions of all answers in scene pixels, to draw."""
+        cells = self.cells(scene, questions, tile=tile, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
+        for cell in cells:
+            if cell.error:
+                raise BadInput(cell.error)
+        answers = [cell.answer for cell in cells if cell.answer is not None]
+        return answers, drawn([one for cell in cells for one in cell.evidence])
+
+    def cells(
+        self, scene: Scene, questions: Sequence[str], *, tile: int | None = None, max_new_tokens: int = 64,
+        batch: int = 8, advance: Advance = _silent,
+    ) -> list[Cell]:  # fmt: skip
+        """As `answers`, but a question that gets no reply is a Cell that says so, and the others are answered."""
         started = time.perf_counter()
         asked, planned = checked(questions), plan(scene, tile)
         if batch < 1 or max_new_tokens < 1:
             raise BadInput(f"batch ({batch}) and max_new_tokens ({max_new_tokens}) must be 1 or more.")
-        prompts = [phrased(self.model, question) for question in asked]
-        seen = look(self.model, scene, planned, prompts, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
+        asks = [asking(self.model, question, tiled=bool(planned.windows)) for question in asked]
+        seen = look(self.model, scene, planned, asks, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
         seconds = round(time.perf_counter() - started, 3)
         common = {
             **self.model.trace, "model": self.model.name, "rsvlm": __version__, **_scene_facts(scene),
             **_tiling(planned, seen[0]), "questions_together": len(asked), "seconds": seconds,
         }  # fmt: skip
-        answers, evidence = [], []
-        for question, prompt, rows in zip(asked, prompts, seen, strict=True):
-            answer, found = _answer(question, rows, scene, {**common, "prompt": prompt})
-            answers.append(answer)
-            evidence += found
-        return answers, drawn(evidence)
+        prompts = [ask.words if ask.phrase is None else wording(self.model, ask.words) for ask in asks]
+        return [
+            _answer(ask, rows, scene, {**common, "prompt": prompt})
+            for ask, rows, prompt in zip(asks, seen, prompts, strict=True)
+        ]
 
 
-def _answer(
-    question: str, rows: Sequence[Seen], scene: Scene, common: Mapping[str, Any]
-) -> tuple[Answer, tuple[Evidence, ...]]:  # fmt: skip
+def _answer(ask: Asking, rows: Sequence[Seen], scene: Scene, common: Mapping[str, Any]) -> Cell:
     """The answer to one question; `rows` are the tiles and, last, the whole."""
-    kind = kind_of(question)
-    verdict = combine(kind, question, rows[:-1], rows[-1])
+    question = ask.question
+    if ask.phrase is not None:
+        verdict = found_in(ask.phrase, rows, (scene.width, scene.height))
+    else:
+        verdict = combine(ask.kind, question, rows[:-1], rows[-1])
+        if ask.kind is Kind.FIND:
+            verdict = replace(verdict, rule=f"{verdict.rule}; the model has no boxes, so it answered in words")
     if rows[-1].reply.error and not verdict.answer:
-        raise BadInput(f"{question!r} got no reply: {rows[-1].reply.error}; ask again.")
+        return Cell(error=f"{question!r} got no reply: {rows[-1].reply.error}; ask again.")
     regions = features(verdict.evidence, scene.place)
     trace = {
-        **common, "kind": kind.value, "rule": verdict.rule, "confidence": verdict.about, "windows": _windows(rows),
+        **common, "kind": ask.kind.value, "rule": verdict.rule, "confidence": verdict.about,
+        "windows": _windows(rows, ask.phrase is not None),
     }  # fmt: skip
     confidence = min(max(float(verdict.confidence), 0.0), 1.0)
     answer = Answer(
         question=question, answer=worded(verdict, regions), regions=regions, confidence=confidence, trace=trace
     )  # fmt: skip
-    return answer, verdict.evidence
+    return Cell(answer=answer, evidence=verdict.evidence)
 
 
 def checked(questions: Sequence[str]) -> list[str]:
@@ -202,12 +228,13 @@ def _tiling(planned: Plan, rows: Sequence[Seen]) -> dict[str, Any]:
     return facts
 
 
-def _windows(rows: Sequence[Seen]) -> list[dict[str, Any]]:
+def _windows(rows: Sequence[Seen], finding: bool) -> list[dict[str, Any]]:
     return [
         {
             "window": list(row.window), "valid": round(row.valid, 4), "reply": row.reply.text,
             "confidence": round(float(row.reply.confidence), 4),
             **({"error": row.reply.error} if row.reply.error else {}),
+            **({"boxes": [[round(n, 1) for n in region.box] for region in row.found]} if finding else {}),
         }
         for row in rows
     ]  # fmt: skip

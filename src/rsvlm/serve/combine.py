@@ -8,6 +8,7 @@ Every verdict says in words by which rule it came about and what its confidence 
 - presence: yes where a view says yes with a confidence of at least `SURE`, or one that is not known; evidence = the
   tiles that do, or the whole.
 - count: the sum of the tiles' numbers; evidence = the tiles with a number above zero.
+- find: boxes, see `rsvlm.serve.find`; of a model that has none, as other.
 - other: the whole scene's; evidence = the tiles that say the same, or the whole.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rsvlm.geo.tiles import Window
-from rsvlm.sample import Reply
+from rsvlm.sample import Region, Reply
 from rsvlm.serve.intent import Kind, is_refusal, number_in, plain, says_yes, thing_of
 
 SURE = 0.5  # a greedy yes under this was not the likeliest reply in the model's own eyes
@@ -27,11 +28,15 @@ TYPICAL = 5  # captions of tiles that go along as evidence
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the model said about one view: `valid` is the share of the window's pixels that is data."""
+    """What the model said about one view: `valid` is the share of the window's pixels that is data.
+
+    `found` are the regions that it marked where it was asked to find something, in pixels counted from the window.
+    """
 
     window: Window
     valid: float
     reply: Reply
+    found: tuple[Region, ...] = ()
 
     @property
     def pixels(self) -> float:
@@ -41,12 +46,16 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """A part of the scene that supports a verdict: windows under one label; `properties` go into the GeoJSON."""
+    """A part of the scene that supports a verdict: windows under one label; `properties` go into the GeoJSON.
+
+    An object that was found is a `region` in scene pixels instead, and has no windows.
+    """
 
     label: str
     score: float
     windows: tuple[Window, ...]
     properties: Mapping[str, Any] = field(default_factory=dict)
+    region: Region | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import re
 from enum import StrEnum
 
 from rsvlm.data.prompt import REFUSAL
+from rsvlm.serve.phrase import phrase_in
 
 
 class Kind(StrEnum):
@@ -17,6 +18,7 @@ class Kind(StrEnum):
     SCENE = "scene"
     PRESENCE = "presence"
     COUNT = "count"
+    FIND = "find"
     OTHER = "other"
 
 
@@ -60,11 +62,13 @@ _NUMBER = re.compile(rf"(\d{{1,3}}(?:,\d{{3}})+|\d+)|\b({'|'.join(_NUMBERS)})\b|
 
 
 def kind_of(question: str) -> Kind:
-    """The kind of a question; the first rule that fits decides, in the order count, presence, scene, caption."""
+    """The kind of a question; the first rule that fits decides, in the order count, presence, find, scene, caption."""
     text = " ".join(question.split())
     rules = ((_COUNT, Kind.COUNT), (_PRESENCE, Kind.PRESENCE), (_SCENE, Kind.SCENE), (_CAPTION, Kind.CAPTION))
     kind = next((kind for rule, kind in rules if rule.search(text)), Kind.OTHER)
-    return Kind.OTHER if kind in (Kind.COUNT, Kind.PRESENCE) and _RELATION.search(text) else kind
+    if kind not in (Kind.COUNT, Kind.PRESENCE):
+        return Kind.FIND if phrase_in(text) else kind
+    return Kind.OTHER if _RELATION.search(text) else kind
 
 
 _TASKS = {Kind.CAPTION: "caption", Kind.SCENE: "vqa", Kind.PRESENCE: "vqa", Kind.COUNT: "vqa"}

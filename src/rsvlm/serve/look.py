@@ -1,10 +1,12 @@
 """The model shown the views of a scene: pictures and questions in batches, replies in order."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from rsvlm.geo.raster import Scene
-from rsvlm.sample import Reply
+from rsvlm.sample import Region, Reply
 from rsvlm.serve.combine import Seen
+from rsvlm.serve.find import Asking, find
 from rsvlm.serve.views import Plan, View, views
 from rsvlm.systems.base import Answers
 
@@ -12,32 +14,53 @@ Advance = Callable[[int, int], None]  # views done, views in all
 
 
 def look(
-    model: Answers, scene: Scene, planned: Plan, questions: Sequence[str], *, max_new_tokens: int, batch: int,
+    model: Answers, scene: Scene, planned: Plan, asked: Sequence[Asking], *, max_new_tokens: int, batch: int,
     advance: Advance,
 ) -> list[list[Seen]]:  # fmt: skip
-    """What the model says about every view: a list for each question, the view of the whole scene last.
+    """What the model says about every view: a list for each of `asked`, the view of the whole scene last.
 
     The scene is read once for all questions. The model gets at most `batch` (picture, question) pairs at once, across
     tiles; the questions about one picture follow one another, so that it can be seen once.
     """
-    seen: list[list[Seen]] = [[] for _ in questions]
+    seen: list[list[Seen]] = [[] for _ in asked]
     pairs: list[tuple[View, int]] = []
 
     def flush() -> None:
-        images, asked = [view.pixels for view, _ in pairs], [questions[index] for _, index in pairs]
-        replies: list[Reply] = model.answer(images, asked, max_new_tokens=max_new_tokens)
-        for (view, index), reply in zip(pairs, replies, strict=True):
-            seen[index].append(Seen(window=view.window, valid=view.valid, reply=reply))
+        for finding in (False, True):
+            own = [(view, index) for view, index in pairs if (asked[index].phrase is not None) is finding]
+            images, words = [view.pixels for view, _ in own], [asked[index].words for _, index in own]
+            if not own:
+                continue
+            if finding:
+                told = find(model, images, words, max_new_tokens=max_new_tokens)
+            else:
+                told = [(reply, ()) for reply in model.answer(images, words, max_new_tokens=max_new_tokens)]
+            for (view, index), (reply, found) in zip(own, told, strict=True):
+                seen[index].append(_seen(view, reply, found))
         pairs.clear()
 
     for view in _counted(scene, planned, advance):
-        for index in range(len(questions)):
+        for index in range(len(asked)):
             pairs.append((view, index))
             if len(pairs) == batch:
                 flush()
     if pairs:
         flush()
     return seen
+
+
+def _seen(view: View, reply: Reply, found: Sequence[Region]) -> Seen:
+    """Regions come in pixels of the picture, which a large window is shrunk to."""
+    scale = view.window[2] / view.pixels.shape[1], view.window[3] / view.pixels.shape[0]
+    placed = tuple(_scaled(region, scale) for region in found)
+    return Seen(window=view.window, valid=view.valid, reply=reply, found=placed)
+
+
+def _scaled(region: Region, scale: tuple[float, float]) -> Region:
+    x, y = scale
+    x1, y1, x2, y2 = region.box
+    ring = tuple((x * px, y * py) for px, py in region.polygon)
+    return replace(region, box=(x * x1, y * y1, x * x2, y * y2), polygon=ring)
 
 
 def _counted(scene: Scene, planned: Plan, advance: Advance) -> Iterator[View]:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import shapely
 from rsvlm.errors import BadInput
 from rsvlm.geo.place import Place
 from rsvlm.geo.tiles import Window
-from rsvlm.geo.vector import feature, window_feature
+from rsvlm.geo.vector import feature, outline, region_feature, window_feature
 from rsvlm.sample import Region
 from rsvlm.serve.combine import Evidence, Verdict
 
@@ -26,12 +27,25 @@ def features(evidence: Iterable[Evidence], place: Place | None) -> tuple[dict[st
     made: list[dict[str, Any]] = []
     for one in evidence:
         properties = {"label": one.label, "score": one.score, **one.properties}
-        if len(one.windows) > 1 and _on_earth(one.windows, place):
+        if one.region is not None:
+            with contextlib.suppress(BadInput):  # in space
+                made.append(_object(one.region, place))
+        elif len(one.windows) > 1 and _on_earth(one.windows, place):
             shape = shapely.union_all(_boxes(one.windows))
             made.append(feature(shape, place, **properties, windows=[list(window) for window in one.windows]))
         else:
             made += _each(one.windows, place, properties)
     return tuple(made)
+
+
+def _object(region: Region, place: Place | None) -> dict[str, Any]:
+    """A region as a feature; on the Earth with the longitude and latitude of its middle."""
+    made = region_feature(region, place)
+    if place is not None:
+        x1, y1, x2, y2 = region.box
+        lon, lat = place.to_lonlat([((x1 + x2) / 2, (y1 + y2) / 2)])[0]
+        made["properties"]["lonlat"] = [float(lon), float(lat)]
+    return made
 
 
 def _each(windows: Iterable[Window], place: Place | None, properties: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -52,7 +66,7 @@ def worded(verdict: Verdict, regions: Sequence[Mapping[str, Any]]) -> str:
     for found in regions:
         known = found["properties"]
         size[known["label"]] = size.get(known["label"], 0.0) + known[unit] * known["valid"]
-    parts = [f"{name} {100 * share:.0f} % ({_area(size.get(name, 0.0), unit)})" for name, share in verdict.shares]
+    parts = [f"{name} {100 * share:.0f} % ({area_words(size.get(name, 0.0), unit)})" for name, share in verdict.shares]
     rest = len(parts) - _MOST_CLASSES
     tail = [f"{rest} more classes"] if rest > 0 else []
     return f"{verdict.answer}. Shares: {', '.join([*parts[:_MOST_CLASSES], *tail])}."
@@ -65,6 +79,9 @@ def drawn(evidence: Iterable[Evidence]) -> list[Region]:
     labels: dict[Window, dict[str, float]] = {}
     regions: list[Region] = []
     for one in evidence:
+        if one.region is not None:
+            regions.append(replace(one.region, label=_short(one.label)))
+            continue
         if len(one.windows) == 1:
             labels.setdefault(one.windows[0], {}).setdefault(_short(one.label), one.score)
             continue
@@ -76,6 +93,11 @@ def drawn(evidence: Iterable[Evidence]) -> list[Region]:
         score = next(iter(named.values())) if len(named) == 1 else None
         regions.append(Region(label=" | ".join(named), box=box, score=score))
     return regions
+
+
+def shape_of(one: Evidence) -> Any:
+    """The shapely shape of an evidence in scene pixels."""
+    return outline(one.region) if one.region else shapely.union_all(_boxes(one.windows))
 
 
 def _short(label: str) -> str:
@@ -93,7 +115,8 @@ def _on_earth(windows: Sequence[Window], place: Place | None) -> bool:
     return bool(np.isfinite(place.to_lonlat(corners)).all())
 
 
-def _area(size: float, unit: str) -> str:
+def area_words(size: float, unit: str) -> str:
+    """An area with its unit, "area_m2" or "area_px"."""
     if unit == "area_px":
         return f"{size:,.0f} px"
     return f"{size / 1e6:,.2f} km2" if size >= 1e5 else f"{size:,.0f} m2"

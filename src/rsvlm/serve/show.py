@@ -1,9 +1,10 @@
 """What a user sees: answers on stdout, progress and problems on stderr."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,13 +12,19 @@ from rich.text import Text
 
 from rsvlm.geo.raster import Scene
 from rsvlm.sample import Answer
-from rsvlm.serve.write import as_json, dumps
+from rsvlm.serve.write import as_json, cells_json, dumps
+
+if TYPE_CHECKING:
+    from rsvlm.serve.panel import Side
 
 
 class Screen:
-    """Prints answers to `stream` as they come, with a bar over `scenes` scenes and one over the tiles of each."""
+    """Prints answers to `stream` as they come, with a bar over `scenes` scenes and one over the tiles of each.
 
-    def __init__(self, stream: TextIO, *, scenes: int, json: bool) -> None:
+    Several `models` look at each scene one after another.
+    """
+
+    def __init__(self, stream: TextIO, *, scenes: int, json: bool, models: int = 1) -> None:
         self.json = json
         self.stream = stream
         self.paper = Console(file=stream, highlight=False, soft_wrap=True)
@@ -27,9 +34,10 @@ class Screen:
             TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
             console=self.notes, transient=self.notes.is_terminal, redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
-        self.all = self.progress.add_task("scenes", total=scenes, visible=scenes > 1)
+        looks, name = scenes * models, "scenes" if models == 1 else "scenes x models"
+        self.all = self.progress.add_task(name, total=looks, visible=looks > 1)
         self.tiles = self.progress.add_task("tiles", total=None, visible=False)
-        self.shown = scenes > 1 or self.notes.is_terminal
+        self.shown = looks > 1 or self.notes.is_terminal
 
     def __enter__(self) -> "Screen":
         if self.shown:
@@ -61,20 +69,52 @@ class Screen:
 
     def answers(self, scene: Scene, answers: Sequence[Answer]) -> None:
         """Print the answers about one scene."""
+        with self._alone():
+            if self.json:
+                self._lines([as_json(answer) for answer in answers])
+            else:
+                self._plainly(scene, answers)
+
+    def panel(self, scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> None:
+        """Print what several models say about one scene: by question, or as JSON by model."""
+        with self._alone():
+            if self.json:
+                for side in sides:
+                    cells = cells_json(questions, side) or [{"question": one, "error": side.error} for one in questions]
+                    self._lines([{"model": side.model, **cell} for cell in cells])
+            else:
+                self._beside(scene, questions, sides)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
         waits = self.notes.is_terminal  # a bar and a text on one terminal would be mixed
         if waits:
             self.progress.stop()
-        if self.json:
-            for answer in answers:
-                print(dumps(as_json(answer)), file=self.stream, flush=True)
-        else:
-            self._plainly(scene, answers)
+        yield
         if waits:
             self.progress.start()
 
-    def _plainly(self, scene: Scene, answers: Sequence[Answer]) -> None:
+    def _lines(self, records: Sequence[dict[str, Any]]) -> None:
+        for record in records:
+            print(dumps(record), file=self.stream, flush=True)
+
+    def _head(self, scene: Scene) -> None:
         resolution = f", {scene.gsd_m:.3g} m per pixel" if scene.gsd_m else ""
         self.paper.print(Text(f"{scene.path.name} ({scene.width} x {scene.height} pixels{resolution})", style="dim"))
+
+    def _beside(self, scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> None:
+        self._head(scene)
+        for at, question in enumerate(questions):
+            self.paper.print(Text(question, style="bold"))
+            for side in sides:
+                cell = side.cells[at] if side.cells else None
+                answer = cell.answer if cell else None
+                self.paper.print(Text(f"  {side.model}: {answer.answer if answer else 'no answer'}"))
+                why = side.error or (cell.error if cell else "")
+                self.paper.print(Text(f"    {_support(answer) if answer else why}", style="dim"))
+
+    def _plainly(self, scene: Scene, answers: Sequence[Answer]) -> None:
+        self._head(scene)
         for answer in answers:
             self.paper.print(Text(answer.question, style="bold"))
             self.paper.print(Text(f"  {answer.answer}"))
@@ -86,5 +126,7 @@ def _support(answer: Answer) -> str:
     tiles = answer.trace.get("tiles", 0)
     seen = f"{tiles} tiles and the whole scene" if tiles else "the whole scene"
     shown = f", {windows} of them in support" if tiles and windows else ""
+    if any("box_px" in region["properties"] for region in answer.regions):
+        shown = ""  # objects, not tiles: the answer says how many
     sure = f"{answer.confidence:.2f}" if answer.confidence else "not known"
     return f"confidence {sure}; seen: {seen}{shown}"

@@ -7,13 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rsvlm.errors import BadInput
 from rsvlm.geo.overlay import save_overlay
 from rsvlm.geo.raster import Scene
 from rsvlm.geo.vector import collection
 from rsvlm.sample import Answer, Region
+from rsvlm.serve.page import page
+
+if TYPE_CHECKING:
+    from rsvlm.serve.panel import Side
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
@@ -54,16 +58,51 @@ def write(folder: Path, scene: Scene, answers: Sequence[Answer], regions: Sequen
     appears complete, and in one that is there each file is replaced as a whole. Raises BadInput where that fails.
     """
     records = [as_json(answer) for answer in answers]
+    found = [_asked(region, answer) for answer in answers for region in answer.regions]
+    with _aside(folder) as aside:
+        (aside / "answer.json").write_text(
+            dumps(records[0] if len(records) == 1 else records, indent=1) + "\n", "utf-8"
+        )
+        (aside / "answer.geojson").write_text(dumps(collection(found)) + "\n", "utf-8")
+        save_overlay(scene, regions, aside / "overlay.png")
+
+
+def write_panel(folder: Path, scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> None:
+    """As `write`, for the answers of several models: answer.json (an entry a model), answer.geojson and answer.html."""
+    record = {
+        "scene": scene.path.name, "questions": list(questions),
+        "models": [
+            {"model": side.model, "seconds": side.seconds, "error": side.error, "answers": cells_json(questions, side)}
+            for side in sides
+        ],
+    }  # fmt: skip
+    found = [
+        _asked(region, answer, model=side.model)
+        for side in sides for answer in side.answers if answer for region in answer.regions
+    ]  # fmt: skip
+    shown = page(scene, questions, sides)
+    with _aside(folder) as aside:
+        (aside / "answer.json").write_text(dumps(record, indent=1) + "\n", "utf-8")
+        (aside / "answer.geojson").write_text(dumps(collection(found)) + "\n", "utf-8")
+        (aside / "answer.html").write_text(shown, "utf-8")
+
+
+def cells_json(questions: Sequence[str], side: "Side") -> list[dict[str, Any]]:
+    """An object a question: the answer as `as_json` gives it, or the question and the `error`."""
+    return [
+        as_json(cell.answer) if cell.answer else {"question": question, "error": cell.error}
+        for question, cell in zip(questions, side.cells, strict=False)  # no cells where the model failed
+    ]
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """A folder to write into, whose files then become those of `folder`, or, where something fails, nothing."""
     with _refused(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
         try:
-            found = [_asked(region, answer) for answer in answers for region in answer.regions]
-            (aside / "answer.json").write_text(
-                dumps(records[0] if len(records) == 1 else records, indent=1) + "\n", "utf-8"
-            )
-            (aside / "answer.geojson").write_text(dumps(collection(found)) + "\n", "utf-8")
-            save_overlay(scene, regions, aside / "overlay.png")
+            yield aside
             if folder.exists():
                 for file in aside.iterdir():
                     file.replace(folder / file.name)
@@ -74,9 +113,9 @@ def write(folder: Path, scene: Scene, answers: Sequence[Answer], regions: Sequen
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _asked(region: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
-    """A region that can stand alone on a map: it says what was asked."""
-    properties = {"question": answer.question, "answer": answer.answer, **region["properties"]}
+def _asked(region: Mapping[str, Any], answer: Answer, **more: str) -> dict[str, Any]:
+    """A region that can stand alone on a map: it says what was asked, and `more`."""
+    properties = {**more, "question": answer.question, "answer": answer.answer, **region["properties"]}
     return {**region, "properties": properties}
 
 

@@ -1,0 +1,177 @@
+"""Boxes for a phrase: from a model that detects, or read from the words of one that writes boxes in a dialect.
+
+Each view is asked; boxes of tiles get the tile's offset, doubles where tiles overlap are dropped by IoU and the parts
+of what a seam cuts are joined (`rsvlm.geo.merge`). The view of the whole adds what is larger than a tile. Georeferenced
+alike whoever found them.
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rsvlm.data import boxes
+from rsvlm.data.prompt import TASK_QUESTIONS
+from rsvlm.errors import BadInput
+from rsvlm.geo.merge import merge_regions
+from rsvlm.geo.vector import outline
+from rsvlm.sample import Region, Reply
+from rsvlm.serve.combine import Evidence, Seen, Verdict
+from rsvlm.serve.intent import Kind, is_refusal, kind_of, phrased
+from rsvlm.serve.phrase import Phrase, phrase_in, read_phrase
+from rsvlm.systems.base import Answers, Detects, Pixels
+
+BOX_TOKENS = 256  # at least, for a reply of boxes: one box takes some 20 tokens
+SEAM = 0.02  # of a tile's side: a box that ends so near to the edge may go on in the next tile
+SAME = 0.5  # IoU from which boxes of two views are one object
+
+# How a model is asked for boxes, by its dialect: as MiniGPT-v2 and InternVL publish it; those of Qwen are ours.
+_JSON = "Locate {phrase} in the image and give the boxes as a JSON list with the key bbox_2d."
+WORDINGS = {
+    "minigpt": "[refer] give me the location of {phrase}",
+    "geochat": "[refer] give me the location of {phrase}",
+    "internvl": "Please provide the bounding box coordinate of the region this sentence describes: <ref>{phrase}</ref>",
+    "qwen25vl": _JSON,
+    "qwen3vl": _JSON,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """One question as a model is asked it: `words` of every view; `phrase` where it has to find something."""
+
+    question: str
+    kind: Kind
+    words: str
+    phrase: Phrase | None = None
+
+
+def asking(model: Answers, question: str, *, tiled: bool) -> Asking:
+    """How `model` is asked: for boxes where the question wants them and the model has them, else the question."""
+    kind = kind_of(question)
+    if kind is not Kind.FIND or not finds(model):
+        return Asking(question=question, kind=kind, words=phrased(model, question))
+    phrase = read_phrase(phrase_in(question))
+    return Asking(question=question, kind=kind, words=(phrase.several if tiled else "") or phrase.words, phrase=phrase)
+
+
+def finds(model: Answers) -> bool:
+    """Whether a model can be asked for boxes: it detects, or it has a dialect for them."""
+    return isinstance(model, Detects) or bool(getattr(model, "box_dialect", ""))
+
+
+def wording(model: Answers, phrase: str) -> str:
+    """What is put to the model for a phrase: the phrase itself where it detects, else a question, in its own words."""
+    if isinstance(model, Detects):
+        return phrase
+    if (own := getattr(model, "phrase", None)) and (said := own("ground", phrase)):
+        return said
+    asked = WORDINGS.get(getattr(model, "box_dialect", ""), TASK_QUESTIONS["ground"][0])
+    return asked.format(phrase=phrase)
+
+
+def find(
+    model: Answers, images: Sequence[Pixels], phrases: Sequence[str], *, max_new_tokens: int
+) -> list[tuple[Reply, tuple[Region, ...]]]:
+    """What the model says and the regions that it means, in pixels of the image, for each (image, phrase).
+
+    Scores are the detector's, or the confidence of the reply that the box stands in. Regions without area are left out.
+    """
+    if isinstance(model, Detects):
+        told = [_placed(regions) for regions in model.detect(images, phrases)]
+        return [(Reply(text=counted(len(one)), confidence=_best(one)), one) for one in told]
+    asked = [wording(model, phrase) for phrase in phrases]
+    replies = model.answer(images, asked, max_new_tokens=max(max_new_tokens, BOX_TOKENS))
+    return [
+        (reply, _read(model, image, phrase, reply))
+        for image, phrase, reply in zip(images, phrases, replies, strict=True)
+    ]
+
+
+def found_in(phrase: Phrase, seen: Sequence[Seen], size: tuple[int, int]) -> Verdict:
+    """The verdict on a phrase in a scene of (width, height); `seen` are the tiles and, last, the whole."""
+    tiles, whole = seen[:-1], seen[-1]
+    label = re.sub(r"^(?:all|every)\s+(?:the\s+)?", "", phrase.words, flags=re.IGNORECASE)
+    rule = "boxes of the one view of the whole scene"
+    if not tiles:
+        kept = list(whole.found)
+    elif phrase.several:
+        rule = f"boxes of {len(tiles)} tiles, joined over the seams, and those of the whole that are larger than a tile"
+        kept = _together(tiles, whole, size)
+        if phrase.choose:
+            rule = f"{rule}; chosen by its size or place among all {phrase.several} ({len(kept)})"
+            chosen = phrase.choose(kept, size)
+            kept = [chosen] if chosen else []
+    else:
+        rule = f"the surest box of {len(tiles)} tiles and the whole"
+        every = [region for one in seen for region in _in_scene(one)]
+        kept = sorted(every, key=_score, reverse=True)[:1]
+    if failed := sum(bool(one.reply.error) for one in seen):
+        rule = f"{rule}; {failed} views got no reply and are left out"
+    evidence = tuple(
+        Evidence(label=label, score=_score(region), windows=(), region=replace(region, label=label)) for region in kept
+    )
+    if kept:
+        answer = f"{len(kept)} found: {label}"
+    elif failed == len(seen):
+        answer = ""  # nobody said that there is none
+    else:
+        answer = whole.reply.text if is_refusal(whole.reply.text) else f"None found: {label}"
+    mean = sum(map(_score, kept)) / len(kept) if kept else 0.0
+    return Verdict(
+        answer=answer, confidence=mean, evidence=evidence, rule=rule,
+        about="mean over the scores of what was found, 0 where nothing was",
+    )  # fmt: skip
+
+
+def counted(number: int) -> str:
+    """ "no box", "1 box", "2 boxes"."""
+    return {0: "no box", 1: "1 box"}.get(number, f"{number} boxes")
+
+
+def _together(tiles: Sequence[Seen], whole: Seen, size: tuple[int, int]) -> list[Region]:
+    side = max(max(tile.window[2:]) for tile in tiles)
+    large = tuple(r for r in whole.found if max(r.box[2] - r.box[0], r.box[3] - r.box[1]) > side)
+    views = [(one.window, one.found) for one in tiles] + [(whole.window, large)]
+    return merge_regions(views, size, iou=SAME, touch=max(1.0, SEAM * side))
+
+
+def _in_scene(one: Seen) -> list[Region]:
+    return merge_regions([(one.window, one.found)], (one.window[0] + one.window[2], one.window[1] + one.window[3]))
+
+
+def _read(model: Any, image: Pixels, phrase: str, reply: Reply) -> tuple[Region, ...]:
+    """The boxes that a reply holds, in pixels of the image."""
+    size = image.shape[1], image.shape[0]
+    shown = model.input_size(*size) if hasattr(model, "input_size") else size
+    part = model.box_part(*size) if hasattr(model, "box_part") else ()
+    rows = boxes.decode(reply.text, model.box_dialect, input_size=shown).pixels(size, part)
+    return _placed([_region(row, phrase, reply.confidence) for row in rows])
+
+
+def _region(row: Sequence[float], label: str, score: float) -> Region:
+    """A region of 4 numbers, 5 (with degrees) or 8 (corners)."""
+    if len(row) == 8:
+        xs, ys = row[::2], row[1::2]
+        ring = tuple(zip(xs, ys, strict=True))
+        return Region(label=label, box=(min(xs), min(ys), max(xs), max(ys)), polygon=ring, score=score)
+    x1, y1, x2, y2, *angle = row
+    return Region(label=label, box=(x1, y1, x2, y2), angle=angle[0] if angle else 0.0, score=score)
+
+
+def _placed(regions: Sequence[Region]) -> tuple[Region, ...]:
+    kept = []
+    for region in regions:
+        with suppress(BadInput):  # without area
+            outline(region)
+            kept.append(region)
+    return tuple(kept)
+
+
+def _score(region: Region) -> float:
+    return region.score or 0.0
+
+
+def _best(regions: Sequence[Region]) -> float:
+    return min(max(map(_score, regions), default=0.0), 1.0)
