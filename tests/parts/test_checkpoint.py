@@ -74,6 +74,15 @@ def test_a_folder_without_one_checkpoint(tmp_path, names):
         checkpoint.located(tmp_path)
 
 
+def test_the_model_is_taken_among_what_a_trainer_left_beside_it(tmp_path):
+    save_file(TENSORS, tmp_path / "model.safetensors")
+    torch.save({"seed": 1}, tmp_path / "training_args.bin")
+    assert checkpoint.located(tmp_path) == tmp_path / "model.safetensors"
+    assert checkpoint.located(sharded(tmp_path).parent).name == "model.safetensors.index.json"
+    torch.save(TENSORS, tmp_path / "FINAL.pt")
+    assert checkpoint.located(tmp_path).name == "FINAL.pt"
+
+
 def test_nothing_there(tmp_path):
     with pytest.raises(BadInput, match="no checkpoint at"):
         checkpoint.located(tmp_path / "gone.pt")

@@ -385,4 +385,4 @@ def test_the_command_refuses_other_systems(final, tmp_path, monkeypatch, capsys)
     (tmp_path / "other.yaml").write_text("{system: cmid, size: paper}")
     with pytest.raises(SystemExit) as left:
         run(monkeypatch, "weights", "convert", final, "--recipe", tmp_path / "other.yaml", "--out", tmp_path / "out")
-    assert left.value.code == 2 and "is a recipe of cmid" in capsys.readouterr().err
+    assert left.value.code == 2 and "No system is named 'cmid'" in capsys.readouterr().err

@@ -15,7 +15,7 @@ _INDEX = ".index.json"
 
 
 def located(path: Path) -> Path:
-    """The checkpoint that is meant: `path`, or the one in the folder `path` (FINAL.*, an index of shards, the only).
+    """`path`, or the checkpoint in the folder `path`: FINAL.*, an index of shards, model.*, or the only one.
 
     Raises BadInput where nothing is there, or several and none of them is the one.
     """
@@ -25,7 +25,7 @@ def located(path: Path) -> Path:
         return path
     there = sorted(file for file in path.iterdir() if file.name.endswith((*SUFFIXES, _INDEX)))
     named = [file for file in there if file.stem == "FINAL"] or [f for f in there if f.name.endswith(_INDEX)][:1]
-    named = named or there
+    named = named or [file for file in there if file.stem in ("model", "pytorch_model")][:1] or there
     if len(named) != 1:
         found = ", ".join(file.name for file in named[:4]) or "none"
         raise BadInput(f"{path} is a folder with no one checkpoint ({found}); give the path of the published file.")
