@@ -15,6 +15,7 @@ from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.positions import resized
 from rsvlm.parts.weights import adopt
 from rsvlm.recipe import Recipe, read_recipe
+from rsvlm.systems import published
 from rsvlm.systems.build import build
 from rsvlm.systems.load import load
 from rsvlm.systems.rs_gpt4v_weights import convert_published, published_table
@@ -205,6 +206,16 @@ def refused(path, tmp_path, match, error=BadInput, recipe=SMALL, **more):
     with pytest.raises(error, match=match) as caught:
         convert_published(path, tmp_path / "out", recipe=recipe, **more)
     assert sorted(tmp_path.iterdir()) == before and "\n" not in str(caught.value)
+
+
+def test_the_one_door_knows_them(tmp_path, clip, adapter):
+    folder = release.write_whole(tmp_path / "theirs", whole())
+    seen = published.recognise(folder)
+    assert seen.system == "rs_gpt4v" and seen.variant == "whole" and published.recognise(adapter).variant == "adapters"
+    account = published.convert(folder, tmp_path / "out", recipe=SMALL, vision=clip)
+    assert len(account.loaded) == len(whole()) and load(str(tmp_path / "out")).trace["system"] == "rs_gpt4v"
+    with pytest.raises(BadInput, match="no checkpoint of skyeyegpt: it looks like LLaVA"):
+        published.convert(folder, tmp_path / "other", system="skyeyegpt")
 
 
 def test_a_missing_tower_is_named(tmp_path, adapter):

@@ -39,7 +39,7 @@ CARD = SystemCard(
         "`openai/clip-vit-large-patch14-336` into another.",
         "Of a LoRA folder (`adapter_model`, `non_lora_trainables.bin`), fetch its base model, too, and give it as "
         "`--language-model`.",
-        "GeoChat (504 px) has a recipe of its own, recipes/rs_gpt4v/geochat.yaml; LLaVA-1.5 has the sizes of paper.yaml.",
+        "GeoChat (504 px) has a recipe of its own, recipes/rs_gpt4v/geochat.yaml; LLaVA-1.5's sizes are in paper.yaml.",
     ),
     traps=(
         "\"RS-GPT4V\" names a data set. A model that somebody trained on it is not the paper's.",
@@ -51,7 +51,8 @@ CARD = SystemCard(
         "A catalogue gives another arXiv id, 2406.09385; 2406.12479 is right.",
     ),
     licences={
-        "code": "Apache-2.0; no code is there", "weights": "none are published; LLaVA-1.5: Llama 2 licence; GeoChat: unknown",
+        "code": "Apache-2.0; no code is there",
+        "weights": "none are published; LLaVA-1.5: Llama 2 licence; GeoChat: unknown",
         "data": "Apache-2.0 by the repository; its source sets and GPT-4V's texts have terms of their own",
         "language model": "Vicuna-7B v1.5, `lmsys/vicuna-7b-v1.5`: Llama 2 Community License",
     },
