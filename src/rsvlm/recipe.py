@@ -39,6 +39,9 @@ class Stage(_Strict):
     )
     turns: int = Field(3, gt=0, description="most turns asked about one image at once")
     max_tokens: int = Field(512, gt=0, description="most tokens of questions and answers about one image")
+    pack: int | None = Field(
+        None, gt=0, description="tokens of a row that conversations share, so that less is padding; unset = none do"
+    )
     steps: int = Field(gt=0)
     batch: int = Field(gt=0, description="samples per optimiser step, over all processes")
     accumulate: int = Field(1, gt=0)
@@ -67,7 +70,7 @@ class Stage(_Strict):
 
 
 # Fields that came after recipes had been hashed: a stage that leaves one at its default hashes as it did without it.
-_LATER = ("model", "optimizer", "eps", "warmup_from", "decay")
+_LATER = ("model", "optimizer", "eps", "warmup_from", "decay", "pack")
 
 
 class Recipe(_Strict):

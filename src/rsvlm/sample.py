@@ -120,10 +120,11 @@ class Answer:
 IMAGE_TOKEN = -200  # stands in `prompt` where one visual token goes; never embedded
 IGNORE = -100  # a label that carries no loss
 
-# The batch contract. B samples, H = W the tower's input size, P prompt tokens, R reply tokens, K visual tokens.
+# The batch contract. B samples, I pictures: one for each row of `prompt` that has one, in order, or a single blank one
+# where none has. H = W the tower's input size, P prompt tokens, R reply tokens, K visual tokens.
 BATCH_CONTRACT: Mapping[str, str] = {
-    "image": "float32 (B, 3, H, W), RGB in [0, 1]; absent when `levels` is given",
-    "levels": "list of (B, N_l, D_l): cached feature levels of a frozen tower, shallow to deep; absent when `image` is",
+    "image": "float32 (I, 3, H, W), RGB in [0, 1]; absent when `levels` is given",
+    "levels": "list of (I, N_l, D_l): cached feature levels of a frozen tower, shallow to deep; absent when `image` is",
     "picture": "int64 (B,): the row of `levels` that a prompt asks about; only for answering, absent = its own row",
     "prompt": f"int64 (B, P), left-padded; each image is K copies of {IMAGE_TOKEN}",
     "prompt_mask": "bool (B, P), False on padding",
@@ -132,6 +133,7 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "reply": "int64 (B, R), right-padded: the first answer and, in a conversation, the turns after it",
     "reply_mask": "bool (B, R), False on padding",
     "turn": "int64 (B, R): the branch of a reply token; branches share the prompt and do not see one another",
+    "row": "int64 (B,): the row that a conversation shares with others in the language model, absent = its own",
     "labels": f"int64 (B, R): the reply's ids where an answer is learned, {IGNORE} elsewhere",
     "normaliser": "float32 scalar: labelled tokens of the whole global batch / number of parts it was cut into",
     "phrase": "int64 (B, Q): ids of a phrase, right-padded; box stage only",
@@ -154,6 +156,7 @@ class Batch(TypedDict, total=False):
     reply: Any
     reply_mask: Any
     turn: Any
+    row: Any
     labels: Any
     normaliser: Any
     phrase: Any

@@ -31,7 +31,8 @@ def expert_encoder(
         draw = Random(f"{seed}/{sample.id}/{visit}/expert")
         turn = converse(sample, visit, seed=seed, most=1)[0]
         asked, expert = _given(turn, draw) if experts else (turn, None)
-        encoded = encode(tokenizer, frame, [[asked]], image_tokens=image_tokens, max_tokens=max_tokens)
+        places = image_tokens if sample.images else 0
+        encoded = encode(tokenizer, frame, [[asked]], image_tokens=places, max_tokens=max_tokens)
         return replace(encoded, question=encode_question(tokenizer, turn.question), expert=expert)
 
     def _given(turn: Turn, draw: Random) -> tuple[Turn, int]:

@@ -18,6 +18,7 @@ from rsvlm.data.build.rs_gpt4v import converse
 from rsvlm.data.build.tags import targets
 from rsvlm.data.fit import fitted
 from rsvlm.data.images import read_rgb
+from rsvlm.data.packing import first_fit
 from rsvlm.data.phrases import Locate, collate_targets
 from rsvlm.data.prompt import Encoded, Frame, encode
 from rsvlm.errors import BadInput
@@ -80,10 +81,12 @@ def encoder(tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most:
     """Conversations of `rs_gpt4v.converse` as token ids.
 
     Four visits of five ask the turns apart, as branches that share the image; in the fifth they follow one another, as
-    a user would ask.
+    a user would ask. A sample without a picture is a conversation already: it is learned as it is written.
     """
 
     def one(sample: Sample, visit: int) -> Encoded:
+        if not sample.images:
+            return encode(tokenizer, frame, [sample.turns], image_tokens=0, max_tokens=max_tokens)
         turns = converse(sample, visit, seed=seed, most=most)
         chained = (visit + len(sample.id)) % 5 == 0
         talks = [turns] if chained else [[turn] for turn in turns]
@@ -92,8 +95,11 @@ def encoder(tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most:
     return one
 
 
-def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
-    """Pad to tensors of the batch contract: prompts on the left, replies on the right."""
+def collate(encoded: Sequence[Encoded], pad: int, pack: int | None = None) -> Batch:
+    """Pad to tensors of the batch contract: prompts on the left, replies on the right.
+
+    With `pack` conversations share rows of so many tokens, those of one expert at a time (`first_fit`).
+    """
     reply = max(len(e.reply) for e in encoded)
 
     def right(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
@@ -110,6 +116,9 @@ def collate(encoded: Sequence[Encoded], pad: int) -> Batch:
         batch["question"] = padded([e.question or [] for e in encoded])
     if encoded[0].expert is not None:
         batch["expert"] = torch.tensor([e.expert for e in encoded])
+    if pack is not None:
+        lengths = [len(e.prompt) + len(e.reply) for e in encoded]
+        batch["row"] = torch.tensor(first_fit(lengths, pack, [e.expert for e in encoded]))
     return batch
 
 
@@ -133,15 +142,15 @@ class StageBatches(Dataset[list[Batch]]):
 
     Give one of `encode` (conversations), `tags` (a vocabulary) and `locate` (phrases and boxes). Pictures come as
     `levels(image, view)` where cached levels are given, else as pixels of `size`, made square by `fit`. Every process
-    draws the same global batch and takes its own slice, so the losses of any number of processes agree. Raises BadInput
-    for a batch that cannot be cut.
+    draws the same global batch and takes its own slice, so the losses of any number of processes agree; what is in a
+    micro-batch shares rows of `pack` tokens where that is given. Raises BadInput for a batch that cannot be cut.
     """
 
     def __init__(
         self, samples: Sequence[Sample], schedule: Schedule, *, batch: int, size: int, views: int, pad: int,
         encode: Encode | None = None, tags: Sequence[str] = (), locate: Locate | None = None,
         levels: Levels | None = None, fit: str = "squash", accumulate: int = 1, rank: int = 0, world: int = 1,
-        seed: int = 0,
+        seed: int = 0, pack: int | None = None,
     ) -> None:  # fmt: skip
         if batch % (accumulate * world):
             raise BadInput(
@@ -150,7 +159,14 @@ class StageBatches(Dataset[list[Batch]]):
             )
         self.samples, self.schedule, self.batch, self.size, self.views = samples, schedule, batch, size, views
         self.pad, self.encode, self.tags, self.locate, self.levels = pad, encode, tags, locate, levels
-        self.fit, self.accumulate, self.rank, self.world, self.seed = fit, accumulate, rank, world, seed
+        self.fit, self.accumulate, self.rank, self.world, self.seed, self.pack = (
+            fit,
+            accumulate,
+            rank,
+            world,
+            seed,
+            pack,
+        )
 
     def __len__(self) -> int:
         return len(self.schedule.sample) // self.batch
@@ -168,22 +184,29 @@ class StageBatches(Dataset[list[Batch]]):
         out: list[Batch] = []
         for i in range(self.accumulate):
             mine = slice(self.rank + i * self.world, None, parts)
-            batch = collate(encoded[mine], self.pad)
+            batch = collate(encoded[mine], self.pad, self.pack)
             batch["normaliser"] = torch.tensor(max(labelled, 1) / parts)
             out.append(self._seen(batch, places[mine]))
         return out
 
     def _seen(self, batch: Batch, places: Sequence[int]) -> Batch:
-        """Add the pictures: visits walk through the views, each image starting at its own."""
-        which = [(self.samples[self.schedule.sample[p]].images[0], self._view(p)) for p in places]
+        """Add the pictures: visits walk through the views, each image starting at its own.
+
+        Where no sample has one, a blank one is added, which no prompt asks about: see `BATCH_CONTRACT`.
+        """
+        shown = [p for p in places if self.samples[self.schedule.sample[p]].images]
+        which = [(self.samples[self.schedule.sample[p]].images[0], self._view(p)) for p in shown]
         if self.levels is None:
-            batch["image"] = to_tensor(
-                [self._fresh(image, view, p) for (image, view), p in zip(which, places, strict=True)]
-            )
+            pixels = [self._fresh(image, view, p) for (image, view), p in zip(which, shown, strict=True)]
+            batch["image"] = to_tensor(pixels or [np.zeros((self.size, self.size, 3), np.uint8)])
         else:
-            columns = zip(*(self.levels(image, view) for image, view in which), strict=True)
-            batch["levels"] = [torch.from_numpy(np.stack(column)).float() for column in columns]
+            seen = [self.levels(image, view) for image, view in which] or [self._blank(self.levels)]
+            batch["levels"] = [torch.from_numpy(np.stack(column)).float() for column in zip(*seen, strict=True)]
         return batch
+
+    def _blank(self, levels: Levels) -> list[NDArray[Any]]:
+        first = next(sample.images[0] for sample in self.samples if sample.images)
+        return [np.zeros_like(level) for level in levels(first, 0)]
 
     def _fresh(self, image: Image, view: int, place: int) -> NDArray[np.uint8]:
         """The picture in a view; every second time (in runs with views) only a random part of it.

@@ -5,13 +5,15 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, cast, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from rsvlm.parts import losses
 from rsvlm.parts.language import LanguageModel
+from rsvlm.parts.packing import Packing
 from rsvlm.parts.vision import Tower
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
 
@@ -75,36 +77,43 @@ class VisionLanguageModel(nn.Module):
     def read(self, batch: Batch) -> Tensor:
         """What the language model sees before it answers: prompt embeddings (B, P, D), image tokens in place.
 
-        A batch with neither `image` nor `levels` is blind: prompts without image tokens.
+        A batch with neither `image` nor `levels` is blind: prompts without image tokens. Single rows may be blind, too.
         """
         prefix = self.language.embed(batch["prompt"])
         if "image" not in batch and "levels" not in batch:
             return prefix
-        tokens = self.tokens(batch)
-        places = (batch["prompt"] == IMAGE_TOKEN)[..., None]
-        return prefix.masked_scatter(places, tokens.to(prefix.dtype))
+        places = batch["prompt"] == IMAGE_TOKEN
+        tokens = self.tokens(_with_picture(batch, places.any(1)))
+        return prefix.masked_scatter(places[..., None], tokens.to(prefix.dtype))
 
     def speak(
         self, prefix: Tensor, mask: Tensor, reply: Tensor, cache: Any = None, positions: Tensor | None = None,
-        expert: Tensor | None = None,
+        expert: Tensor | None = None, packing: Packing | None = None,
     ) -> tuple[Tensor, Any]:  # fmt: skip
         """Hidden states (B, R + 1, D) that predict the reply and what follows it, and the KV cache if one was given.
 
-        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language`. `expert` (B,) is for
-        language models that have several speakers. `language.head` turns hidden states into logits.
+        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language`, those of the shared rows
+        where the language model runs over a `packing`. `expert` (B,) is for language models that have several speakers.
+        `language.head` turns hidden states into logits.
         """
         x = torch.cat([prefix, self.language.embed(reply)], 1)
+        if packing is not None:
+            x, expert = packing.pack(x), None if expert is None else packing.of_rows(expert)
         speaker = {} if expert is None else {"expert": expert}
         hidden, cache = self.language(x, mask, cache, positions, **speaker)
+        hidden = hidden if packing is None else packing.unpack(hidden)
         return hidden[:, prefix.shape[1] - 1 :], cache
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalars: "language", the cross-entropy of the labelled reply tokens; only those get logits."""
-        mask, positions = branches(batch)
-        expert = batch.get("expert")
-        hidden, _ = self.speak(self.read(batch), mask, batch["reply"], positions=positions, expert=expert)
+        packing = packed(batch)
+        mask, positions = branches(batch, packing)
+        hidden, _ = self.speak(
+            self.read(batch), mask, batch["reply"], positions=positions, expert=batch.get("expert"), packing=packing
+        )
         learned = batch["labels"] != IGNORE
-        logits = self.language.head(hidden[:, :-1][learned])
+        rows, places = learned.nonzero(as_tuple=True)
+        logits = self.language.head(hidden[rows, before(batch["turn"])[rows, places]])
         return {"language": losses.next_token(logits, batch["labels"][learned], normaliser=batch.get("normaliser"))}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -168,18 +177,49 @@ class VisionLanguageModel(nn.Module):
         return self.language.embed(rest), torch.cat([real.new_ones(len(ids), shared), real], 1), cache
 
 
-def branches(batch: Batch) -> tuple[Tensor, Tensor]:
+def before(turn: Tensor) -> Tensor:
+    """Where in `speak`'s hidden states a reply token is predicted, (B, R): at the token before it in its branch.
+
+    For the first token of a branch that is the end of the prompt, 0.
+    """
+    starts = turn != F.pad(turn, (1, 0), value=-1)[:, :-1]
+    return torch.arange(turn.shape[1], device=turn.device).expand_as(turn).masked_fill(starts, 0)
+
+
+def _with_picture(batch: Batch, shown: Tensor) -> Batch:
+    """The rows of a batch that have a picture; `shown` (B,) says which."""
+    if shown.all():
+        return batch
+    if not shown.any():  # the blank picture's: every process runs the same modules, whatever it drew
+        shown = torch.arange(len(shown), device=shown.device) == 0
+    values: dict[str, Any] = {**batch}
+    rows = {key: values[key][shown] for key in ("prompt", "prompt_mask", "question", "expert") if key in values}
+    return cast(Batch, values | rows)
+
+
+def packed(batch: Batch) -> Packing | None:
+    """How the conversations of a batch share rows; None where each has its own."""
+    if "row" not in batch:
+        return None
+    return Packing(batch["row"], torch.cat([batch["prompt_mask"], batch["reply_mask"]], 1))
+
+
+def branches(batch: Batch, packing: Packing | None = None) -> tuple[Tensor, Tensor]:
     """Who sees whom (B, P + R, P + R), and positions (B, P + R), when the branches of a reply share one prompt.
 
     A reply token sees the prompt and the earlier tokens of its own branch; each branch goes on where the prompt ends.
+    With a `packing` both are those of the shared rows: nobody sees another conversation, and each counts from 0.
     """
     real = torch.cat([batch["prompt_mask"], batch["reply_mask"]], 1)
     turn = torch.cat([torch.full_like(batch["prompt"], -1), batch["turn"]], 1)
-    size = real.shape[1]
+    talk = torch.where(real, torch.arange(len(real), device=real.device)[:, None], -1)
+    if packing is not None:
+        turn, talk = packing.pack(turn), packing.pack(talk, -1)
+    size = talk.shape[1]
     causal = torch.ones(size, size, dtype=torch.bool, device=real.device).tril()
     kin = (turn[:, :, None] == turn[:, None]) | (turn[:, None] < 0)
-    sees = causal & kin & real[:, None]
+    sees = causal & kin & (talk[:, :, None] == talk[:, None]) & (talk >= 0)[:, None]
     positions = sees.sum(2) - 1
-    # A padded row sees nothing, and a softmax over nothing is NaN: it looks at itself, and nobody looks at it.
+    # Padding sees nothing, and a softmax over nothing is NaN: it looks at itself, and nobody looks at it.
     sees |= torch.eye(size, dtype=torch.bool, device=real.device)
     return sees, positions.clamp(min=0)

@@ -52,7 +52,7 @@ class Log:
             draw(self.path, self.out / "loss.png")
 
     def step(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Note one step's losses, learning rate and gradient norm."""
+        """Note one step's losses, learning rate, gradient norm and tokens."""
         if not self.main:
             return
         now = time.perf_counter()
@@ -109,7 +109,7 @@ def draw(log: Path, png: Path) -> None:
         return
     figure, axes = plt.subplots(1, len(stages), figsize=(5 * len(stages), 3.5), squeeze=False)
     for axis, (name, lines) in zip(axes[0], stages.items(), strict=True):
-        for loss in [k for k in lines[0] if k not in ("stage", "step", "lr", "grad_norm", "seconds")]:
+        for loss in [k for k in lines[0] if k not in ("stage", "step", "lr", "grad_norm", "tokens", "seconds")]:
             values = [line[loss] for line in lines]
             means = [sum(values[max(0, i - 49) : i + 1]) / min(i + 1, 50) for i in range(len(values))]
             axis.plot([line["step"] for line in lines], values, linewidth=0.5, alpha=0.4)

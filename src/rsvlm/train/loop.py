@@ -46,8 +46,9 @@ def fit(
 ) -> None:  # fmt: skip
     """Run `stage` from step `start`: each item of `batches` is the micro-batches of one step.
 
-    `report(step, numbers)` is called after each step with the losses (means over processes), `lr` and `grad_norm`. What
-    a step draws (dropout) depends on `seed`, step and process only, so there is no random state to save.
+    `report(step, numbers)` is called after each step with the losses (means over processes), `lr`, `grad_norm` and
+    `tokens`: how many the step's conversations have, padding left out. What a step draws (dropout) depends on `seed`,
+    step and process only, so there is no random state to save.
     """
     for step, micro_batches in enumerate(batches, start):
         torch.manual_seed(random.Random(f"{seed}/{step}/{accelerator.process_index}").getrandbits(63))
@@ -70,7 +71,8 @@ def fit(
         optimizer.zero_grad()
         getattr(accelerator.unwrap_model(model), "after_step", lambda: None)()
         numbers = {name: _mean(accelerator, value) for name, value in means.items()}
-        report(step, {**numbers, "lr": optimizer.param_groups[0]["lr"], "grad_norm": float(norm)})
+        tokens, rate = _tokens(accelerator, micro_batches), optimizer.param_groups[0]["lr"]
+        report(step, {**numbers, "lr": rate, "grad_norm": float(norm), "tokens": tokens})
 
 
 def _check(stage: Stage, step: int, what: str, value: Tensor) -> None:
@@ -84,6 +86,14 @@ def _check(stage: Stage, step: int, what: str, value: Tensor) -> None:
 def _mean(accelerator: Accelerator, value: Tensor) -> float:
     mean: Any = accelerator.reduce(value, "mean")
     return float(mean)
+
+
+def _tokens(accelerator: Accelerator, micro_batches: list[Batch]) -> int:
+    """Tokens of prompts and replies over all processes, padding left out."""
+    masks = [x for batch in micro_batches for key, x in batch.items() if key in ("prompt_mask", "reply_mask")]
+    own = torch.tensor(sum(int(mask.sum()) for mask in masks), device=accelerator.device)
+    total: Any = accelerator.reduce(own, "sum")
+    return int(total)
 
 
 def _sync(accelerator: Accelerator, model: nn.Module, last: bool) -> AbstractContextManager[Any]:

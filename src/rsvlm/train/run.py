@@ -23,8 +23,9 @@ from rsvlm.data.build.tags import vocabulary
 from rsvlm.data.catalogue import load
 from rsvlm.data.fit import PartOf, box_part
 from rsvlm.data.loader import Schedule, StageBatches, encoder
+from rsvlm.data.packing import first_fit
 from rsvlm.data.phrases import locator
-from rsvlm.data.prompt import FRAMES
+from rsvlm.data.prompt import FRAMES, encode
 from rsvlm.errors import BadInput
 from rsvlm.parts.experts import upcycle
 from rsvlm.parts.weights import read_state
@@ -209,6 +210,8 @@ class _Run:
     def _batches(self, index: int, stage: Stage) -> StageBatches:
         groups = [self._ingredient(part.set) for part in stage.data]
         samples = [sample for group in groups for sample in group]
+        if stage.objective != "language":
+            _only_pictures(stage, samples)
         weights = [part.weight for part in stage.data]
         positions = stage.steps * stage.batch
         seed = self.recipe.seed
@@ -222,18 +225,22 @@ class _Run:
         if stage.objective == "tags":
             return StageBatches(samples, schedule, tags=vocabulary(samples, self.recipe.model["num_tags"]), **shared)
         frozen = not any(p.requires_grad for p in self.model.vision.parameters())
-        cached = self._cache(stage.objective) if frozen and self.recipe.cache else None
+        pictures = any(sample.images for sample in samples)
+        cached = self._cache(stage.objective) if frozen and self.recipe.cache and pictures else None
         if stage.objective == "boxes":
             return StageBatches(
                 samples, schedule, locate=locator(tokenizer, samples, seed=seed, part=self._part("shown")),
                 levels=cached, **shared,
             )  # fmt: skip
         frame = FRAMES[self.recipe.in_stage(index).model["frame"]]
-        encode = getattr(self.model, "encoder", encoder)(
+        encoded = getattr(self.model, "encoder", encoder)(
             tokenizer, frame, image_tokens=self.model.image_tokens, seed=seed, most=stage.turns,
             max_tokens=stage.max_tokens,
         )  # fmt: skip
-        return StageBatches(samples, schedule, encode=encode, levels=cached, **shared)
+        if stage.pack is not None:  # the longest that may come is refused now, not when it comes
+            head = encode(tokenizer, frame, (), image_tokens=self.model.image_tokens).prompt
+            first_fit([len(head) + stage.max_tokens], stage.pack)
+        return StageBatches(samples, schedule, encode=encoded, levels=cached, pack=stage.pack, **shared)
 
     def _ingredient(self, names: str) -> list[Sample]:
         """The train split of a set, or of several sets about the same pictures joined by "+".
@@ -264,7 +271,7 @@ class _Run:
     def _cache(self, objective: str) -> Any:
         """Levels of every picture that any stage of this objective asks about, so that they are made once."""
         sets = dict.fromkeys(part.set for s in self.recipe.stages if s.objective == objective for part in s.data)
-        pictures = {s.images[0].path: s.images[0] for names in sets for s in self._ingredient(names)}
+        pictures = {s.images[0].path: s.images[0] for names in sets for s in self._ingredient(names) if s.images}
         cache = FeatureCache(
             self.out / "features", self.model.tower(objective), [*pictures.values()], views=self.recipe.views,
             bf16=self.recipe.precision == "bf16",
@@ -283,6 +290,17 @@ def _ahead(steps: Subset[list[Batch]]) -> DataLoader[list[Batch]]:
     return DataLoader(
         steps, batch_size=None, num_workers=int(fork), multiprocessing_context="fork" if fork else None
     )  # fmt: skip
+
+
+def _only_pictures(stage: Stage, samples: Sequence[Sample]) -> None:
+    """Raises BadInput for a stage without conversations that has samples without a picture, or packs them."""
+    if stage.pack is not None:
+        raise BadInput(f"Stage {stage.name!r} learns {stage.objective} and has no conversations to pack; remove pack.")
+    if blind := sum(not sample.images for sample in samples):
+        raise BadInput(
+            f"Stage {stage.name!r} learns {stage.objective} from pictures, and {blind} of its {len(samples)} samples "
+            "have none; give it sets of pictures only."
+        )
 
 
 def _data_hash(samples: Sequence[Sample]) -> str:

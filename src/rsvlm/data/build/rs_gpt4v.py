@@ -69,12 +69,12 @@ def sentence(text: str) -> str:
 def merge(groups: Iterable[Sequence[Sample]]) -> list[Sample]:
     """Samples of several sets about the same files become one Sample a file, turns and regions joined in order.
 
-    Samples of a turned view (`meta["view"]`) join only those of the same view.
+    Samples of a turned view (`meta["view"]`) join only those of the same view, samples without a picture none.
     """
     by_image: dict[object, Sample] = {}
     for samples in groups:
         for sample in samples:
-            key = sample.images[0].path, sample.meta.get("view")
+            key = (sample.images[0].path, sample.meta.get("view")) if sample.images else (sample.source, sample.id, "")
             seen = by_image.get(key)
             by_image[key] = sample if seen is None else replace(
                 seen, turns=(*seen.turns, *sample.turns), regions=(*seen.regions, *sample.regions)
