@@ -95,6 +95,14 @@ def test_ask_passes_everything_on(stand_in, tmp_path):
     }
 
 
+def test_ask_of_several_models_goes_to_the_panel(stand_in):
+    calls = stand_in("rsvlm.serve.panel", "run")
+    assert run("ask", "a.tif", "What?", "--model", "mini", "--model", "own", "--json").exit_code == 0
+    (args, kwargs) = calls[0]
+    assert args == ([Path("a.tif")], ["What?"]) and kwargs.pop("models") == ["mini", "own"]
+    assert kwargs == {"out": None, "json": True, "bands": None, "tile": None, "max_new_tokens": 64, "batch": 8}
+
+
 def test_scenes_come_first_and_questions_after(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("water").mkdir()
@@ -323,6 +331,7 @@ def test_convert_a_data_set_and_back(stand_in, tmp_path, monkeypatch):
 
 WIRES = {  # what the commands call, with the arguments they give
     ("rsvlm.serve.ask", "run"): ((1, 2), "model out json bands tile max_new_tokens batch"),
+    ("rsvlm.serve.panel", "run"): ((1, 2), "models out json bands tile max_new_tokens batch"),
     ("rsvlm.train.run", "train"): ((1, 2, 3), "resume only_stage max_steps"),
     ("rsvlm.systems.load", "load"): ((1,), ""),
     ("rsvlm.evaluate.run", "evaluate"): ((1, 2, 3), "split out limit batch blind leak"),

@@ -12,7 +12,7 @@ from rsvlm.errors import BadInput
 from rsvlm.serve import ask
 from rsvlm.serve.ask import Assistant
 from rsvlm.systems.endpoint import Endpoint
-from rsvlm.systems.wire import Patience
+from rsvlm.systems.patience import Patience
 
 QUICK = Patience(timeout=1.0, tries=2, pause=0.001)
 TILES = {"tile": 64}

@@ -89,7 +89,9 @@ def test_three_systems_answer_through_one_command(loads, scene, tmp_path, monkey
         monkeypatch.setattr(
             "sys.argv", ["rsvlm", *words, "--model", "finder", "--model", "writer", "--model", server.name]
         )
-        cli.main()
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+    assert not left.value.code
     names = ["finder", "writer", server.name]
     assert loads == names
     assert sorted(file.name for file in out.iterdir()) == ["answer.geojson", "answer.html", "answer.json"]
@@ -144,7 +146,7 @@ def test_one_question_about_one_picture(loads, scene, tmp_path):
 
 
 def test_words_of_models_stay_words(loads, scene, tmp_path, monkeypatch):
-    evil = '</p><script>alert("x")</script><img src=x onerror=y>\ud83d'
+    evil = '</p><script>alert("x")</script><img src=x onerror=y>'
     monkeypatch.setattr(Contrary, "reply", lambda *_: Reply(text=evil, confidence=0.5))
     read = Tags(page(scene, tmp_path, "finder", "contrary", questions=["Which season is it? <b>"]))
     assert not {"script", "img", "b"} & {tag for tag, _ in read.tags} and '<script>alert("x")' in "".join(read.words)

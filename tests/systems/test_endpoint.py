@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fake.endpoint import KEY, FakeEndpoint, events, reply
+from fake.endpoint import KEY, FakeEndpoint, reply
 from rsvlm.errors import BadInput
 from rsvlm.systems.base import Answers, Compares, Embeds
 from rsvlm.systems.endpoint import Endpoint, data_uri
 from rsvlm.systems.load import load
-from rsvlm.systems.stream import Streams
-from rsvlm.systems.wire import Patience
+from rsvlm.systems.patience import Patience
 
 QUICK = Patience(timeout=0.4, tries=4, total=5.0, pause=0.001, longest=0.002)
 PICTURE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
@@ -170,6 +169,11 @@ ODD = {
     "choices of another kind": ({"choices": "none"}, "no choices"),
     "an error with code 200": ({"error": {"message": f"overloaded {KEY}"}}, r"overloaded \*\*\*"),
     "no text": (reply(None), "without text"),
+    "blanks": (reply(" \n"), r"without text \(finish_reason 'stop'\)$"),
+    "cut off while it thinks": (
+        {"choices": [{"message": {"content": None}, "finish_reason": "length"}]},
+        "'length'.; let it write more tokens",
+    ),
 }
 
 
@@ -250,6 +254,13 @@ def test_a_server_that_wants_a_key_says_so():
         Endpoint(server.name, patience=QUICK)
 
 
+def test_a_key_that_is_refused_later_is_named(monkeypatch):
+    monkeypatch.setenv("RSVLM_API_KEY", KEY)
+    says = r"answered 401 .*key provided: \*\*\*.*; set RSVLM_API_KEY to its key; it has answered no question"
+    with FakeEndpoint(["401"]) as server, pytest.raises(BadInput, match=says):
+        ask(server)
+
+
 def test_a_server_that_never_answered_a_question_ends_the_run():
     says = r"no such model.*it has answered no question yet, and lists a, b"
     with FakeEndpoint(["404"] * 3, models=({"id": "a"}, {"id": "b"})) as server, pytest.raises(BadInput, match=says):
@@ -309,68 +320,3 @@ def test_the_common_key_stays_off_open_lines(monkeypatch):
     with pytest.raises(BadInput, match="holds letters that no key has") as refused:
         key_for("http://host/v1")
     assert "lines" not in str(refused.value)
-
-
-# -- replies while they come -------------------------------------------------------------------------------------------
-
-
-def streamed(server, question="Where?", **more):
-    stream = Endpoint(server.name, patience=QUICK).stream(PICTURE, question, **more)
-    pieces = []
-    while True:
-        try:
-            pieces.append(next(stream))
-        except StopIteration as end:
-            return pieces, end.value
-
-
-def test_the_pieces_of_a_stream_are_the_answer():
-    with FakeEndpoint([events(" A po", "rt \ud83d", "\ude00", " ", "there. ")]) as server:
-        assert isinstance(Endpoint(server.name), Streams)
-        pieces, end = streamed(server, max_new_tokens=7)
-        assert pieces == ["A po", "rt", " \U0001f600", " there."] and "".join(pieces) == end.text
-        assert end.confidence == pytest.approx(math.exp(-0.2))
-        assert server.seen[-1]["stream"] is True and server.seen[-1]["max_tokens"] == 7
-
-
-def test_a_server_that_knows_no_events_is_understood():
-    with FakeEndpoint([reply("A port.")]) as server:
-        assert streamed(server)[0] == ["A port."]
-
-
-def test_a_stop_string_ends_a_reply_in_pieces_or_whole():
-    with FakeEndpoint([events("one, t", "wo, th", "ree"), reply("one, two, three")]) as server:
-        stop = ["never", "said", "here", "four", "two"]
-        assert "".join(streamed(server, stop=stop)[0]) == "one,"
-        model = Endpoint(server.name, patience=QUICK)
-        assert model.answer([PICTURE], ["Where?"], stop=stop)[0].text == "one,"
-        assert [body["stop"] for body in server.seen] == [stop[:4]] * 2
-
-
-def test_the_first_event_is_waited_for_patiently():
-    with FakeEndpoint(["503", "no logprobs", events("Here.")]) as server:
-        assert streamed(server)[0] == ["Here."]
-        assert ["logprobs" in body for body in server.seen] == [True, True, False]
-
-
-@pytest.mark.parametrize(
-    ("sent", "says"),
-    [
-        (events("A port", end=None), "ended a reply without saying that it is whole"),
-        (events("A port", end="cut"), "broke off"),
-        (events("A port") | {"raw": b"data: {broken\n\n"}, "not whole JSON"),
-        (events("A port") | {"raw": b"data: [1]\n\n"}, "expected an object"),
-        (events("A port") | {"raw": b'data: {"error": {"message": "no memory"}}\n\n'}, "no memory"),
-        (events("A port") | {"raw": b": still here\n\n" * (1 << 19)}, "sent more than"),
-        (events("A port") | {"pause": 2.0}, "took too long"),
-    ],
-    ids=["no end", "cut", "no JSON", "no object", "error", "endless", "slow"],
-)
-def test_a_stream_that_breaks_off_is_one_sentence(sent, says):
-    with FakeEndpoint([sent]) as server:
-        model = Endpoint(server.name, patience=QUICK)
-        stream = model.stream(PICTURE, "Where?")
-        assert next(stream) == "A port"
-        with pytest.raises(BadInput, match=rf"{says}.*; the reply is not whole: ask again\.$"):
-            list(stream)
-        assert len(server.seen) == 1  # what was told cannot be taken back

@@ -246,5 +246,5 @@ def _origin(sides: "Sequence[Side]") -> str:
                 for name, value in first.trace.items()
                 if name not in own
             )
-            parts.append(f"<h3>{key(at)} {safe(side.model)}</h3><table>{rows}</table>")
+            parts.append(f'<h3>{key(at)} {safe(side.model)}</h3><table class="origin">{rows}</table>')
     return f"<section><details><summary>Where the answers come from</summary>{''.join(parts)}</details></section>"

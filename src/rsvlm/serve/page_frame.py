@@ -18,7 +18,8 @@ body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: #ff
 h1 { font-size: 1.4rem; margin: 0; overflow-wrap: anywhere } h2 { font-size: 1.15rem; margin: 0 }
 h3 { font-size: .95rem; margin: 0; overflow-wrap: anywhere }
 .quiet { color: var(--quiet); font-size: 13px } .under { margin: .2rem 0 1rem }
-.controls { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; margin: .5rem 0; padding: 0; border: 0 }
+.controls { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; margin: .5rem 0; padding: 0; border: 0;
+  min-width: 0 }
 .controls legend { float: left; padding: 0; margin-right: .2rem; color: var(--quiet) }
 .controls label { display: inline-flex; align-items: center; gap: .35rem; overflow-wrap: anywhere; cursor: pointer }
 input { accent-color: #333; width: 1.05rem; height: 1.05rem; margin: 0; flex: none }
@@ -49,6 +50,7 @@ details { margin: .4rem 0 } summary { cursor: pointer; padding: .15rem 0 }
 table { border-collapse: collapse; font-size: 13.5px; width: 100% }
 td, th { text-align: left; vertical-align: top; padding: .28rem .8rem .28rem 0; overflow-wrap: break-word }
 tr + tr td, tbody tr:first-child td { border-top: 1px solid var(--line) }
+.origin td { overflow-wrap: anywhere }
 .tiles th, .tiles td { min-width: 9rem } .tiles th:first-child, .tiles td:first-child { min-width: 4.5rem }
 .tiles thead th { position: sticky; top: 0; background: #fff; border-bottom: 1px solid #999 }
 .tiles tr.other td { background: #fff6e0 } .number { white-space: nowrap; font-variant-numeric: tabular-nums }

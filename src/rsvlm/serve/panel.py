@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rsvlm.errors import BadInput, RsvlmError
 from rsvlm.geo.bands import Choice
-from rsvlm.geo.raster import Scene, open_scene
+from rsvlm.geo.raster import open_scene
 from rsvlm.sample import Answer
 from rsvlm.serve.ask import Assistant, Cell, checked, load
 from rsvlm.serve.look import Advance
@@ -169,7 +169,6 @@ def _unless(alone: bool, error: BadInput) -> None:
 
 
 def _tell(job: Job, questions: Sequence[str], sides: Sequence[Side], settings: _Settings, screen: Screen) -> None:
-    scene: Scene
     with open_scene(job.path, bands=settings.bands) as scene:
         if job.folder is not None:
             write_panel(job.folder, scene, questions, sides)

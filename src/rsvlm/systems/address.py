@@ -8,6 +8,8 @@ from rsvlm.errors import BadInput
 from rsvlm.systems.received import NoReply
 from rsvlm.systems.wire import LOCAL, Wire
 
+SET_KEY = "set RSVLM_API_KEY to its key"
+
 
 def listed_by(wire: Wire) -> dict[str, dict[str, Any]]:
     """The models that a server lists, by id; none where it keeps no list. Raises BadInput where nobody is there."""
@@ -16,7 +18,7 @@ def listed_by(wire: Wire) -> dict[str, dict[str, Any]]:
     except NoReply as error:
         if error.status in (404, 405, 501):
             return {}
-        what = "set RSVLM_API_KEY to its key" if error.status in (401, 403) else "start it, or mend the URL"
+        what = SET_KEY if error.status in (401, 403) else "start it, or mend the URL"
         raise BadInput(f"{error}; expected an OpenAI-compatible server there: {what}.") from error
     models = found if isinstance(found, list) else []
     return {str(one["id"]): one for one in models if isinstance(one, dict) and "id" in one}

@@ -2,14 +2,17 @@
 
 import math
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
 from PIL import Image as PILImage
 
+from rsvlm.data.reply import whole
+from rsvlm.sample import Reply
 from rsvlm.systems.base import Pixels
 from rsvlm.systems.received import NoReply
+from rsvlm.systems.wire import Wire
 
 _SMALL = 512 * 512  # pixels up to which a picture is sent without loss
 
@@ -20,6 +23,20 @@ def data_uri(picture: Pixels) -> str:
     settings: dict[str, Any] = {"format": "PNG"} if small else {"format": "JPEG", "quality": 95, "subsampling": 0}
     PILImage.fromarray(picture).save(file, **settings)
     return f"data:image/{settings['format'].lower()};base64,{b64encode(file.getvalue()).decode()}"
+
+
+def read_reply(found: dict[str, Any], wire: Wire, stop: Sequence[str]) -> Reply:
+    """The Reply in what a server sent, up to a stop string. Raises NoReply where it holds no text, or a blank one."""
+    try:
+        choice = found["choices"][0]
+        text, ended = choice["message"]["content"], choice.get("finish_reason")
+    except (LookupError, TypeError, AttributeError) as error:
+        said = wire.plain(str(found.get("error") or "no choices"))[:300]
+        raise NoReply(f"{wire.url} sent no reply: {said}") from error
+    if not isinstance(text, str) or not text.strip():
+        hint = "; let it write more tokens" if ended == "length" else ""  # one that thinks first and is cut off
+        raise NoReply(f"{wire.url} sent a reply without text (finish_reason {ended!r}){hint}")
+    return Reply(text=whole(plain_text(text), stop), confidence=confidence(tokens_of(choice)))
 
 
 def tokens_of(choice: Any) -> list[Any]:

@@ -10,19 +10,21 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from rsvlm.data.boxes import smart_resize
-from rsvlm.data.reply import stop_strings, tell, whole
+from rsvlm.data.reply import stop_strings, tell
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
-from rsvlm.systems.address import key_for, listed_by, parsed
+from rsvlm.systems.address import SET_KEY, key_for, listed_by, parsed
 from rsvlm.systems.base import Pixels, dialect_of
-from rsvlm.systems.completion import confidence, data_uri, grown, plain_text, tokens_of
+from rsvlm.systems.completion import data_uri, grown, read_reply
+from rsvlm.systems.patience import Patience
 from rsvlm.systems.received import NoReply
-from rsvlm.systems.wire import Patience, Wire
+from rsvlm.systems.wire import Wire
 
 T = TypeVar("T")
 _PATIENT = Patience()
 _OPTIONAL = ("logprobs", "max_tokens")  # newer servers of OpenAI call the latter max_completion_tokens
 _MOST_STOPS = 4  # stop strings that OpenAI's servers take; a reply is cut here before any of them
+_ADVICE: dict[int, str] = dict.fromkeys((401, 403), f"; {SET_KEY}")
 _UNKNOWN = re.compile(r"(?i)unsupported|not (support|allow|permit)|unrecogni|unknown|unexpected|extra")
 
 
@@ -31,7 +33,8 @@ class Endpoint:
 
     `name` is openai:<base URL>#<model>. At most `concurrency` requests are under way. Confidence is the geometric mean
     of the token probabilities, 0 where the server does not give them. A question that gets no reply after all tries is
-    a Reply without text that says why in `error`; where no question ever got one, BadInput is raised, as it is for a
+    a Reply without text that says why in `error`, and after `Patience.give_up` (3) in a row that found nobody there the
+    rest fail at once, until a pause has passed; where no question ever got a reply, BadInput is raised, as it is for a
     server that cannot be reached at the start. The key comes from RSVLM_API_KEY, else from OPENAI_API_KEY; since the
     latter may be there for another server, it is sent over https or to this machine only.
 
@@ -116,9 +119,9 @@ class Endpoint:
     def _one(self, body: dict[str, Any]) -> Reply:
         """The reply to one request; it carries the error where none came."""
         try:
-            reply = self._reply(self._ask(body, self._wire.ask), body.get("stop", ()))
+            reply = read_reply(self._ask(body, self._wire.ask), self._wire, body.get("stop", ()))
         except NoReply as error:
-            return Reply(text="", confidence=0.0, error=str(error))
+            return Reply(text="", confidence=0.0, error=f"{error}{_ADVICE.get(error.status, '')}")
         self._served = True
         return reply
 
@@ -137,14 +140,3 @@ class Endpoint:
                 if odd is None or error.status not in (400, 422) or not _UNKNOWN.search(str(error)):
                     raise
                 self._refused |= {odd}
-
-    def _reply(self, found: dict[str, Any], stop: Sequence[str]) -> Reply:
-        try:
-            choice = found["choices"][0]
-            text, ended = choice["message"]["content"], choice.get("finish_reason")
-        except (LookupError, TypeError, AttributeError) as error:
-            said = self._wire.plain(str(found.get("error") or "no choices"))[:300]
-            raise NoReply(f"{self._wire.url} sent no reply: {said}") from error
-        if not isinstance(text, str):
-            raise NoReply(f"{self._wire.url} sent a reply without text (finish_reason {ended!r})")
-        return Reply(text=whole(plain_text(text), stop), confidence=confidence(tokens_of(choice)))

@@ -1,6 +1,5 @@
 """What a server sends: its body within limits, its events one by one, the wait that it asks for."""
 
-import email.utils
 import json
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ MOST_BYTES = 4 << 20  # of a response; a thousand tokens with their probabilitie
 
 
 class NoReply(RsvlmError):
-    """A request that got no usable response, in one sentence; `status` is the server's code, 0 where none came."""
+    """A request that got no usable response, in one sentence; `status` is the server's code, 0 where no answer came."""
 
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
@@ -51,7 +50,7 @@ def read_events(response: Any, deadline: float) -> Iterator[Any]:
 
 def _check(url: str, size: int, deadline: float) -> None:
     if size > MOST_BYTES:
-        raise NoReply(f"{url} sent more than {MOST_BYTES} bytes, which is no reply to a question")
+        raise NoReply(f"{url} sent more than {MOST_BYTES} bytes, which is no reply to a question", 200)
     if time.monotonic() > deadline:
         raise TimeoutError
 
@@ -59,15 +58,5 @@ def _check(url: str, size: int, deadline: float) -> None:
 def as_object(url: str, found: Any) -> dict[str, Any]:
     """`found` where it is a JSON object. Raises NoReply."""
     if not isinstance(found, dict):
-        raise NoReply(f"{url} sent a JSON {type(found).__name__}, expected an object")
+        raise NoReply(f"{url} sent a JSON {type(found).__name__}, expected an object", 200)
     return found
-
-
-def seconds_of(retry_after: str | None) -> float | None:
-    """The wait that a Retry-After header asks for, which is seconds or a date; None where it says neither."""
-    try:
-        if (retry_after or "").strip().isdecimal():
-            return float(str(retry_after))
-        return max(email.utils.parsedate_to_datetime(str(retry_after)).timestamp() - time.time(), 0.0)
-    except (ValueError, OverflowError):
-        return None

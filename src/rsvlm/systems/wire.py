@@ -9,12 +9,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from rsvlm.systems.received import NoReply, as_object, read_events, read_whole, seconds_of
+from rsvlm.systems.patience import Breaker, Patience, seconds_asked
+from rsvlm.systems.received import NoReply, as_object, read_events, read_whole
 
 T = TypeVar("T")
 
@@ -28,21 +28,6 @@ class _Again(NoReply):
     wait: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long a request is tried: `timeout` seconds for one try, `tries` tries, `total` seconds over all of them.
-
-    Between two tries it waits what the server asks for in Retry-After, else a random part of `pause` * 2^n seconds, at
-    most `longest`: random, so that the requests which failed together do not come back together.
-    """
-
-    timeout: float = 120.0
-    tries: int = 6
-    total: float = 600.0
-    pause: float = 1.0
-    longest: float = 30.0
-
-
 class Wire:
     """Requests to one server with the base URL `url`; safe to use from several threads.
 
@@ -52,6 +37,7 @@ class Wire:
 
     def __init__(self, url: str, *, key: str, patience: Patience) -> None:
         self.url, self.patience, self._key, self._stop = url, patience, key, threading.Event()
+        self._breaker = Breaker(patience)
         proxies = [urllib.request.ProxyHandler({})] if urlsplit(url).hostname in LOCAL else []
         self._opener = urllib.request.build_opener(_Stay, *proxies)
 
@@ -87,7 +73,21 @@ class Wire:
         return (as_object(self.url, event) for event in chain([first], others))
 
     def _patiently(self, once: Callable[[float], T]) -> T:
-        """What `once` gives when it is told when to end, tried again where that may help."""
+        """What `once` gives, tried again where that may help; not sent where nobody was there lately (`Patience`)."""
+        if why := self._breaker.gone():
+            raise NoReply(why)
+        try:
+            found = self._tried(once)
+        except NoReply as error:
+            if error.status:
+                self._breaker.answered()
+            elif self._breaker.lost(str(error)):
+                self.hurry()
+            raise
+        self._breaker.answered()
+        return found
+
+    def _tried(self, once: Callable[[float], T]) -> T:
         stop, own, deadline = self._stop, self.patience, time.monotonic() + self.patience.total
         for tried in range(1, own.tries + 1):
             try:
@@ -119,7 +119,7 @@ class Wire:
             said = "took too long" if isinstance(reason, TimeoutError) else f"broke off or cannot be reached ({reason})"
             raise _Again(self.plain(f"{self.url} {said}")) from error
         except (ValueError, RecursionError) as error:
-            raise _Again(f"{self.url} sent something that is not whole JSON") from error
+            raise _Again(f"{self.url} sent something that is not whole JSON", 200) from error
 
     def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
         """A code above 299: another try where that may help, else the server's own words."""
@@ -127,7 +127,7 @@ class Wire:
             text = f"{self.url} answered {error.code} {error.reason}"
             if error.code in _MENDED or error.code >= 500:
                 again = _Again(self.plain(text), error.code)
-                again.wait = seconds_of(error.headers.get("Retry-After"))
+                again.wait = seconds_asked(error.headers.get("Retry-After"))
                 raise again from error
             try:
                 text = f"{text}: {error.read(1000).decode('utf-8', 'replace')}"
