@@ -90,8 +90,8 @@ def _mean(accelerator: Accelerator, value: Tensor) -> float:
 
 def _tokens(accelerator: Accelerator, micro_batches: list[Batch]) -> int:
     """Tokens of prompts and replies over all processes, padding left out."""
-    masks = [x for batch in micro_batches for key, x in batch.items() if key in ("prompt_mask", "reply_mask")]
-    own = torch.tensor(sum(int(mask.sum()) for mask in masks), device=accelerator.device)
+    masks: Any = [batch.get(key) for batch in micro_batches for key in ("prompt_mask", "reply_mask")]
+    own = torch.tensor(sum(int(mask.sum()) for mask in masks if mask is not None), device=accelerator.device)
     total: Any = accelerator.reduce(own, "sum")
     return int(total)
 
