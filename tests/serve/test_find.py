@@ -10,13 +10,13 @@ from fake.rasters import geotiff
 from fake.seekers import Detector, Writer
 from fake.speaker import Speaker, coast
 from rsvlm.data.boxes import DIALECTS
+from rsvlm.data.relations import read_phrase
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import to_pixels
 from rsvlm.sample import Region, Reply
 from rsvlm.serve import find
 from rsvlm.serve.ask import Assistant
 from rsvlm.serve.combine import Seen
-from rsvlm.serve.phrase import read_phrase
 
 BOATS = [(10, 8), (50, 10), (80, 20), (40, 100)]  # 4 x 4 pixels each
 PLACES = {(column, row, column + 4, row + 4) for row, column in BOATS}

@@ -108,6 +108,19 @@ def test_several_are_told_by_score_and_once_each(tmp_path, monkeypatch):
     assert several[1].box == pytest.approx((18, 12, 27, 18))
 
 
+def test_which_of_several_is_meant_is_chosen_by_geometry(tmp_path, monkeypatch):
+    model = load(str(finders.folder(tmp_path)))
+    boxes = [[0.5, 0.1, 0.9, 0.9], [0.0, 0.0, 0.1, 0.1], [0.2, 0.2, 0.3, 0.3]]  # the surest is not the leftmost
+    monkeypatch.setattr(finder, "peaks", lambda heat, *_, most: (
+        torch.tensor([[0.9, 0.8, 0.7]] * len(heat)), torch.tensor([boxes] * len(heat))
+    ))  # fmt: skip
+    asked = ["the leftmost boat", "the second boat from the left", "the largest boat", "the boat", "boats"]
+    found = model.detect(PICTURES[:1] * len(asked), asked)
+    ends = [[round(region.box[2] / 30, 3) for region in regions] for regions in found]
+    assert ends == [[0.1], [0.3], [0.9], [0.9], [0.9, 0.1, 0.3]]
+    assert [regions[0].label for regions in found] == asked
+
+
 def test_a_model_without_a_head_does_not_say_that_it_detects(tmp_path):
     path = runs.recipe(tmp_path / "recipe.yaml")
     from safetensors.torch import save_file

@@ -13,13 +13,14 @@ from typing import Any
 
 from rsvlm.data import boxes
 from rsvlm.data.prompt import TASK_QUESTIONS
+from rsvlm.data.relations import Phrase, read_phrase
 from rsvlm.errors import BadInput
 from rsvlm.geo.merge import merge_regions
 from rsvlm.geo.vector import outline
 from rsvlm.sample import Region, Reply
 from rsvlm.serve.combine import Evidence, Seen, Verdict
 from rsvlm.serve.intent import Kind, is_refusal, kind_of, phrased
-from rsvlm.serve.phrase import Phrase, phrase_in, read_phrase
+from rsvlm.serve.phrase import phrase_in
 from rsvlm.systems.base import Answers, Detects, Pixels
 
 BOX_TOKENS = 256  # at least, for a reply of boxes: one box takes some 20 tokens

@@ -1,15 +1,6 @@
-"""What a phrase asks to be found, read from its words: one thing or several, and which one of several.
-
-Over tiles, "the largest boat" cannot be asked of a tile: all boats are, and the largest is chosen in the scene. The
-words known here are those of `rsvlm.data.build.referring`, by which phrases for training are made.
-"""
+"""What a question asks to be found: the phrase in "Find all boats in this image.", or none."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-
-from rsvlm.data.build.referring import plural
-from rsvlm.sample import Region
 
 _I = re.IGNORECASE
 _FIND = re.compile(
@@ -22,22 +13,6 @@ _TAIL = re.compile(
     r"(?:\s+with (?:a box|boxes))?(?:\s+(?:in|on|within) (?:this|the) (?:\w+ )?(?:image|picture|photo|scene|area))?$",
     _I,
 )
-_PLACE = r"(?:at|in|on|from|near|next|by|with|along|of|beside|between|under|over|behind|around|close)"
-_ONES = {"people", "men", "women"}  # plurals without an s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phrase:
-    """`words` are asked of a scene in one piece. `one`: a single thing is meant.
-
-    Where it can be chosen among several, `several` asks for all of them, and `choose` takes the one from their regions
-    in a scene of (width, height); `choose` gives None where there is none. `several` is "" where no rule fits.
-    """
-
-    words: str
-    one: bool
-    several: str = ""
-    choose: Callable[[Sequence[Region], tuple[int, int]], Region | None] | None = None
 
 
 def phrase_in(question: str) -> str:
@@ -48,67 +23,3 @@ def phrase_in(question: str) -> str:
     elif not _BARE.match(text):
         return ""
     return _TAIL.sub("", text).strip()
-
-
-def read_phrase(words: str) -> Phrase:
-    """A phrase understood: "the boats" are several, "a boat" is any and so all of them, "the boat" is one."""
-    if article := re.match(r"(?:a|an|any|some|every|each)\s+(?=[\w-]+(?: [\w-]+)?$)", words, _I):
-        rest = words[article.end() :]
-        words = rest if _is_plural(rest) else plural(rest)
-    if not words.lower().startswith("the "):
-        return Phrase(words=words, one=False, several=words)
-    bare = words[4:]
-    head = re.split(rf"\s{_PLACE}\s", bare, maxsplit=1, flags=_I)[0]
-    if _is_plural(head):
-        return Phrase(words=bare, one=False, several=bare)
-    for pattern, rules in _RULES:
-        if (found := pattern.fullmatch(bare)) and (key := rules.get(found["which"].lower())):
-            rank = _ORDINALS.get((found.groupdict().get("rank") or "").lower(), 0)
-            return Phrase(words=words, one=True, several=plural(found["thing"]), choose=_chooser(key, rank))
-    return Phrase(words=words, one=True)
-
-
-def _is_plural(head: str) -> bool:
-    last = head.lower().split()[-1]
-    return last in _ONES or (last.endswith("s") and not last.endswith(("ss", "us", "is")))
-
-
-_Key = Callable[[float, float, float], float]  # x, y of the centre in fractions, area in pixels -> least is meant
-_SIZES: dict[str, _Key] = {
-    **dict.fromkeys(("largest", "biggest"), lambda x, y, area: -area),
-    **dict.fromkeys(("smallest",), lambda x, y, area: area),
-    **dict.fromkeys(("leftmost",), lambda x, y, area: x),
-    **dict.fromkeys(("rightmost",), lambda x, y, area: -x),
-    **dict.fromkeys(("topmost", "highest"), lambda x, y, area: y),
-    **dict.fromkeys(("lowest", "bottommost"), lambda x, y, area: -y),
-}
-_SIDES: dict[str, _Key] = {
-    "left": lambda x, y, area: x,
-    "right": lambda x, y, area: -x,
-    "top": lambda x, y, area: y,
-    "bottom": lambda x, y, area: -y,
-    "top left": lambda x, y, area: x + y,
-    "top right": lambda x, y, area: y - x,
-    "bottom left": lambda x, y, area: x - y,
-    "bottom right": lambda x, y, area: -x - y,
-    "middle": lambda x, y, area: abs(x - 0.5) + abs(y - 0.5),
-    "centre": lambda x, y, area: abs(x - 0.5) + abs(y - 0.5),
-}
-_ORDINALS = {"second": 1, "third": 2}
-_RULES = (
-    (re.compile(rf"(?P<which>{'|'.join(_SIZES)}) (?P<thing>[\w-]+(?: [\w-]+)?)", _I), _SIZES),
-    (re.compile(r"(?P<rank>first|second|third) (?P<thing>[\w-]+(?: [\w-]+)?) from the (?P<which>\w+)", _I), _SIDES),
-    (re.compile(r"(?P<thing>[\w-]+(?: [\w-]+)?) (?:at|on|in) the (?P<which>\w+(?: \w+)?)", _I), _SIDES),
-)
-
-
-def _chooser(key: _Key, rank: int) -> Callable[[Sequence[Region], tuple[int, int]], Region | None]:
-    def choose(regions: Sequence[Region], size: tuple[int, int]) -> Region | None:
-        def value(region: Region) -> float:
-            x1, y1, x2, y2 = region.box
-            return key((x1 + x2) / 2 / size[0], (y1 + y2) / 2 / size[1], (x2 - x1) * (y2 - y1))
-
-        order = sorted(regions, key=value)
-        return order[rank] if rank < len(order) else None
-
-    return choose

@@ -3,6 +3,7 @@
 # pyright: reportTypedDictNotRequiredAccess=false
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from rsvlm.data.fit import Part, part
 from rsvlm.data.phrases import collate_targets, phrase_ids
+from rsvlm.data.relations import read_phrase
 from rsvlm.parts.box_head import peaks
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import Batch, Region
@@ -25,17 +27,32 @@ OVERLAP = 0.5  # IoU from which two boxes are taken for one object
 class Finder(ChatModel):
     """A `ChatModel` whose system has `boxes`. The boxes are the head's; `answer` still speaks in words."""
 
-    @torch.inference_mode()
     def detect(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[tuple[Region, ...]]:
         """Regions per (image, phrase): boxes in pixels of the image as given, each with its score, best first.
 
-        A phrase that begins with "the" means one thing and gets the best box; any other ("boats", "all cars") gets
-        every box with a score of `LEAST` or more, perhaps none. The same array given several times is seen once.
+        A phrase that says which of several is meant ("the largest boat", `rsvlm.data.relations`) is answered in two
+        steps: the head finds all of the kind, and geometry chooses among them. Any other that begins with "the", or
+        finds none so, gets the best box; the rest ("boats", "all cars") every box with a score of `LEAST` or more,
+        perhaps none. The same array given several times is seen once.
         """
         if len(images) != len(phrases):
             raise ValueError(f"{len(images)} images and {len(phrases)} phrases")
         if not images:
             return []
+        read = [read_phrase(phrase) for phrase in phrases]
+        found = self._find(images, [one.several if one.choose else one.words for one in read])
+        for at, (one, image) in enumerate(zip(read, images, strict=True)):
+            if one.choose:
+                chosen = one.choose(found[at], (image.shape[1], image.shape[0]))
+                found[at] = (replace(chosen, label=phrases[at]),) if chosen else ()
+        if lost := [at for at, one in enumerate(read) if one.choose and not found[at]]:
+            again = self._find([images[at] for at in lost], [phrases[at] for at in lost])
+            found = [again[lost.index(at)] if at in lost else regions for at, regions in enumerate(found)]
+        return found
+
+    @torch.inference_mode()
+    def _find(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[tuple[Region, ...]]:
+        """What the head finds for each phrase as it stands."""
         ids = [(phrase_ids(self.tokenizer, phrase), []) for phrase in phrases]
         told = collate_targets(ids, self.tokenizer.pad_token_id)
         levels, picture = self._see(images, "boxes")
