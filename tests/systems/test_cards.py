@@ -143,7 +143,9 @@ def test_a_command_of_a_card_is_one_that_the_program_takes(name, line):
         assert given["recipe"] == Path(f"recipes/{name}/paper.yaml") and (ROOT / given["recipe"]).is_file()
     if command in ("evaluate", "ask"):
         made = [parsed(line)[1]["out"] for _, line in LINES if " convert " in line or " train " in line]
-        assert {Path(given["model"]), Path(given["model"]).parent} & set(made), "a model that an earlier command makes"
+        models = [given["model"]] if command == "evaluate" else given["model"]
+        for path in map(Path, models):
+            assert {path, path.parent} & set(made), "a model that an earlier command makes"
 
 
 def test_a_command_that_the_program_does_not_take_is_seen():
