@@ -47,6 +47,11 @@ def table() -> str:
     return markdown(["system", "", *GROUPS.values(), "total", "golden files passed"], rows)
 
 
+def has_weights(card: SystemCard) -> bool:
+    """Whether its authors published weights; weights of others may load into the same parts all the same."""
+    return bool(card.weights) and not card.licences["weights"].startswith("none")
+
+
 def short_table() -> str:
     """All systems in a row each, for the README."""
     heads = ["system", "paper", "parameters published", "here", "golden files passed", "weights published"]
@@ -54,7 +59,7 @@ def short_table() -> str:
         [
             f"[{card.title}](docs/systems/{card.name}.md)", f"[{card.arxiv}](https://arxiv.org/abs/{card.arxiv})",
             "; ".join(f"{group} {_count(n)}" for group, n in card.parameters.items()), f"{total(card):,}",
-            _passed(card), "yes" if card.weights else "no",
+            _passed(card), "yes" if has_weights(card) else "no",
         ]
         for card in _cards()
     ])  # fmt: skip
@@ -66,7 +71,7 @@ def lines() -> list[str]:
     rows += [
         [
             card.name, card.title, f"{total(card) / 1e9:.1f} B", ", ".join(card.abilities),
-            "published" if card.weights else "none", card.licences["code"].partition(";")[0],
+            "published" if has_weights(card) else "none", card.licences["code"].partition(";")[0],
         ]
         for card in _cards()
     ]  # fmt: skip
@@ -78,7 +83,7 @@ def described(card: SystemCard) -> dict[str, object]:
     """The row of a system as JSON."""
     return {
         "name": card.name, "title": card.title, "what": card.what, "paper": f"arXiv:{card.arxiv}", "year": card.year,
-        "parameters": total(card), "abilities": list(card.abilities), "weights": bool(card.weights),
+        "parameters": total(card), "abilities": list(card.abilities), "weights": has_weights(card),
         "licences": dict(card.licences),
     }  # fmt: skip
 
