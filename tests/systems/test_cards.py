@@ -193,11 +193,11 @@ def test_systems_are_listed_in_the_terminal():
     text = run()
     for name in CARDS:
         (line,) = [line for line in text.splitlines() if line.split(" ")[0] == name]
-        assert CARDS[name].title in line and ("  published  " in line) == bool(CARDS[name].weights)
+        assert CARDS[name].title in line and ("  published  " in line) == pages.has_weights(CARDS[name])
     assert "hf:" in text and "openai:" in text
     told = {one["name"]: one for one in json.loads(run("--json"))}
     assert set(told) == set(CARDS) and told["lhrs_bot"]["parameters"] == sum(sizes()["lhrs_bot"]["parameters"].values())
-    assert told["lhrs_bot"]["weights"] is True and told["rs_moe"]["weights"] is False
+    assert told["lhrs_bot"]["weights"] is True and told["rs_moe"]["weights"] is told["rs_gpt4v"]["weights"] is False
 
 
 @EVERY
