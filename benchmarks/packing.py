@@ -71,7 +71,7 @@ def step(model: VisionLanguageModel, batch: Batch) -> tuple[float, float]:
     return float(loss.detach()), seconds
 
 
-def main(pack: int = 512, batch: int = 16, layers: int = 4, steps: int = 7) -> None:
+def main(pack: int = 1024, batch: int = 16, layers: int = 4, steps: int = 7) -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     numbers, rng = recipe(layers), np.random.default_rng(0)
