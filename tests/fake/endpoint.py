@@ -6,7 +6,20 @@ import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
+
+from rsvlm.systems.endpoint import Endpoint
+from rsvlm.systems.patience import Patience
+
 KEY = "sk-secret-0123456789"
+QUICK = Patience(timeout=0.4, tries=4, total=5.0, pause=0.001, longest=0.002)
+PICTURE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+
+
+def ask(server, questions=("Where?",), **more):
+    """What a model behind a server answers to questions about `PICTURE`, asked with little patience."""
+    model = Endpoint(server.name, **{"patience": QUICK, **more})
+    return model.answer([PICTURE] * len(questions), list(questions))
 
 
 def reply(text, logprobs=(-0.1, -0.3)):

@@ -2,30 +2,12 @@
 
 import math
 
-import numpy as np
 import pytest
 
-from fake.endpoint import FakeEndpoint, events, reply
+from fake.endpoint import PICTURE, QUICK, FakeEndpoint, events, reply
 from rsvlm.errors import BadInput
 from rsvlm.systems.endpoint import Endpoint
-from rsvlm.systems.patience import Patience
 from rsvlm.systems.stream import Streams
-
-QUICK = Patience(timeout=0.4, tries=4, total=5.0, pause=0.001, longest=0.002)
-PICTURE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def no_keys(monkeypatch):
-    monkeypatch.delenv("RSVLM_API_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # never asked about this machine
-
-
-def ask(server, questions=("Where?",), **more):
-    model = Endpoint(server.name, **{"patience": QUICK, **more})
-    return model.answer([PICTURE] * len(questions), list(questions))
 
 
 def streamed(server, question="Where?", **more):
