@@ -266,7 +266,7 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path):
     source = release.write_whole(tmp_path / "llava", whole(32), words=False)
     refused(source, tmp_path, "holds no tokenizer")
     (source / "model-00002-of-00002.safetensors").unlink()
-    refused(source, tmp_path, r"lacks model-00002-of-00002.safetensors, which its index names")
+    refused(source, tmp_path, r"1 are not beside it, the first is model-00002-of-00002.safetensors")
     (source / "model.safetensors.index.json").unlink()
     refused(source, tmp_path, "holds no weights")
 
