@@ -38,7 +38,9 @@ def test_the_only_one_and_all_of_a_kind():
 
 
 def test_size_needs_a_margin():
-    areas = lambda ratio: sample(("boat", 20, 50, 10), ("boat", 45, 50, 10 * ratio**0.5))  # noqa: E731
+    def areas(ratio):
+        return sample(("boat", 20, 50, 10), ("boat", 45, 50, 10 * ratio**0.5))
+
     clear = said(areas(LARGER + 0.01))
     assert (clear["the largest boat"], clear["the smallest boat"]) == ((1,), (0,))
     assert not [words for words in said(areas(LARGER - 0.01)) if "est boat" in words and "most" not in words]
