@@ -14,7 +14,7 @@ from shapely.geometry import box, shape
 
 from fake.rasters import GEOS, UTM, geotiff
 from rsvlm.errors import BadInput
-from rsvlm.geo.facts import date_from_tags, geodesic_area
+from rsvlm.geo.geodesy import date_from_tags, geodesic_area
 from rsvlm.geo.place import GEOD, Place
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import (

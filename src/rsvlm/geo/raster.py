@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.admit import MAX_PIXELS, admit, gdal, sound
 from rsvlm.geo.bands import Choice, Stretch, band_names, choose
-from rsvlm.geo.facts import date_from_tags, ground_sampling_distance
+from rsvlm.geo.geodesy import date_from_tags, ground_sampling_distance
+from rsvlm.geo.open_raster import MAX_PIXELS, admit, gdal, sound
 from rsvlm.geo.place import Place, Transform, locate
 from rsvlm.geo.tiles import Tile, Window, grid
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rsvlm.errors import BadInput, missing_extra
-from rsvlm.geo.facts import geodesic_area
+from rsvlm.geo.geodesy import geodesic_area
 from rsvlm.geo.place import GEOD, Floats, Place
 from rsvlm.geo.tiles import Window
 from rsvlm.sample import Region
