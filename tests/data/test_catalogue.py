@@ -9,7 +9,7 @@ import pytest
 
 from fake import annotations
 from rsvlm.data.catalogue import DATASETS, load
-from rsvlm.data.sources import together
+from rsvlm.data.sources import split_groups as together
 from rsvlm.data.sources.layout import hashed_split, words
 from rsvlm.errors import BadInput
 

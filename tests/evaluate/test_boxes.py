@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake.golden import golden
-from rsvlm.data.boxes import decode
+from rsvlm.data.box_codecs import decode
 from rsvlm.errors import MissingPart
 from rsvlm.evaluate.metrics.boxes import as_rows, best_pairs, iou, ious, outlines, overlaps, readable_box
 

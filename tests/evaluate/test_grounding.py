@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fake.golden import golden
-from rsvlm.data.boxes import decode
+from rsvlm.data.box_codecs import decode
 from rsvlm.evaluate.metrics.boxes import ious
 from rsvlm.evaluate.metrics.grounding import (
     grounding_scores,

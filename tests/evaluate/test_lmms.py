@@ -15,7 +15,7 @@ import yaml
 from PIL import Image as Pillow
 
 from fake import annotations
-from rsvlm.data import boxes
+from rsvlm.data import box_codecs as boxes
 from rsvlm.data.catalogue import DATASETS
 from rsvlm.data.images import read_rgb
 from rsvlm.errors import BadInput, MissingPart

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fake import annotations
-from rsvlm.data import boxes
+from rsvlm.data import box_codecs as boxes
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find

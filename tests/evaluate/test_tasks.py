@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rsvlm.data.build.refusals import QUESTIONS as TRAINED
 from rsvlm.data.prompt import REFUSAL
+from rsvlm.data.synth.refusals import QUESTIONS as TRAINED
 from rsvlm.evaluate.baselines import most_frequent, nearest_image
 from rsvlm.evaluate.refusals import QUESTIONS
 from rsvlm.evaluate.tasks import Item, free_text, number, plain, refusal, scene_name, yes_no

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fake.speaker import BOAT, Speaker, near
-from rsvlm.data import boxes
+from rsvlm.data import box_codecs as boxes
 from rsvlm.sample import Region, Reply
 
 

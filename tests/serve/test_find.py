@@ -9,8 +9,8 @@ from shapely.geometry import shape
 from fake.rasters import geotiff
 from fake.seekers import Detector, Writer
 from fake.speaker import Speaker, coast
-from rsvlm.data.boxes import DIALECTS
-from rsvlm.data.relations import read_phrase
+from rsvlm.data.box_codecs import DIALECTS
+from rsvlm.data.referring_parser import read_phrase
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import to_pixels
 from rsvlm.sample import Region, Reply

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rsvlm.data.build.refusals import QUESTIONS
 from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
+from rsvlm.data.synth.refusals import QUESTIONS
 from rsvlm.serve.intent import Kind, is_refusal, kind_of, number_in, phrased, says_yes, thing_of
 
 KINDS = {

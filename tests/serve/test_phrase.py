@@ -3,7 +3,7 @@
 import pytest
 
 from rsvlm.data.prompt import TASK_QUESTIONS
-from rsvlm.data.relations import read_phrase
+from rsvlm.data.referring_parser import read_phrase
 from rsvlm.sample import Region
 from rsvlm.serve.intent import Kind, kind_of
 from rsvlm.serve.phrase import phrase_in

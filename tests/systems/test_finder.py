@@ -9,10 +9,10 @@ import yaml
 from accelerate import Accelerator
 
 from fake import batches, finders, runs
-from rsvlm.data.build.referring import ingredient, phrases
 from rsvlm.data.catalogue import load as load_set
 from rsvlm.data.loader import Schedule, StageBatches
-from rsvlm.data.phrases import collate_targets, locator, phrase_ids
+from rsvlm.data.synth.box_targets import collate_targets, locator, phrase_ids
+from rsvlm.data.synth.referring import ingredient, phrases
 from rsvlm.errors import BadInput
 from rsvlm.parts.weights import read_state
 from rsvlm.recipe import read_recipe

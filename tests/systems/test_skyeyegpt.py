@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 
 from fake import batches, runs
-from rsvlm.data.boxes import decode, encode
+from rsvlm.data.box_codecs import decode, encode
 from rsvlm.data.prompt import FRAMES, encode_prompt
 from rsvlm.errors import BadInput
 from rsvlm.recipe import read_recipe

@@ -14,13 +14,13 @@ from PIL import Image as PILImage
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from rsvlm.data.build.rs_gpt4v import converse
-from rsvlm.data.build.tags import targets
-from rsvlm.data.fit import fitted
 from rsvlm.data.images import read_rgb
 from rsvlm.data.packing import first_fit
-from rsvlm.data.phrases import Locate, collate_targets
 from rsvlm.data.prompt import Encoded, Frame, encode
+from rsvlm.data.resize import fitted
+from rsvlm.data.synth.box_targets import Locate, collate_targets
+from rsvlm.data.synth.conversations import converse
+from rsvlm.data.synth.tag_targets import targets
 from rsvlm.errors import BadInput
 from rsvlm.sample import IGNORE, Batch, Image, Sample
 
@@ -55,7 +55,7 @@ class Schedule:
 
 
 def picture(image: Image, size: int, view: int = 0, fit: str = "squash") -> NDArray[np.uint8]:
-    """(size, size, 3) uint8: the picture made square (`rsvlm.data.fit`), then turned: view 0..7, 0 = as it is."""
+    """(size, size, 3) uint8: the picture made square (`rsvlm.data.resize`), then turned: view 0..7, 0 = as it is."""
     return turned(fitted(read_rgb(image), size, fit), view)
 
 

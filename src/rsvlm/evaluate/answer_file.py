@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from rsvlm.data.boxes import smart_resize
+from rsvlm.data.box_codecs import smart_resize
 from rsvlm.data.images import PIXEL_BUDGET
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.metrics.boxes import readable_box

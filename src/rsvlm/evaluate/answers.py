@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.boxes import DIALECTS
+from rsvlm.data.box_codecs import DIALECTS
 from rsvlm.data.catalogue import DATASETS, locate
 from rsvlm.data.formats.files import aside
 from rsvlm.data.sources.layout import SPLITS

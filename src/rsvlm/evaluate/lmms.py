@@ -26,7 +26,7 @@ import PIL.Image
 import yaml
 from pydantic import TypeAdapter
 
-from rsvlm.data.boxes import DIALECTS
+from rsvlm.data.box_codecs import DIALECTS
 from rsvlm.data.formats.files import aside
 from rsvlm.data.formats.record import image_bytes
 from rsvlm.data.images import read_rgb
@@ -83,7 +83,7 @@ def write_pack(
 
     `data` is the data root. Without `names`: every protocol that is answered in words and whose data are there; `say`
     is told which are left out, and why. `split` "" is each protocol's own. `dialect` is how the models to be asked
-    write boxes (a name of `rsvlm.data.boxes`, but none whose boxes depend on the size at which a model sees a picture);
+    write boxes (a name of `rsvlm.data.box_codecs`, but none whose boxes depend on the size at which a model sees a picture);
     without one, grounding is left out. Raises BadInput for an unknown name, one that is not answered in words, an unfit
     dialect, and where no data are there.
     """

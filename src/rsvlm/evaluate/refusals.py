@@ -1,6 +1,6 @@
 """Fifty questions that no picture from above answers: the share that is refused is a figure of trust.
 
-None of them, and no paraphrase by template, is among the questions of `rsvlm.data.build.refusals` that models train on
+None of them, and no paraphrase by template, is among the questions of `rsvlm.data.synth.refusals` that models train on
 (a test compares the lists).
 """
 

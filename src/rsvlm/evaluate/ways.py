@@ -23,7 +23,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from rsvlm.data import boxes
+from rsvlm.data import box_codecs as boxes
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.tasks import Item

@@ -26,7 +26,7 @@ class Tower(nn.Module):
     """An encoder: image (B, 3, H, W) in [0, 1] -> levels [(B, N_l, D_l)].
 
     It says what to expect: `size` = H = W in pixels, `dims` the D_l, `tokens` the N_l at that size; `fit` is how
-    pictures of other shapes become that square (a name of `rsvlm.data.fit`).
+    pictures of other shapes become that square (a name of `rsvlm.data.resize`).
     """
 
     fit: str = "squash"

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rsvlm.data import boxes
+from rsvlm.data import box_codecs as boxes
 from rsvlm.data.prompt import TASK_QUESTIONS
-from rsvlm.data.relations import Phrase, read_phrase
+from rsvlm.data.referring_parser import Phrase, read_phrase
 from rsvlm.errors import BadInput
 from rsvlm.geo.merge import merge_regions
 from rsvlm.geo.vector import outline

@@ -24,7 +24,7 @@ class Answers(Protocol):
     carry about the model (system, size, recipe hash, sha256 of the weights, versions) and is the same at every load;
     its `trained_on`, where known, names the data sets of the catalogue that the model was trained on.
 
-    More members are read with getattr, because most have none: `box_dialect`, a name of `rsvlm.data.boxes` ("" = none
+    More members are read with getattr, because most have none: `box_dialect`, a name of `rsvlm.data.box_codecs` ("" = none
     known); `input_size(width, height)`, the size at which a picture is seen, for the dialect "qwen25vl";
     `box_part(width, height)`, the part of it that fractions are of; `phrase(task, words)`, a question in its own words.
     """

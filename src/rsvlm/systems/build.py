@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rsvlm import assets
-from rsvlm.data.fit import FITS
+from rsvlm.data.resize import FITS
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts import clip_weights, eva
 from rsvlm.parts import language as languages

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from rsvlm.data.fit import Part, box_part, fitted
 from rsvlm.data.loader import padded, padded_prompts, to_tensor
 from rsvlm.data.prompt import FRAMES, encode_prompt, encode_question
 from rsvlm.data.reply import decode_reply, end_of, stop_strings, tell, whole
+from rsvlm.data.resize import Part, box_part, fitted
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.sample import Batch, Reply
 from rsvlm.systems.base import Pixels, by_sight

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from rsvlm.data.boxes import smart_resize
+from rsvlm.data.box_codecs import smart_resize
 from rsvlm.data.reply import stop_strings, tell
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rsvlm.data.fit import Part, part
-from rsvlm.data.phrases import collate_targets, phrase_ids
-from rsvlm.data.relations import read_phrase
+from rsvlm.data.referring_parser import read_phrase
+from rsvlm.data.resize import Part, part
+from rsvlm.data.synth.box_targets import collate_targets, phrase_ids
 from rsvlm.parts.box_head import peaks
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import Batch, Region
@@ -30,7 +30,7 @@ class Finder(ChatModel):
     def detect(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[tuple[Region, ...]]:
         """Regions per (image, phrase): boxes in pixels of the image as given, each with its score, best first.
 
-        A phrase that says which of several is meant ("the largest boat", `rsvlm.data.relations`) is answered in two
+        A phrase that says which of several is meant ("the largest boat", `rsvlm.data.referring_parser`) is answered in two
         steps: the head finds all of the kind, and geometry chooses among them. Any other that begins with "the", or
         finds none so, gets the best box; the rest ("boats", "all cars") every box with a score of `LEAST` or more,
         perhaps none. The same array given several times is seen once.

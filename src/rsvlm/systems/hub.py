@@ -13,7 +13,7 @@ import torch
 import transformers
 from PIL import Image as PILImage
 
-from rsvlm.data.boxes import smart_resize
+from rsvlm.data.box_codecs import smart_resize
 from rsvlm.data.reply import end_of, stop_strings, tell, whole
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from rsvlm.data.experts import Encode, expert_encoder
 from rsvlm.data.prompt import Frame
+from rsvlm.data.synth.expert_targets import Encode, expert_encoder
 from rsvlm.errors import BadInput
 from rsvlm.parts.expert_language import ALL, ExpertLanguage
 from rsvlm.parts.instruction_router import ROUTES, TEMPLATES, SoftRouter, parse_tagged, question_kind, tagged

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from rsvlm.data.build.sub_captions import joined
+from rsvlm.data.synth.sub_captions import joined
 from rsvlm.sample import Reply
 from rsvlm.systems.base import Pixels
 

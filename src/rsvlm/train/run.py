@@ -17,15 +17,15 @@ from safetensors.torch import save_file
 from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader, Subset
 
-from rsvlm.data.build.referring import ingredient
-from rsvlm.data.build.rs_gpt4v import merge
-from rsvlm.data.build.tags import vocabulary
 from rsvlm.data.catalogue import load
-from rsvlm.data.fit import PartOf, box_part
 from rsvlm.data.loader import Schedule, StageBatches, encoder
 from rsvlm.data.packing import first_fit
-from rsvlm.data.phrases import locator
 from rsvlm.data.prompt import FRAMES, encode
+from rsvlm.data.resize import PartOf, box_part
+from rsvlm.data.synth.box_targets import locator
+from rsvlm.data.synth.conversations import merge
+from rsvlm.data.synth.referring import ingredient
+from rsvlm.data.synth.tag_targets import vocabulary
 from rsvlm.errors import BadInput
 from rsvlm.parts.experts import upcycle
 from rsvlm.parts.weights import read_state

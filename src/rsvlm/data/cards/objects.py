@@ -3,7 +3,8 @@
 from functools import partial
 
 from rsvlm.data.cards import HASHED, DatasetCard
-from rsvlm.data.sources import coco, together, voc
+from rsvlm.data.sources import coco, voc
+from rsvlm.data.sources import split_groups as together
 
 # fmt: off
 CARDS = (

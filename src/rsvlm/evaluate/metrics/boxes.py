@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rsvlm.data.boxes import Numbers
+from rsvlm.data.box_codecs import Numbers
 from rsvlm.errors import missing_extra
 from rsvlm.evaluate.metrics.score import Array
 

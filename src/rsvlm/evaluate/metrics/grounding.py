@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rsvlm.data.boxes import Numbers
+from rsvlm.data.box_codecs import Numbers
 from rsvlm.evaluate.metrics.boxes import Mode, as_rows, best_pairs, iou, overlaps, quotient
 from rsvlm.evaluate.metrics.score import Array, Score, mean_score, ratio
 from rsvlm.sample import Box

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from rsvlm.data.boxes import Numbers
+from rsvlm.data.box_codecs import Numbers
 from rsvlm.data.images import picture_size
 from rsvlm.evaluate.families import always
 from rsvlm.evaluate.metrics.boxes import Mode

@@ -1,12 +1,12 @@
 """Referring phrases made from labels: a box for "the second car from the left". Ours: no paper words them so.
 
-The phrases are those of `rsvlm.data.build.referring`: true of exactly one box, by a margin.
+The phrases are those of `rsvlm.data.synth.referring`: true of exactly one box, by a margin.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rsvlm.data.build.referring import refer
+from rsvlm.data.synth.referring import refer
 from rsvlm.evaluate.metrics.grounding import grounding_scores, size_groups
 from rsvlm.evaluate.metrics.score import Score
 from rsvlm.evaluate.protocol import Protocol

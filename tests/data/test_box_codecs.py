@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake.golden import OWN, golden
-from rsvlm.data.boxes import DIALECTS, decode, encode, smart_resize
+from rsvlm.data.box_codecs import DIALECTS, decode, encode, smart_resize
 from rsvlm.errors import BadInput
 
 GOLDEN = golden("box_parse.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rsvlm.data.catalogue import load
-from rsvlm.data.sources import together
+from rsvlm.data.sources import split_groups as together
 from rsvlm.data.sources.layout import hashed_split
 from rsvlm.evaluate.leak import find_leaks
 

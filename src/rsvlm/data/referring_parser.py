@@ -2,14 +2,14 @@
 
 A small detector knows a kind of thing better than relations between things: it is asked for all of a kind, and the one
 that is meant is chosen by geometry. So it is over the tiles of a scene, too: "the largest boat" cannot be asked of a
-tile. The words known here are those of `rsvlm.data.build.referring`, by which phrases for training are made.
+tile. The words known here are those of `rsvlm.data.synth.referring`, by which phrases for training are made.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rsvlm.data.build.referring import plural
+from rsvlm.data.synth.referring import plural
 from rsvlm.sample import Region
 
 _I = re.IGNORECASE

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
-from rsvlm.data import boxes
-from rsvlm.data.build.referring import GAP, LARGER, ingredient, phrases, refer, turned_sample
-from rsvlm.data.build.rs_gpt4v import converse, merge
+from rsvlm.data import box_codecs as boxes
+from rsvlm.data.dihedral import turned_box, turned_size
 from rsvlm.data.loader import Schedule, StageBatches, encoder, turned
 from rsvlm.data.prompt import FRAMES, TASK_QUESTIONS
-from rsvlm.data.views import turned_box, turned_size
+from rsvlm.data.synth.conversations import converse, merge
+from rsvlm.data.synth.referring import GAP, LARGER, ingredient, phrases, refer, turned_sample
 from rsvlm.evaluate.protocols.grounding import WORDING
 from rsvlm.sample import Image, Region, Sample
 from rsvlm.systems.build import byte_tokenizer

@@ -2,9 +2,9 @@
 
 import pytest
 
-from rsvlm.data.experts import expert_encoder
 from rsvlm.data.loader import collate
 from rsvlm.data.prompt import FRAMES, encode_question
+from rsvlm.data.synth.expert_targets import expert_encoder
 from rsvlm.sample import IGNORE, Image, Sample, Turn
 from rsvlm.systems.build import byte_tokenizer
 

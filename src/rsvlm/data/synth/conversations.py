@@ -9,8 +9,8 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from rsvlm.data.build.refusals import QUESTIONS
 from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
+from rsvlm.data.synth.refusals import QUESTIONS
 from rsvlm.sample import Sample, Turn
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from fake import runs
-from rsvlm.data.boxes import decode
-from rsvlm.data.build.referring import ingredient
-from rsvlm.data.fit import FITS, PADDING, box_part, fitted, part, whole
-from rsvlm.data.phrases import locator
+from rsvlm.data.box_codecs import decode
+from rsvlm.data.resize import FITS, PADDING, box_part, fitted, part, whole
+from rsvlm.data.synth.box_targets import locator
+from rsvlm.data.synth.referring import ingredient
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.ways import read_boxes
 from rsvlm.recipe import read_recipe

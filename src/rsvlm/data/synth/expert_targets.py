@@ -5,9 +5,9 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from rsvlm.data.build.rs_gpt4v import converse
-from rsvlm.data.build.sub_captions import split_caption
 from rsvlm.data.prompt import Encoded, Frame, encode, encode_question
+from rsvlm.data.synth.conversations import converse
+from rsvlm.data.synth.sub_captions import split_caption
 from rsvlm.sample import Sample, Turn
 
 Encode = Callable[[Sample, int], Encoded]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rsvlm.data.build.sub_captions import PARTS, joined, sentences, split_caption, split_record
+from rsvlm.data.synth.sub_captions import PARTS, joined, sentences, split_caption, split_record
 
 # The forms of sentence that RSICap's annotators write, in other words.
 CAPTION = (

@@ -12,10 +12,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rsvlm.data import boxes
-from rsvlm.data.fit import PartOf, whole
+from rsvlm.data import box_codecs as boxes
+from rsvlm.data.dihedral import turned_box, turned_size
 from rsvlm.data.images import picture_size
-from rsvlm.data.views import turned_box, turned_size
+from rsvlm.data.resize import PartOf, whole
 from rsvlm.sample import Box, Region, Sample, Turn
 
 LARGER = 1.5  # times the area of the next one
@@ -83,9 +83,9 @@ def ingredient(samples: Sequence[Sample], *, dialect: str, views: int = 1, part:
     """Training Samples: of each picture one in each of `views` turned views, with a "ground" turn a phrase.
 
     The phrases are made anew in each view, because what is on the left is elsewhere in the mirror; `meta["view"]` says
-    which it is (`rsvlm.data.views`), and the loader shows that view, whole. The answers are boxes in `dialect`; "none"
+    which it is (`rsvlm.data.dihedral`), and the loader shows that view, whole. The answers are boxes in `dialect`; "none"
     where there is nothing. Regions are in pixels of the turned picture. Pictures without a phrase are left out. `part`
-    is what a box's numbers are fractions of (`rsvlm.data.fit.box_part`).
+    is what a box's numbers are fractions of (`rsvlm.data.resize.box_part`).
     """
     labels = sorted({region.label for sample in samples for region in sample.regions})
     made: list[Sample] = []

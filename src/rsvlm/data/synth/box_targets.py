@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rsvlm.data.build.referring import Phrase, phrases, plural
-from rsvlm.data.fit import Part, PartOf, whole
 from rsvlm.data.images import picture_size
+from rsvlm.data.resize import Part, PartOf, whole
+from rsvlm.data.synth.referring import Phrase, phrases, plural
 from rsvlm.sample import Batch, Box, Sample
 
 Target = tuple[list[int], list[Box]]  # token ids of a phrase, its boxes in fractions of the picture's width and height
@@ -26,7 +26,7 @@ def phrase_ids(tokenizer: Any, words: str) -> list[int]:
 def locator(tokenizer: Any, samples: Sequence[Sample], *, seed: int, part: PartOf = whole) -> Locate:
     """For a sample with regions and a visit: one of its phrases, drawn by seed, sample and visit, and its boxes.
 
-    Besides `rsvlm.data.build.referring`'s phrases, the bare plural ("boats") asks for all of a kind, however many;
+    Besides `rsvlm.data.synth.referring`'s phrases, the bare plural ("boats") asks for all of a kind, however many;
     kinds that the samples label elsewhere are asked for too, and have no box. `part` is what a picture's square shows.
     """
     labels = sorted({region.label for sample in samples for region in sample.regions})

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from rsvlm.data.build.refusals import QUESTIONS
-from rsvlm.data.build.rs_gpt4v import converse, merge, sentence
-from rsvlm.data.build.tags import targets, vocabulary
 from rsvlm.data.prompt import FRAMES, REFUSAL, TASK_QUESTIONS, encode
+from rsvlm.data.synth.conversations import converse, merge, sentence
+from rsvlm.data.synth.refusals import QUESTIONS
+from rsvlm.data.synth.tag_targets import targets, vocabulary
 from rsvlm.evaluate.refusals import QUESTIONS as MEASURED
 from rsvlm.sample import IGNORE, Image, Region, Sample, Turn
 from rsvlm.systems.build import byte_tokenizer
