@@ -23,9 +23,9 @@ from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
 from rsvlm.data.catalogue import load
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.metrics import tokenizer
-from rsvlm.evaluate.metrics.captions import caption_scores
-from rsvlm.evaluate.metrics.tokenizer import ptb, whitespace
+from rsvlm.metrics.text import tokenizer
+from rsvlm.metrics.text.captions import caption_scores
+from rsvlm.metrics.text.tokenizer import ptb, whitespace
 
 IMAGES, REFERENCES, ROUNDS = 10_000, 5, 3
 NAMES = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d")

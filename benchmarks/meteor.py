@@ -55,7 +55,7 @@ def side(name: str) -> None:
         start = time.perf_counter()
         value, each = Meteor().compute_score(dict(enumerate(told)), {i: [text] for i, text in enumerate(said)})
     else:
-        from rsvlm.evaluate.metrics.meteor import meteor
+        from rsvlm.metrics.text.meteor import meteor
 
         start = time.perf_counter()
         score = meteor(said, told)

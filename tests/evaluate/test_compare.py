@@ -12,10 +12,10 @@ from fake.results import picture
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.compare import Pair, bootstrap_p, compare, comparison, differences, mcnemar
-from rsvlm.evaluate.metrics.score import mean_score, resample
 from rsvlm.evaluate.result import Told, settle
 from rsvlm.evaluate.task import Task
 from rsvlm.evaluate.tasks import Item
+from rsvlm.metrics.score import mean_score, resample
 from rsvlm.sample import Image
 
 ITEMS = 40

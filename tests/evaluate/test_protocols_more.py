@@ -11,11 +11,11 @@ from rsvlm.data.catalogue import DATASETS
 from rsvlm.data.masks import decode_rle, encode_rle
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
-from rsvlm.evaluate.metrics.zero_shot import TEMPLATES
 from rsvlm.evaluate.protocols import change, knowledge, masks, matching
 from rsvlm.evaluate.run import evaluate
 from rsvlm.evaluate.task import prepare
 from rsvlm.evaluate.ways import write_map, write_vector
+from rsvlm.metrics.zero_shot import TEMPLATES
 
 PROTOCOLS = [one for group in (change, masks, matching, knowledge) for one in group.PROTOCOLS]
 NAMES = [one.name for one in PROTOCOLS]

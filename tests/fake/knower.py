@@ -8,10 +8,10 @@ from fake import annotations
 from rsvlm.data.catalogue import DATASETS
 from rsvlm.data.masks import decode_rle
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.metrics.selo import region_mask
 from rsvlm.evaluate.protocols.masks import target_of
 from rsvlm.evaluate.task import Task, prepare
 from rsvlm.evaluate.ways import write_map, write_vector
+from rsvlm.metrics.selo import region_mask
 from rsvlm.sample import Reply
 
 CAPTIONS = {"rsicd": ("RSICD_images", "dataset_rsicd.json"), "ucm_captions": ("imgs", "dataset.json")}

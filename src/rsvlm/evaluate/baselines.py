@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.data.images import picture_size
-from rsvlm.evaluate.metrics.accuracy import exact
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.tasks import Item
 from rsvlm.evaluate.ways import write_map, write_vector
+from rsvlm.metrics.accuracy import exact
 from rsvlm.sample import Image
 
 Embed = Callable[[Sequence[Image]], NDArray[np.float32]]  # (N,) pictures -> (N, D) rows of unit length

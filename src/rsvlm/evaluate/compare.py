@@ -17,13 +17,13 @@ from rsvlm.data.formats.files import aside
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.document import Line, browser, document, grid, listed
-from rsvlm.evaluate.metrics.score import Array, Interval, Score, interval, resample
 from rsvlm.evaluate.page import pictures, question, reply, room
 from rsvlm.evaluate.pictures import Album, legend, marked, safe
 from rsvlm.evaluate.protocol import Protocol
 from rsvlm.evaluate.report import Run, cell, markdown, read_result, words
 from rsvlm.evaluate.result import read_answers
 from rsvlm.evaluate.tasks import Item, number_pictures
+from rsvlm.metrics.score import Array, Interval, Score, interval, resample
 
 NAMED = 10  # items that one run lacks, by name
 _SAME = ("protocol", "split", "data_hash")

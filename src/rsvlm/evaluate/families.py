@@ -7,12 +7,6 @@ from typing import Any
 
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import MissingPart
-from rsvlm.evaluate.metrics.accuracy import MATCHERS, Matcher, hits, scene_scores, vqa_scores
-from rsvlm.evaluate.metrics.captions import caption_scores
-from rsvlm.evaluate.metrics.meteor import meteor
-from rsvlm.evaluate.metrics.score import Score, mean_score
-from rsvlm.evaluate.metrics.spice import find_spice, spice
-from rsvlm.evaluate.metrics.tokenizer import ptb, tokenize
 from rsvlm.evaluate.protocol import Measure, Protocol, Read, Reader, Row
 from rsvlm.evaluate.refusals import QUESTIONS
 from rsvlm.evaluate.tasks import (
@@ -27,6 +21,12 @@ from rsvlm.evaluate.tasks import (
     task_question,
     yes_no,
 )
+from rsvlm.metrics.accuracy import MATCHERS, Matcher, hits, scene_scores, vqa_scores
+from rsvlm.metrics.score import Score, mean_score
+from rsvlm.metrics.text.captions import caption_scores
+from rsvlm.metrics.text.meteor import meteor
+from rsvlm.metrics.text.spice import find_spice, spice
+from rsvlm.metrics.text.tokenizer import ptb, tokenize
 
 
 def said(parse: Parse) -> Read:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from rsvlm.evaluate.document import Line, browser, clipped, document, grid, listed
-from rsvlm.evaluate.metrics.score import intervals, mean_score
 from rsvlm.evaluate.pictures import Album, legend, marked, safe, targets
 from rsvlm.evaluate.plots import Lane, lanes, of_metrics, reliability, risk_coverage
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.report import Run, interval_of, remarks, table, warnings, words
 from rsvlm.evaluate.tasks import Item, number_pictures
+from rsvlm.metrics.score import intervals, mean_score
 
 MOST = 500  # pictures on a page: some 5 MB
 KINDS = 30  # in a plot

@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.metrics.score import Score
 from rsvlm.evaluate.tasks import Item, digest
+from rsvlm.metrics.score import Score
 from rsvlm.registry import Registry
 from rsvlm.sample import Sample
 

@@ -15,13 +15,13 @@ import numpy as np
 import rsvlm
 from rsvlm.data.formats.files import aside
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.metrics.calibration import Curves, calibration_scores
-from rsvlm.evaluate.metrics.score import Score, intervals
 from rsvlm.evaluate.page import Shown, page
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.report import summary
 from rsvlm.evaluate.task import Task
 from rsvlm.evaluate.tasks import Item, number_pictures, refused
+from rsvlm.metrics.calibration import Curves, calibration_scores
+from rsvlm.metrics.score import Score, intervals
 from rsvlm.sample import Image, Region
 
 SEED = 0  # of the bootstrap

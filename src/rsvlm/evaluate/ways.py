@@ -140,7 +140,7 @@ def read_vector(text: str | Sequence[float]) -> NDArray[np.float64]:
 
 
 def _localises(model: Matches, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
-    from rsvlm.evaluate.metrics.selo import similarity_map
+    from rsvlm.metrics.selo import similarity_map
 
     rows: list[Row] = []
     for item, (picture,) in zip(items, pictures, strict=True):

@@ -13,13 +13,13 @@ from typing import Any
 from rsvlm.data.sources.vrsbench import LEAK
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.families import always, caption_set, question_set
-from rsvlm.evaluate.metrics.accuracy import MATCHERS, vqa_scores
-from rsvlm.evaluate.metrics.choice import CHOICE_RULES, choice_scores, letter
-from rsvlm.evaluate.metrics.grounding import vrsbench_scores
-from rsvlm.evaluate.metrics.score import Score
 from rsvlm.evaluate.protocol import Protocol, Read, Row
 from rsvlm.evaluate.protocols.grounding import WORDING, ground_set, words_set
 from rsvlm.evaluate.tasks import CHOOSE, LETTERS, Item, items_of
+from rsvlm.metrics.accuracy import MATCHERS, vqa_scores
+from rsvlm.metrics.choice import CHOICE_RULES, choice_scores, letter
+from rsvlm.metrics.grounding import vrsbench_scores
+from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample
 
 # ---- VRSBench ----

@@ -10,9 +10,10 @@ import numpy as np
 
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.families import always, caption_set, said
-from rsvlm.evaluate.metrics.accuracy import MATCHERS, vqa_scores
-from rsvlm.evaluate.metrics.captions import spread
-from rsvlm.evaluate.metrics.change import (
+from rsvlm.evaluate.protocol import Protocol, Read, Reader, Row
+from rsvlm.evaluate.tasks import Item, free_text, items_of, scene_name, yes_no
+from rsvlm.metrics.accuracy import MATCHERS, vqa_scores
+from rsvlm.metrics.change import (
     CLASSES,
     Lone,
     binary_scores,
@@ -23,11 +24,10 @@ from rsvlm.evaluate.metrics.change import (
     read_counts,
     read_locations,
 )
-from rsvlm.evaluate.metrics.meteor import meteor
-from rsvlm.evaluate.metrics.score import Score, mean_score
-from rsvlm.evaluate.metrics.tokenizer import UNKNOWN, Tokenizer, ptb, vocabulary_ids, whitespace, word_map
-from rsvlm.evaluate.protocol import Protocol, Read, Reader, Row
-from rsvlm.evaluate.tasks import Item, free_text, items_of, scene_name, yes_no
+from rsvlm.metrics.score import Score, mean_score
+from rsvlm.metrics.text.captions import spread
+from rsvlm.metrics.text.meteor import meteor
+from rsvlm.metrics.text.tokenizer import UNKNOWN, Tokenizer, ptb, vocabulary_ids, whitespace, word_map
 from rsvlm.sample import Sample
 
 WORDING = "Please briefly describe the changes in these two images."

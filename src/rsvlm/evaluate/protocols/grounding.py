@@ -11,11 +11,11 @@ from typing import Any
 from rsvlm.data.box_codecs import Numbers
 from rsvlm.data.images import picture_size
 from rsvlm.evaluate.families import always
-from rsvlm.evaluate.metrics.boxes import Mode
-from rsvlm.evaluate.metrics.grounding import grounding_scores, lhrs_scores, minigpt_scores, size_groups
-from rsvlm.evaluate.metrics.score import Score
 from rsvlm.evaluate.protocol import Ask, Protocol, Read, Row
 from rsvlm.evaluate.tasks import Item, items_of
+from rsvlm.metrics.boxes import Mode
+from rsvlm.metrics.grounding import grounding_scores, lhrs_scores, minigpt_scores, size_groups
+from rsvlm.metrics.score import Score
 from rsvlm.sample import Box, Region
 
 WORDING = "Locate in the image: {}"

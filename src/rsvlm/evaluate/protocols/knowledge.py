@@ -6,12 +6,12 @@ from typing import Any
 
 from rsvlm.errors import MissingPart
 from rsvlm.evaluate.families import always
-from rsvlm.evaluate.metrics.accuracy import scene_scores
-from rsvlm.evaluate.metrics.score import Score
-from rsvlm.evaluate.metrics.sentences import sentence_scores
-from rsvlm.evaluate.metrics.wordnet import WordNet, find_wordnet
 from rsvlm.evaluate.protocol import Protocol
 from rsvlm.evaluate.tasks import Item, free_text, items_of
+from rsvlm.metrics.accuracy import scene_scores
+from rsvlm.metrics.score import Score
+from rsvlm.metrics.text.sentences import sentence_scores
+from rsvlm.metrics.text.wordnet import WordNet, find_wordnet
 
 _HEAD = ("sentence_bleu_1", "sentence_bleu_4", "sentence_meteor", "sentence_rouge_l", "cider_d")
 

@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from rsvlm.evaluate.metrics.captions import spread
-from rsvlm.evaluate.metrics.retrieval import retrieval_scores
-from rsvlm.evaluate.metrics.score import Array, Score
-from rsvlm.evaluate.metrics.zero_shot import (
+from rsvlm.evaluate.protocol import Protocol, Read, Row
+from rsvlm.evaluate.tasks import Item, items_of
+from rsvlm.evaluate.ways import read_map, read_vector
+from rsvlm.metrics.retrieval import retrieval_scores
+from rsvlm.metrics.score import Array, Score
+from rsvlm.metrics.text.captions import spread
+from rsvlm.metrics.zero_shot import (
     TEMPLATES,
     Average,
     class_weights,
@@ -23,9 +26,6 @@ from rsvlm.evaluate.metrics.zero_shot import (
     zero_shot_logits,
     zero_shot_scores,
 )
-from rsvlm.evaluate.protocol import Protocol, Read, Row
-from rsvlm.evaluate.tasks import Item, items_of
-from rsvlm.evaluate.ways import read_map, read_vector
 from rsvlm.sample import Sample
 
 
@@ -222,7 +222,7 @@ def map_of(_: Sequence[Item]) -> Read:
 
 
 def _selo(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Score]:
-    from rsvlm.evaluate.metrics.selo import selo_scores  # scipy, an extra
+    from rsvlm.metrics.selo import selo_scores  # scipy, an extra
 
     return selo_scores(
         [None if p is None else read_map(p) for p in predictions],

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from rsvlm.evaluate.families import always
-from rsvlm.evaluate.metrics.accuracy import hits
-from rsvlm.evaluate.metrics.change import count_scores
-from rsvlm.evaluate.metrics.detection import detection_scores
-from rsvlm.evaluate.metrics.score import Score, mean_score
 from rsvlm.evaluate.protocol import Protocol, Read, Row
 from rsvlm.evaluate.tasks import Item, number
+from rsvlm.metrics.accuracy import hits
+from rsvlm.metrics.change import count_scores
+from rsvlm.metrics.detection import detection_scores
+from rsvlm.metrics.score import Score, mean_score
 from rsvlm.sample import Region, Sample
 
 _COUNT = "How many {} are there?"

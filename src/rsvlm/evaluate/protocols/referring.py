@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rsvlm.data.synth.referring import refer
-from rsvlm.evaluate.metrics.grounding import grounding_scores, size_groups
-from rsvlm.evaluate.metrics.score import Score
 from rsvlm.evaluate.protocol import Protocol
 from rsvlm.evaluate.protocols.grounding import WORDING, boxes_of
 from rsvlm.evaluate.tasks import Item, items_of
+from rsvlm.metrics.grounding import grounding_scores, size_groups
+from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample
 
 

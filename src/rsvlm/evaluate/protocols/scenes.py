@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from rsvlm.evaluate.families import scene_set
-from rsvlm.evaluate.metrics.accuracy import lhrs_class, scene_scores
-from rsvlm.evaluate.metrics.score import Score
 from rsvlm.evaluate.protocol import Protocol, Read, Row
 from rsvlm.evaluate.tasks import Item
+from rsvlm.metrics.accuracy import lhrs_class, scene_scores
+from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample
 
 _LHRS_WORDING = "[CLS] Choose the best categories describe the image from: {}"

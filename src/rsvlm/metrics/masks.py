@@ -1,0 +1,232 @@
+"""Masks against masks: referring segmentation, change maps, semantic maps, counts and areas.
+
+Every set value is a function of sums over the images, so that it can be resampled. A prediction that could not be read
+(None) is never right: it overlaps nothing, and its pixels belong to no class.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsvlm.data.masks import Mask, Rle, components, decode_rle, polygon_mask, rle_size
+from rsvlm.errors import BadInput
+from rsvlm.metrics.change import count_scores
+from rsvlm.metrics.score import Array, Finish, Score, mean_score, ratio
+
+Labels = NDArray[np.integer] | Mask
+Given = Mask | Rle  # an array, or COCO run lengths that are decoded when their turn comes
+
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+def referring_scores(
+    predictions: Iterable[Given | None],
+    references: Iterable[Given],
+    *,
+    empty: Literal["zero", "one"] = "zero",
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> dict[str, Score]:
+    """`miou`, `oiou` (all intersections over all unions), `dice`, `pr@<t>` (IoU >= t), `vc8` and `parse_failures`.
+
+    Fractions; masks of a pair have one shape (ValueError). `empty` is the IoU of two empty masks: 0 in the LAVT family
+    (RRSIS-D, RefSegRS), 1 in Falcon; the Dice of two empty masks is 1 (Falcon). `vc8`: the two areas differ by at most
+    8 % of their mean (Falcon's volume consistency, blind to where the masks lie).
+    """
+    pairs = zip(predictions, references, strict=True)
+    rows = np.array([_areas(p, t) for p, t in pairs], dtype=np.float64).reshape(-1, 4)
+    shared, said, told, read = rows.T
+    both_empty = (said + told == 0) & (read > 0)
+    union = said + told - shared
+    overlap = ratio(np.stack([shared, union], axis=1)) + (both_empty if empty == "one" else 0.0)
+    dice = ratio(np.stack([2 * shared, said + told], axis=1)) + both_empty
+    close = np.where(read > 0, np.abs(said - told) <= 0.08 * (said + told) / 2, 0.0)
+    scores = {"miou": mean_score("miou", overlap), "oiou": _pooled("oiou", np.stack([shared, union], axis=1), ratio)}
+    scores["dice"] = mean_score("dice", dice)
+    for t in thresholds:
+        scores[f"pr@{t:g}"] = mean_score(f"pr@{t:g}", np.where(read > 0, overlap >= t, 0.0))
+    return scores | {"vc8": mean_score("vc8", close), "parse_failures": mean_score("parse_failures", 1 - read)}
+
+
+def _areas(predicted: Given | None, target: Given) -> tuple[int, int, int, int]:
+    """Pixels shared, said and told, and 1 where the prediction was read."""
+    told = _array(target)
+    if predicted is None:
+        return 0, 0, int(told.sum()), 0
+    said = _array(predicted)
+    if said.shape != told.shape:
+        raise ValueError(f"a mask of {said.shape} cannot be compared with one of {told.shape}")
+    return int((said & told).sum()), int(said.sum()), int(told.sum()), 1
+
+
+def _array(mask: Given) -> Mask:
+    return decode_rle(mask) if isinstance(mask, Mapping) else np.asarray(mask, bool)
+
+
+def _pooled(name: str, sums: Array, finish: Finish) -> Score:
+    value = float(finish(sums.sum(axis=0)))
+    return Score(name=name, value=value, per_item=finish(sums), n=len(sums), sums=sums, finish=finish)
+
+
+# ---- maps of classes: one confusion matrix over all pixels ----
+
+
+def change_scores(predictions: Iterable[Given | None], references: Iterable[Given]) -> dict[str, Score]:
+    """Change detection from one confusion matrix over all pixels of all pairs, class 1 = changed, in fractions.
+
+    `precision`, `recall`, `f1`, `iou` of the changed class, `oa`, `kappa`, `miou` and `mf1` over both classes, and
+    `iou_per_image`, the mean over pairs, where two empty maps are 1.
+    """
+    said = (None if p is None else _array(p) for p in predictions)
+    table = _confusions(zip(said, map(_array, references), strict=True), 2, None)
+
+    def share(which: int) -> Finish:  # of the pixels said (1) or told (2) to have changed, those that have
+        return lambda sums: ratio(np.stack([_square(sums, 2)[i][..., 1] for i in (0, which)], axis=-1))
+
+    finishes: dict[str, Finish] = {
+        "precision": share(1),
+        "recall": share(2),
+        "f1": lambda sums: _per_class(sums, 2, _F1)[..., 1],
+        "iou": lambda sums: _per_class(sums, 2, _IOU)[..., 1],
+    }
+    scores = {name: _pooled(name, table, finish) for name, finish in (finishes | _map_finishes(2)).items()}
+    quiet = table[:, 1:].sum(axis=1) == 0  # all pixels unchanged in both maps
+    scores["iou_per_image"] = mean_score("iou_per_image", scores["iou"].per_item + quiet)
+    return scores
+
+
+def semantic_scores(
+    predictions: Iterable[Labels | None], references: Iterable[Labels], classes: int, *, ignore: int = 255
+) -> dict[str, Score]:
+    """`miou`, `mf1`, `oa`, `kappa` and `iou_<k>`, `f1_<k>` of maps of class numbers 0 to `classes` - 1, in fractions.
+
+    Pixels whose reference is `ignore` do not count; a predicted number that is no class is wrong. A class that occurs
+    in neither map of the set is left out of the means.
+    """
+    table = _confusions(zip(predictions, references, strict=True), classes, ignore)
+    scores = {name: _pooled(name, table, finish) for name, finish in _map_finishes(classes).items()}
+    for k in range(classes):
+        for name, of in (("iou", _IOU), ("f1", _F1)):
+            scores[f"{name}_{k}"] = _pooled(
+                f"{name}_{k}", table, lambda s, k=k, of=of: _per_class(s, classes, of)[..., k]
+            )
+    return scores
+
+
+def _confusions(pairs: Iterable[tuple[Labels | None, Labels]], classes: int, ignore: int | None) -> Array:
+    """(N, classes * (classes + 1)): rows are true classes; the last column is a prediction that is no class."""
+    tables: list[Array] = []
+    for predicted, target in pairs:
+        told = np.asarray(target, dtype=np.int64).ravel()
+        said = np.full(told.shape, -1) if predicted is None else np.asarray(predicted, dtype=np.int64).ravel()
+        if predicted is not None and np.shape(predicted) != np.shape(target):
+            raise ValueError(f"a map of {np.shape(predicted)} cannot be compared with one of {np.shape(target)}")
+        valid = told != ignore
+        if ((told < 0) | (told >= classes))[valid].any():
+            raise ValueError(f"a reference map holds numbers outside 0..{classes - 1} that are not {ignore}")
+        said = np.where((said < 0) | (said >= classes), classes, said)
+        cells = told[valid] * (classes + 1) + said[valid]
+        tables.append(np.bincount(cells, minlength=classes * (classes + 1)).astype(np.float64))
+    return np.array(tables, dtype=np.float64).reshape(-1, classes * (classes + 1))
+
+
+_IOU, _F1 = 1, 2  # overlap counts once or twice: tp / (said + told - tp), 2 tp / (said + told)
+
+
+def _square(sums: Array, classes: int) -> tuple[Array, Array, Array, Array]:
+    """Of each class: pixels right, said and told (..., classes); and all pixels (...)."""
+    table = sums.reshape(*sums.shape[:-1], classes, classes + 1)
+    right = np.diagonal(table, axis1=-2, axis2=-1)
+    return right, table.sum(axis=-2)[..., :classes], table.sum(axis=-1), table.sum(axis=(-2, -1))
+
+
+def _per_class(sums: Array, classes: int, weight: int) -> Array:
+    right, said, told, _ = _square(sums, classes)
+    return ratio(np.stack([weight * right, said + told - (2 - weight) * right], axis=-1))
+
+
+def _map_finishes(classes: int) -> dict[str, Finish]:
+    def mean(weight: int) -> Finish:
+        def finish(sums: Array) -> Array:
+            _, said, told, _ = _square(sums, classes)
+            there = (said + told > 0).sum(axis=-1)
+            return _per_class(sums, classes, weight).sum(axis=-1) / np.maximum(there, 1)
+
+        return finish
+
+    def accuracy(sums: Array) -> Array:
+        right, _, _, pixels = _square(sums, classes)
+        return ratio(np.stack([right.sum(axis=-1), pixels], axis=-1))
+
+    def kappa(sums: Array) -> Array:
+        _, said, told, pixels = _square(sums, classes)
+        chance = (said * told).sum(axis=-1) / np.maximum(pixels, 1) ** 2
+        return ratio(np.stack([accuracy(sums) - chance, 1 - chance], axis=-1))
+
+    return {"oa": accuracy, "kappa": kappa, "miou": mean(_IOU), "mf1": mean(_F1)}
+
+
+# ---- counts and areas ----
+
+
+def mask_count_scores(
+    predictions: Iterable[Given | None],
+    references: Iterable[Given],
+    *,
+    connectivity: Literal[4, 8] = 8,
+    min_pixels: int = 1,
+) -> dict[str, Score]:
+    """`mae` and `rmse` of the number of connected parts, `mae_area` and `rmse_area` of the pixels of a mask.
+
+    Parts below `min_pixels` count in neither. None counts as an empty mask, and as at least one off.
+    """
+
+    def parts(mask: Given) -> NDArray[np.int64]:
+        return components(_array(mask), connectivity=connectivity, min_pixels=min_pixels)
+
+    said = [None if p is None else parts(p) for p in predictions]
+    told = [parts(t) for t in references]
+    return count_scores([None if p is None else len(p) for p in said], list(map(len, told))) | count_scores(
+        [None if p is None else int(p.sum()) for p in said], [int(t.sum()) for t in told], "_area"
+    )
+
+
+# ---- what a user's file may hold ----
+
+
+def readable_mask(value: object, size: tuple[int, int]) -> tuple[Mask | None, str]:
+    """A mask from a user's file: (bool (H, W), "") or (None, a sentence that says what is wrong with it).
+
+    COCO run lengths; polygons `[[x1, y1, x2, y2, ...], ...]` in pixels; or H rows of W pixels, 0 and 1 (or 255).
+    `size` is the (height, width) of the target: a mask of another size is refused.
+    """
+    try:
+        if isinstance(value, Mapping):
+            _same(rle_size(value), size)  # before decoding: a few letters can claim a mask of any size
+            return decode_rle(value), ""
+        mask = _rows_or_polygons(value, size)
+        _same(mask.shape, size)
+        return mask, ""
+    except BadInput as err:
+        return None, str(err)
+
+
+def _same(found: tuple[int, ...], size: tuple[int, int]) -> None:
+    if found != size:
+        found_text = " x ".join(map(str, found))
+        raise BadInput(f"The mask has {found_text} pixels; expected {size[0]} x {size[1]}, the size of the target.")
+
+
+def _rows_or_polygons(value: object, size: tuple[int, int]) -> Mask:
+    try:
+        rows = [np.asarray(row, dtype=np.float64) for row in value] if isinstance(value, list | np.ndarray) else None
+    except (TypeError, ValueError, OverflowError):
+        rows = None
+    if rows is None or any(row.ndim != 1 for row in rows):
+        raise BadInput(
+            f"A mask is given as {type(value).__name__}; expected run lengths, polygons, or rows of 0 and 1."
+        )
+    if rows and len({len(row) for row in rows}) == 1 and np.isin(rows, (0, 1, 255)).all():
+        return np.array(rows) > 0
+    return polygon_mask([row.tolist() for row in rows], size)

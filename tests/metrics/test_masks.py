@@ -1,0 +1,204 @@
+"""Mask metrics against the recorded values, by hand, and as functions of sums."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fake.golden import golden
+from rsvlm.data.masks import decode_rle, encode_rle
+from rsvlm.metrics.change import count_scores
+from rsvlm.metrics.masks import change_scores, mask_count_scores, readable_mask, referring_scores, semantic_scores
+from rsvlm.metrics.score import intervals
+
+GOLDEN = golden("segmentation.json")
+EXACT = {"rel": 0, "abs": 1e-9}
+NAMES = {"mIoU": "miou", "oIoU": "oiou", "mDice": "dice"} | {f"Pr@{t}": f"pr@{t}" for t in (0.5, 0.6, 0.7, 0.8, 0.9)}
+
+
+def check_sums(scores):
+    for score in scores.values():
+        assert float(score.finish(score.sums.sum(axis=0))) == pytest.approx(score.value, abs=1e-12), score.name
+        assert len(score.per_item) == score.n
+    assert all(spread.stderr >= 0 for spread in intervals(scores, draws=20).values())
+
+
+def pairs(items):
+    return [item["pred"] for item in items], [item["gt"] for item in items]
+
+
+@pytest.mark.parametrize("part", sorted(GOLDEN["referring"]["expect"]))
+def test_referring_as_recorded(part):
+    items = GOLDEN["referring"]["items"]
+    items = items if part == "all" else items[: int(part.removeprefix("first_"))]
+    scores, expected = referring_scores(*pairs(items)), GOLDEN["referring"]["expect"][part]
+    for theirs, ours in NAMES.items():
+        assert scores[ours].value * 100 == pytest.approx(expected[theirs], **EXACT), ours
+    falcon = referring_scores(*pairs(items), empty="one")
+    assert falcon["miou"].value * 100 == pytest.approx(expected["mIoU_empty1"], **EXACT)
+    check_sums(scores)
+
+
+def test_each_pair_as_recorded():
+    items = GOLDEN["referring"]["items"]
+    scores = referring_scores(*pairs(items))
+    for ours, theirs in {"miou": "iou", "dice": "dice", "vc8": "vc8"}.items():
+        assert scores[ours].per_item == pytest.approx(np.array([i[theirs] for i in items]), **EXACT), ours
+    assert scores["oiou"].sums.tolist() == [[i["I"], i["U"]] for i in items]
+    falcon = referring_scores(*pairs(items), empty="one")
+    assert falcon["miou"].per_item == pytest.approx(np.array([i["iou_empty1"] for i in items]), **EXACT)
+
+
+def test_arrays_and_run_lengths_are_the_same():
+    items = GOLDEN["referring"]["items"][:9]
+    arrays = referring_scores(*([decode_rle(m) for m in side] for side in pairs(items)))
+    assert arrays["oiou"].value == referring_scores(*pairs(items))["oiou"].value
+
+
+def test_an_unread_mask_counts_and_is_never_right():
+    full, none = np.ones((4, 4), bool), np.zeros((4, 4), bool)
+    for empty in ("zero", "one"):
+        scores = referring_scores([None, None, full], [none, full, full], empty=empty)
+        assert scores["miou"].per_item.tolist() == scores["dice"].per_item.tolist() == [0, 0, 1]
+        assert scores["oiou"].value == 0.5
+        assert scores["pr@0.5"].value == scores["vc8"].value == pytest.approx(1 / 3)
+        assert scores["parse_failures"].value == pytest.approx(2 / 3)
+
+
+def test_volume_consistency_is_eight_per_cent_of_the_mean():
+    def row(pixels):
+        return np.arange(200)[None] < pixels
+
+    assert referring_scores([row(108), row(109)], [row(100)] * 2)["vc8"].per_item.tolist() == [1, 0]
+
+
+def test_masks_of_two_sizes_are_a_mistake_of_the_caller():
+    small, large = np.ones((2, 3), bool), np.ones((3, 2), bool)
+    with pytest.raises(ValueError, match="compared"):
+        referring_scores([small], [large])
+    with pytest.raises(ValueError, match="compared"):
+        change_scores([small], [large])
+    with pytest.raises(ValueError, match="outside"):
+        semantic_scores([np.zeros((1, 2), int)], [np.array([[0, 7]])], 3)
+
+
+def test_change_as_recorded():
+    scores, expected = change_scores(*pairs(GOLDEN["change"]["pairs"])), GOLDEN["change"]["expect"]
+    total = scores["oa"].sums.sum(axis=0)
+    assert total.tolist() == [expected["tn"], expected["fp"], 0, expected["fn"], expected["tp"], 0]
+    for theirs in ("precision", "recall", "F1", "IoU", "OA", "kappa", "mIoU", "mF1"):
+        assert scores[theirs.lower()].value == pytest.approx(expected[theirs], **EXACT), theirs
+    assert scores["iou_per_image"].value == pytest.approx(expected["per_image_mean_IoU_change_empty1"], **EXACT)
+    check_sums(scores)
+
+
+def test_an_unread_change_map_has_no_right_pixel():
+    quiet, half = np.zeros((2, 2), bool), np.array([[1, 1], [0, 0]], bool)
+    scores = change_scores([None, half], [quiet, half])
+    assert (scores["oa"].value, scores["iou_per_image"].value, scores["precision"].value) == (0.5, 0.5, 1)
+    scores = change_scores([None, half], [half, half])
+    assert (scores["recall"].value, scores["f1"].value, scores["iou"].value) == (0.5, pytest.approx(2 / 3), 0.5)
+    perfect = change_scores([quiet], [quiet])
+    assert (perfect["oa"].value, perfect["miou"].value, perfect["iou_per_image"].value) == (1, 1, 1)
+
+
+def labels(text, shape):
+    return np.array([255 if n == "f" else int(n, 16) for n in text]).reshape(shape)
+
+
+def test_semantic_as_recorded():
+    expected = GOLDEN["semantic"]
+    said, told = ([labels(p[side], p["shape"]) for p in expected["pairs"]] for side in ("pred", "gt"))
+    scores = semantic_scores(said, told, len(expected["IoU"]), ignore=expected["ignore"])
+    assert scores["miou"].value == pytest.approx(expected["mIoU"], **EXACT)
+    assert scores["oa"].value == pytest.approx(expected["OA"], **EXACT)
+    for k, (iou, f1) in enumerate(zip(expected["IoU"], expected["F1"], strict=True)):
+        assert scores[f"iou_{k}"].value == pytest.approx(iou, **EXACT)
+        assert scores[f"f1_{k}"].value == pytest.approx(f1, **EXACT)
+    check_sums(scores)
+
+
+def test_a_class_that_never_occurs_and_a_number_that_is_none():
+    told = np.array([[0, 0, 1, 255]])
+    scores = semantic_scores([np.array([[0, 9, 1, 2]])], [told], 3)
+    assert [scores[f"iou_{k}"].value for k in range(3)] == [0.5, 1, 0]
+    assert scores["miou"].value == 0.75, "class 2 occurs nowhere that counts"
+    assert scores["oa"].value == pytest.approx(2 / 3)
+    assert semantic_scores([None], [told], 3)["oa"].value == 0
+
+
+def test_counts_as_recorded():
+    expected = GOLDEN["counts"]["mae_rmse"]
+    scores = count_scores(expected["y_pred"], expected["y_true"])
+    for name in ("mae", "rmse"):
+        assert scores[name].value == pytest.approx(expected[name], **EXACT)
+
+
+def test_counts_and_areas_of_masks():
+    told = np.zeros((6, 6), bool)
+    told[0, 0] = told[1, 1] = told[4:, 4:] = True
+    said = told.copy()
+    said[4:, 4:] = False
+    scores = mask_count_scores([said, told, None], [told, told, told])
+    assert scores["mae"].per_item.tolist() == [1, 0, 2]
+    assert scores["mae_area"].per_item.tolist() == [4, 0, 6]
+    assert scores["rmse"].value == pytest.approx(math.sqrt(5 / 3))
+    assert mask_count_scores([said], [told], connectivity=4)["mae"].value == 1
+    assert mask_count_scores([said], [told], min_pixels=3)["mae"].per_item.tolist() == [1]
+    check_sums(scores)
+
+
+def test_nothing():
+    for scores in (
+        referring_scores([], []),
+        change_scores([], []),
+        semantic_scores([], [], 3),
+        mask_count_scores([], []),
+    ):
+        assert all(score.n == 0 and score.value == 0 for score in scores.values())
+
+
+MASK = np.array([[0, 1, 1], [0, 1, 0]], bool)
+
+
+@pytest.mark.parametrize(
+    "value", [MASK, MASK.astype(np.uint8) * 255, MASK.astype(int).tolist(), MASK.tolist(), encode_rle(MASK)]
+)
+def test_readable(value):
+    mask, reason = readable_mask(value, (2, 3))
+    assert reason == "" and np.array_equal(mask, MASK)
+
+
+def test_readable_polygons():
+    mask, reason = readable_mask([[0, 0, 2, 0, 2, 2, 0, 2]], (3, 3))
+    assert reason == "" and mask.sum() == 4
+    mask, reason = readable_mask([], (3, 3))
+    assert reason == "" and not mask.any()
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, "given as NoneType"),
+        ("mask.png", "given as str"),
+        ([1, 0, 1], "given as list"),
+        ([[0, "a"]], "given as list"),
+        ([[10**400]], "given as list"),
+        ([[[0, 1]]], "given as list"),
+        (np.zeros((2, 2, 2)), "given as ndarray"),
+        (MASK.T, "the size of the target"),
+        (MASK.T.astype(int).tolist(), "the size of the target"),
+        (np.ones((8, 8), int).tolist(), "the size of the target"),
+        (encode_rle(MASK.T), "the size of the target"),
+        ([[0, 1], [1]], "polygon"),
+        ([[0, 0, 9, 9]], "polygon"),
+        ([[0.5, math.nan, 1]], "polygon"),
+        ({"size": [2, 3], "counts": "0"}, "run lengths"),
+        ({"size": [2**15, 2**15], "counts": [2**30]}, "the size of the target"),
+        ({}, "size of a mask"),
+    ],
+)
+def test_unreadable(value, why):
+    mask, reason = readable_mask(value, (2, 3))
+    assert mask is None
+    assert why in reason and reason.endswith(".")
