@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 import rsvlm.systems
 import rsvlm.train.optim  # the one recorded thing that no system has
-from rsvlm.parts.weights import adopt
+from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.systems.parity import PARITY
 
 OWN = Path(__file__).parent / "golden"
@@ -183,7 +183,7 @@ def break_gelu(monkeypatch):
 
 
 def break_keys(monkeypatch):
-    from rsvlm.parts import bridge
+    from rsvlm.parts.bridges import perceiver as bridge
 
     real = bridge.PerceiverLayer.forward
     monkeypatch.setattr(bridge.PerceiverLayer, "forward", lambda s, x, kv: real(s, x, kv[:, x.shape[1] :]))

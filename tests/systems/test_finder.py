@@ -14,7 +14,7 @@ from rsvlm.data.loader import Schedule, StageBatches
 from rsvlm.data.synth.box_targets import collate_targets, locator, phrase_ids
 from rsvlm.data.synth.referring import ingredient, phrases
 from rsvlm.errors import BadInput
-from rsvlm.parts.weights import read_state
+from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import BATCH_CONTRACT
 from rsvlm.systems import finder

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from fake import lhrs_release, nova_release
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts.weights import adopt
+from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems import lhrs_bot_weights
 from rsvlm.systems.build import build, byte_tokenizer, load_weights
@@ -169,7 +169,7 @@ def test_stage_1_is_known_by_its_dense_perceiver_and_has_no_adapters(tmp_path):
 @torch.inference_mode()
 def test_the_converted_tower_and_perceiver_compute_what_the_published_tensors_say(final, tmp_path):
     """By hand, as the released code goes: LN, keys with positions, two chosen experts of affine maps a token."""
-    from rsvlm.parts.perceiver import sin_cos
+    from rsvlm.parts.bridges.positioned_perceiver import sin_cos
 
     convert_published(final, tmp_path / "out", recipe=SMALL)
     bridge, levels = small_model(tmp_path / "out").bridge, [torch.randn(1, 16, 16) for _ in range(3)]

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from fake import lhrs_release as release
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts.weights import adopt
+from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems.build import build, byte_tokenizer, load_weights
 from rsvlm.systems.lhrs_bot_weights import convert_published, published_table

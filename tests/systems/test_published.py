@@ -11,7 +11,7 @@ from fake import lhrs_release, minigpt_release, nova_release
 from fake.lhrs_release import filled
 from rsvlm import __version__
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts import weights
+from rsvlm.parts.checkpoints import weights
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.systems import published
 from rsvlm.systems.checked import check

@@ -12,8 +12,8 @@ from fake import llava_release as release
 from fake import runs
 from fake.lhrs_release import filled, lora_shapes
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts.positions import resized
-from rsvlm.parts.weights import adopt
+from rsvlm.parts.checkpoints.weights import adopt
+from rsvlm.parts.vision.positions import resized
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems import published
 from rsvlm.systems.build import build

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from fake import batches, runs
 from rsvlm.errors import BadInput
 from rsvlm.parts.experts import upcycle
-from rsvlm.parts.instruction_router import TEMPLATES, tagged
-from rsvlm.parts.language import LanguageModel
+from rsvlm.parts.language.instruction_router import TEMPLATES, tagged
+from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.vlm import branches
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Reply

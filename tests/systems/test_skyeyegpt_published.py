@@ -12,8 +12,8 @@ from fake import minigpt_release as release
 from fake import runs
 from fake.lhrs_release import filled
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts.eva import resized
-from rsvlm.parts.weights import adopt
+from rsvlm.parts.checkpoints.weights import adopt
+from rsvlm.parts.vision.eva import resized
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems.build import build, byte_tokenizer, load_weights
 from rsvlm.systems.load import load

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rsvlm.parts import losses
-from rsvlm.parts.language import LanguageModel
+from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.packing import Packing
-from rsvlm.parts.vision import Tower
+from rsvlm.parts.vision.tower import Tower
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
 
 Ended = Callable[[list[int]], bool]  # whether a reply of these ids is whole, whatever would follow
@@ -92,7 +92,7 @@ class VisionLanguageModel(nn.Module):
     ) -> tuple[Tensor, Any]:  # fmt: skip
         """Hidden states (B, R + 1, D) that predict the reply and what follows it, and the KV cache if one was given.
 
-        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language`, those of the shared rows
+        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language.model`, those of the shared rows
         where the language model runs over a `packing`. `expert` (B,) is for language models that have several speakers.
         `language.head` turns hidden states into logits.
         """

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts import checkpoint
+from rsvlm.parts.checkpoints import published as checkpoint
 
 _NUMBERS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
 _PADDING = 256  # rows that some add behind the vocabulary, up to a round number

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from rsvlm import assets
 from rsvlm.data.resize import FITS
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts import clip_weights, eva
-from rsvlm.parts import language as languages
-from rsvlm.parts import vision as towers
-from rsvlm.parts.siglip import SigLIPLevels
+from rsvlm.parts.checkpoints import clip as clip_weights
+from rsvlm.parts.checkpoints.weights import read_state
+from rsvlm.parts.language import model as languages
+from rsvlm.parts.vision import eva
+from rsvlm.parts.vision import tower as towers
+from rsvlm.parts.vision.siglip import SigLIPLevels
 from rsvlm.parts.vlm import VisionLanguageModel
-from rsvlm.parts.weights import read_state
 from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
 from rsvlm.systems import lhrs_bot, lhrs_bot_nova, rs_gpt4v, rs_moe, skyeyegpt  # noqa: F401  (they register themselves)

@@ -10,7 +10,7 @@ import torch
 
 from rsvlm import assets
 from rsvlm.errors import BadInput
-from rsvlm.parts import weights
+from rsvlm.parts.checkpoints import weights
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.systems.base import SYSTEMS
 from rsvlm.systems.base_model import config_numbers

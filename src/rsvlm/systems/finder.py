@@ -13,7 +13,7 @@ from torch import Tensor
 from rsvlm.data.referring_parser import read_phrase
 from rsvlm.data.resize import Part, part
 from rsvlm.data.synth.box_targets import collate_targets, phrase_ids
-from rsvlm.parts.box_head import peaks
+from rsvlm.parts.heads.boxes import peaks
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import Batch, Region
 from rsvlm.systems.base import Pixels

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rsvlm import __version__
-from rsvlm.parts import weights
-from rsvlm.parts.weights import Account
+from rsvlm.parts.checkpoints import weights
+from rsvlm.parts.checkpoints.weights import Account
 from rsvlm.recipe import Recipe
 
 

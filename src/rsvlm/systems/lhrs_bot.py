@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from rsvlm.data.prompt import filled
 from rsvlm.parts import losses
-from rsvlm.parts.box_head import BoxHead, box_loss, mean_of_tokens
-from rsvlm.parts.bridge import MultiLevelPerceiver
-from rsvlm.parts.language import LanguageModel
-from rsvlm.parts.tags import TagHead
-from rsvlm.parts.vision import Tower
+from rsvlm.parts.bridges.perceiver import MultiLevelPerceiver
+from rsvlm.parts.heads.boxes import BoxHead, box_loss, mean_of_tokens
+from rsvlm.parts.heads.tags import TagHead
+from rsvlm.parts.language.model import LanguageModel
+from rsvlm.parts.vision.tower import Tower
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.sample import Batch
 from rsvlm.systems.base import SYSTEMS

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from rsvlm.errors import BadInput
-from rsvlm.parts import checkpoint, weights
-from rsvlm.parts.weights import Account, WeightTable
+from rsvlm.parts.checkpoints import published as checkpoint
+from rsvlm.parts.checkpoints import weights
+from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import GATED, build
 from rsvlm.systems.folder import write_folder

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from math import isqrt
 from typing import Any
 
-from rsvlm.parts.language import LanguageModel
-from rsvlm.parts.perceiver import PositionedPerceiver
-from rsvlm.parts.vision import Tower
+from rsvlm.parts.bridges.positioned_perceiver import PositionedPerceiver
+from rsvlm.parts.language.model import LanguageModel
+from rsvlm.parts.vision.tower import Tower
 from rsvlm.systems.base import SYSTEMS
 from rsvlm.systems.lhrs_bot import LHRSBot
 

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from rsvlm.errors import BadInput
-from rsvlm.parts import weights
+from rsvlm.parts.bridges.positioned_perceiver import PositionedPerceiver
+from rsvlm.parts.checkpoints import weights
+from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.parts.experts import Experts, upcycle
-from rsvlm.parts.perceiver import PositionedPerceiver
-from rsvlm.parts.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems import lhrs_bot_weights
 from rsvlm.systems.lhrs_bot_files import LORA, UNREAD, final_file, read_final, write_model

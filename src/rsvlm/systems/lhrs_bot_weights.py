@@ -10,9 +10,10 @@ from typing import Any
 from torch import nn
 
 from rsvlm.errors import BadInput
-from rsvlm.parts import clip_weights, weights
-from rsvlm.parts.bridge import MultiLevelPerceiver
-from rsvlm.parts.weights import Account, WeightTable
+from rsvlm.parts.bridges.perceiver import MultiLevelPerceiver
+from rsvlm.parts.checkpoints import clip as clip_weights
+from rsvlm.parts.checkpoints import weights
+from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems.lhrs_bot_files import LORA, UNREAD, final_file, read_final, write_model
 from rsvlm.systems.parity import PARITY, Parity, Tensors

@@ -7,8 +7,8 @@ import torch
 import transformers
 
 from rsvlm.errors import BadInput
+from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.vlm import VisionLanguageModel
-from rsvlm.parts.weights import read_state
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems.build import build, load_weights, own_tensors
 

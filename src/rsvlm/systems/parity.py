@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rsvlm.parts.weights import WeightTable
+from rsvlm.parts.checkpoints.weights import WeightTable
 from rsvlm.registry import Registry
 
 Tensors = Mapping[str, Tensor]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput
-from rsvlm.parts import checkpoint, weights
-from rsvlm.parts.weights import Account
+from rsvlm.parts.checkpoints import published as checkpoint
+from rsvlm.parts.checkpoints import weights
+from rsvlm.parts.checkpoints.weights import Account
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.registry import unknown
 from rsvlm.systems.base import SYSTEMS

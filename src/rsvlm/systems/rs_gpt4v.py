@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from rsvlm.data.prompt import filled
-from rsvlm.parts.language import LanguageModel
-from rsvlm.parts.projector import MLPProjector
-from rsvlm.parts.vision import Tower
+from rsvlm.parts.bridges.projector import MLPProjector
+from rsvlm.parts.language.model import LanguageModel
+from rsvlm.parts.vision.tower import Tower
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.systems.base import SYSTEMS
 

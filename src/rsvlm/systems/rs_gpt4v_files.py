@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts import weights
-from rsvlm.parts.shards import read_config, read_shards, read_tensors
+from rsvlm.parts.checkpoints import weights
+from rsvlm.parts.checkpoints.shards import read_config, read_shards, read_tensors
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import GATED
 

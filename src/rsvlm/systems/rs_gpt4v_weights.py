@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from rsvlm.errors import MissingPart
-from rsvlm.parts import clip_weights, weights
-from rsvlm.parts.vision import CLIPLevels
-from rsvlm.parts.weights import Account, WeightTable
+from rsvlm.parts.checkpoints import clip as clip_weights
+from rsvlm.parts.checkpoints import weights
+from rsvlm.parts.checkpoints.weights import Account, WeightTable
+from rsvlm.parts.vision.tower import CLIPLevels
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.folder import write_folder

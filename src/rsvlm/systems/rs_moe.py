@@ -18,12 +18,12 @@ from torch import Tensor
 from rsvlm.data.prompt import Frame
 from rsvlm.data.synth.expert_targets import Encode, expert_encoder
 from rsvlm.errors import BadInput
-from rsvlm.parts.expert_language import ALL, ExpertLanguage
-from rsvlm.parts.instruction_router import ROUTES, TEMPLATES, SoftRouter, parse_tagged, question_kind, tagged
-from rsvlm.parts.language import LanguageModel
-from rsvlm.parts.qformer import QFormerBridge
-from rsvlm.parts.text_moe import TextMoE
-from rsvlm.parts.vision import Tower
+from rsvlm.parts.bridges.qformer import QFormerBridge
+from rsvlm.parts.language.expert_language import ALL, ExpertLanguage
+from rsvlm.parts.language.instruction_router import ROUTES, TEMPLATES, SoftRouter, parse_tagged, question_kind, tagged
+from rsvlm.parts.language.model import LanguageModel
+from rsvlm.parts.language.text_moe import TextMoE
+from rsvlm.parts.vision.tower import Tower
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.registry import unknown
 from rsvlm.sample import IMAGE_TOKEN, Batch

@@ -6,7 +6,7 @@ Recorded from github.com/CongcongWen1208/RS-MoE, commit 5480f72.
 from collections.abc import Mapping
 from typing import Any
 
-from rsvlm.parts.text_moe import TEXT_MOE, TextMoE
+from rsvlm.parts.language.text_moe import TEXT_MOE, TextMoE
 from rsvlm.systems.parity import PARITY, Parity, Tensors
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from rsvlm.data.prompt import filled
 from rsvlm.errors import BadInput
-from rsvlm.parts.language import LanguageModel
-from rsvlm.parts.token_merge import TokenMerge
-from rsvlm.parts.vision import Tower
+from rsvlm.parts.bridges.token_merge import TokenMerge
+from rsvlm.parts.language.model import LanguageModel
+from rsvlm.parts.vision.tower import Tower
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.registry import unknown
 from rsvlm.systems.base import SYSTEMS

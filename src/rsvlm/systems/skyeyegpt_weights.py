@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts import checkpoint, eva, weights
-from rsvlm.parts.eva import EVA, EVACLIP
-from rsvlm.parts.weights import Account, WeightTable
+from rsvlm.parts.checkpoints import published as checkpoint
+from rsvlm.parts.checkpoints import weights
+from rsvlm.parts.checkpoints.weights import Account, WeightTable
+from rsvlm.parts.vision import eva
+from rsvlm.parts.vision.eva import EVA, EVACLIP
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.folder import write_folder

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from rsvlm.errors import BadInput
-from rsvlm.parts.weights import read_state
+from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.systems.build import load_weights
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rsvlm.data.loader import picture, to_tensor, turned
-from rsvlm.parts.vision import Tower
+from rsvlm.parts.vision.tower import Tower
 from rsvlm.sample import Image
 
 

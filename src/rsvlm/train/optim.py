@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rsvlm.parts.weights import WeightTable
+from rsvlm.parts.checkpoints.weights import WeightTable
 from rsvlm.systems.parity import PARITY, Parity, Tensors
 
 

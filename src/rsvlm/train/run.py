@@ -27,8 +27,8 @@ from rsvlm.data.synth.conversations import merge
 from rsvlm.data.synth.referring import ingredient
 from rsvlm.data.synth.tag_targets import vocabulary
 from rsvlm.errors import BadInput
+from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.experts import upcycle
-from rsvlm.parts.weights import read_state
 from rsvlm.recipe import Recipe, Stage, differing, read_recipe
 from rsvlm.registry import unknown
 from rsvlm.sample import Batch, Sample

@@ -1,0 +1,1 @@
+"""Bridges: feature levels of a vision tower (and the question) to tokens of the language model."""

@@ -1,0 +1,91 @@
+"""Published checkpoints as files: .pt, .pth, .bin or .safetensors, whole or in shards, opened without running them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from rsvlm.errors import BadInput
+from rsvlm.parts.checkpoints import weights
+
+SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
+_INDEX = ".index.json"
+
+
+def located(path: Path) -> Path:
+    """`path`, or the checkpoint in the folder `path`: FINAL.*, an index of shards, model.*, or the only one.
+
+    Raises BadInput where nothing is there, or several and none of them is the one.
+    """
+    if not path.is_dir():
+        if not path.is_file():
+            raise BadInput(f"There is no checkpoint at {path}; give the path of the published file.")
+        return path
+    there = sorted(file for file in path.iterdir() if file.name.endswith((*SUFFIXES, _INDEX)))
+    named = [file for file in there if file.stem == "FINAL"] or [f for f in there if f.name.endswith(_INDEX)][:1]
+    named = named or [file for file in there if file.stem in ("model", "pytorch_model")][:1] or there
+    if len(named) != 1:
+        found = ", ".join(file.name for file in named[:4]) or "none"
+        raise BadInput(f"{path} is a folder with no one checkpoint ({found}); give the path of the published file.")
+    return named[0]
+
+
+def files(path: Path) -> dict[str, Path]:
+    """The files of a checkpoint by name: itself, and the shards where it is an index of them.
+
+    Raises BadInput for an index that cannot be read or names a shard that is not beside it.
+    """
+    if not path.name.endswith(_INDEX):
+        return {path.name: path}
+    try:
+        shards = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{path} is no index of shards (JSON with a weight_map); fetch it again.") from error
+    strange = [name for name in shards if not isinstance(name, str) or Path(name).name != name]
+    if strange or not shards:
+        raise BadInput(f"{path} names {strange[0] if strange else 'no file'!r} as a shard; fetch it again.")
+    lost = sorted(name for name in shards if not (path.parent / name).is_file())
+    if lost:
+        raise BadInput(
+            f"{path} names {len(shards)} shards, of which {len(lost)} are not beside it, the first is {lost[0]}; "
+            "fetch what is missing."
+        )
+    return {path.name: path} | {name: path.parent / name for name in sorted(shards)}
+
+
+def read_tree(path: Path) -> Any:
+    """What a checkpoint holds: tensors by name, or the dicts around them as they were saved. Raises BadInput."""
+    if path.name.endswith(_INDEX):
+        merged: dict[str, Tensor] = {}
+        for shard in list(files(path).values())[1:]:
+            merged |= weights.flatten(read_tree(shard), source=str(shard))
+        return merged
+    return weights.read_state(path) if path.suffix == ".safetensors" else weights.read_pickle(path)
+
+
+def inner(tree: Any) -> Any:
+    """The model in what a training run saved: `tree["model"]` where that holds one, also as a front of every name."""
+    if not isinstance(tree, Mapping):
+        return tree
+    if isinstance(tree.get("model"), Mapping):
+        return tree["model"]
+    fronts = ("model.rgb_ckpt.", "model.other_ckpt.", "model.llama_proj.")  # a safetensors file has no dicts
+    if any(str(name).startswith(fronts) for name in tree):
+        return {str(name).removeprefix("model."): value for name, value in tree.items()}
+    return tree
+
+
+def tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a checkpoint by its flattened name; what is no tensor is passed over. Raises BadInput."""
+    return _tensors(inner(read_tree(path)), "")
+
+
+def _tensors(tree: Any, prefix: str) -> dict[str, Tensor]:
+    if isinstance(tree, Tensor):
+        return {prefix.removesuffix("."): tree}
+    found: dict[str, Tensor] = {}
+    for key, value in tree.items() if isinstance(tree, Mapping) else ():
+        found |= _tensors(value, f"{prefix}{key}.")
+    return found

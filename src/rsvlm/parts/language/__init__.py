@@ -1,0 +1,1 @@
+"""Language models, and what puts experts or adapters into them."""
