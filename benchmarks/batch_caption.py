@@ -21,8 +21,8 @@ from rsvlm.data.prompt import TASK_QUESTIONS, encode_prompt
 from rsvlm.errors import MissingPart
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build
-from rsvlm.systems.chat import ChatModel
 from rsvlm.systems.load import load
+from rsvlm.systems.runtime.chat import ChatModel
 
 ROUNDS, BATCH, SIDE, TOKENS = 7, 8, 256, 24
 TINY = Path(__file__).parents[1] / "recipes/lhrs_bot/tiny.yaml"

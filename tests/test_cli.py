@@ -345,8 +345,8 @@ WIRES = {  # what the commands call, with the arguments they give
     ("rsvlm.data.catalogue", "load"): ((1, 2, 3), "skip_missing"),
     ("rsvlm.geo.raster", "open_scene"): ((1,), ""),
     ("rsvlm.assets", "setup"): ((), "train wheels say"),
-    ("rsvlm.systems.published", "convert"): ((1, 2), "system recipe language_model vision lora"),
-    ("rsvlm.systems.checked", "check"): ((1,), "system"),
+    ("rsvlm.systems.convert.convert", "convert"): ((1, 2), "system recipe language_model vision lora"),
+    ("rsvlm.systems.convert.verify", "check"): ((1,), "system"),
 }
 
 

@@ -17,7 +17,7 @@ from rsvlm.evaluate.run import evaluate
 from rsvlm.evaluate.tasks import items_of
 from rsvlm.sample import Image as Picture
 from rsvlm.sample import Sample, Turn
-from rsvlm.systems.base import Answers, Embeds
+from rsvlm.systems.abilities import Answers, Embeds
 
 CLASSES = {"AnnualCrop": (200, 180, 60), "Forest": (20, 90, 20), "SeaLake": (10, 20, 200)}
 NAMES = ("annual crop", "forest", "sea lake")

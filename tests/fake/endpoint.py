@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from rsvlm.systems.endpoint import Endpoint
-from rsvlm.systems.patience import Patience
+from rsvlm.systems.providers.openai import Endpoint
+from rsvlm.systems.providers.retry import Patience
 
 KEY = "sk-secret-0123456789"
 QUICK = Patience(timeout=0.4, tries=4, total=5.0, pause=0.001, longest=0.002)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.sample import Reply
-from rsvlm.systems.base import Pixels
+from rsvlm.systems.abilities import Pixels
 
 WATER, FOREST, BOAT = (20, 60, 200), (30, 120, 40), (255, 255, 255)
 

@@ -11,8 +11,8 @@ from fake.speaker import coast
 from rsvlm.errors import BadInput
 from rsvlm.serve import ask
 from rsvlm.serve.ask import Assistant
-from rsvlm.systems.endpoint import Endpoint
-from rsvlm.systems.patience import Patience
+from rsvlm.systems.providers.openai import Endpoint
+from rsvlm.systems.providers.retry import Patience
 
 QUICK = Patience(timeout=1.0, tries=2, pause=0.001)
 TILES = {"tile": 64}

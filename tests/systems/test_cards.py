@@ -21,7 +21,7 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.ways import WAYS
 from rsvlm.recipe import read_recipe
-from rsvlm.systems.base import SYSTEMS, dialect_of
+from rsvlm.systems.abilities import SYSTEMS, dialect_of
 from rsvlm.systems.build import build
 from rsvlm.systems.cards import CARDS, sizes
 from rsvlm.systems.parity import PARITY

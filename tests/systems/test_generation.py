@@ -10,10 +10,10 @@ from rsvlm.data.prompt import FRAMES
 from rsvlm.data.reply import decode_reply
 from rsvlm.errors import BadInput
 from rsvlm.sample import IMAGE_TOKEN
-from rsvlm.systems.base import SYSTEMS
-from rsvlm.systems.limits import stops_of
-from rsvlm.systems.stream import Streams
-from rsvlm.systems.talk import Ask
+from rsvlm.systems.abilities import SYSTEMS
+from rsvlm.systems.runtime.limits import stops_of
+from rsvlm.systems.runtime.rounds import Ask
+from rsvlm.systems.streaming import Streams
 
 NEW = 10
 CAPTION = "Describe this image."
@@ -144,7 +144,7 @@ def test_image_tokens_are_as_many_as_the_system_says(chat):
 
 
 def test_a_tokenizer_of_another_language_model_is_refused(tmp_path, monkeypatch):
-    from rsvlm.systems import chat as module
+    from rsvlm.systems.runtime import chat as module
 
     folder, own = chats.saved(tmp_path, "lhrs_bot"), module.build_tokenizer
 

@@ -14,10 +14,10 @@ from fake import lhrs_release, nova_release
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.recipe import Recipe, read_recipe
-from rsvlm.systems import lhrs_bot_weights
 from rsvlm.systems.build import build, byte_tokenizer, load_weights
-from rsvlm.systems.lhrs_bot_nova import CHOICE, QUESTIONS
-from rsvlm.systems.lhrs_bot_nova_weights import convert_published, published_table
+from rsvlm.systems.lhrs_bot import weights as lhrs_bot_weights
+from rsvlm.systems.lhrs_bot_nova.model import CHOICE, QUESTIONS
+from rsvlm.systems.lhrs_bot_nova.weights import convert_published, published_table
 from rsvlm.systems.load import load
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems.build import build, byte_tokenizer, load_weights
-from rsvlm.systems.lhrs_bot_weights import convert_published, published_table
+from rsvlm.systems.lhrs_bot.weights import convert_published, published_table
 from rsvlm.systems.load import load
 
 ROOT = Path(__file__).resolve().parents[2]

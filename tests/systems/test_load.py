@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from fake import batches, finders, hub, runs
 from fake.endpoint import FakeEndpoint
 from rsvlm.errors import BadInput
-from rsvlm.systems import base
-from rsvlm.systems.base import FORMS, Compares, Embeds, dialect_of, lacking, who_can
+from rsvlm.systems import abilities as base
+from rsvlm.systems.abilities import FORMS, Compares, Embeds, dialect_of, lacking, who_can
 from rsvlm.systems.load import load
 
 PICTURES = [np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8) for n in range(2)]

@@ -17,7 +17,7 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS
 from rsvlm.evaluate.ways import WAYS, check_ability
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
-from rsvlm.systems.base import ABILITIES, SYSTEMS, Answers, Embeds, who_can
+from rsvlm.systems.abilities import ABILITIES, SYSTEMS, Answers, Embeds, who_can
 from rsvlm.systems.build import build, own_tensors
 from rsvlm.systems.load import load
 from rsvlm.train import run as running

@@ -15,10 +15,10 @@ from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.parts.vision.positions import resized
 from rsvlm.recipe import Recipe, read_recipe
-from rsvlm.systems import published
 from rsvlm.systems.build import build
+from rsvlm.systems.convert import convert as published
 from rsvlm.systems.load import load
-from rsvlm.systems.rs_gpt4v_weights import convert_published, published_table
+from rsvlm.systems.rs_gpt4v.weights import convert_published, published_table
 
 FOLDER = runs.ROOT / "recipes" / "rs_gpt4v"
 CLIP = {"width": 16, "depth": 3, "patch": 8, "size": 32}

@@ -17,7 +17,7 @@ from rsvlm.recipe import read_recipe
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Reply
 from rsvlm.systems.build import build
 from rsvlm.systems.load import load
-from rsvlm.systems.rs_moe import FUSE
+from rsvlm.systems.rs_moe.model import FUSE
 from rsvlm.train.run import train
 
 TINY = runs.ROOT / "recipes/rs_moe/tiny.yaml"

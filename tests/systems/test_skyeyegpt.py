@@ -12,7 +12,7 @@ from rsvlm.errors import BadInput
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.load import load
-from rsvlm.systems.skyeyegpt import MINIGPT_V2_PROMPTS, PROMPTS, SkyEyeGPT, prompt
+from rsvlm.systems.skyeyegpt.model import MINIGPT_V2_PROMPTS, PROMPTS, SkyEyeGPT, prompt
 from rsvlm.train.stages import freeze
 
 TINY = runs.ROOT / "recipes/skyeyegpt/tiny.yaml"

@@ -17,7 +17,7 @@ from rsvlm.parts.vision.eva import resized
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems.build import build, byte_tokenizer, load_weights
 from rsvlm.systems.load import load
-from rsvlm.systems.skyeyegpt_weights import convert_published, published_table
+from rsvlm.systems.skyeyegpt.weights import convert_published, published_table
 
 RECIPE = runs.ROOT / "recipes" / "skyeyegpt" / "paper.yaml"
 PAPER = read_recipe(RECIPE)

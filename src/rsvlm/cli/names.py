@@ -39,7 +39,7 @@ def _systems(name: str, as_json: bool) -> None:
     from dataclasses import asdict
 
     from rsvlm.cli import pages
-    from rsvlm.systems.base import FORMS
+    from rsvlm.systems.abilities import FORMS
     from rsvlm.systems.cards import CARDS, sizes
 
     if name and as_json:

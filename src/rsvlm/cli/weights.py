@@ -31,7 +31,7 @@ def convert(
 ) -> None:
     """Turn a published checkpoint into a model folder; every tensor in it, and every one of ours, is accounted for."""
     from rsvlm.recipe import read_recipe
-    from rsvlm.systems import published
+    from rsvlm.systems.convert import convert as published
 
     account = published.convert(
         checkpoint, out, system=system, recipe=read_recipe(recipe) if recipe else None,
@@ -51,7 +51,7 @@ def check(
     """Say what a published file looks like, or whether a model folder is whole; writes nothing."""
     import json
 
-    from rsvlm.systems.checked import check as look_over
+    from rsvlm.systems.convert.verify import check as look_over
 
     found = look_over(path, system=system)
     if as_json:

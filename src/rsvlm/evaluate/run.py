@@ -25,7 +25,7 @@ from rsvlm.evaluate.tasks import Item
 from rsvlm.evaluate.ways import WAYS, check_ability
 from rsvlm.evaluate.wording import worded
 from rsvlm.sample import Image
-from rsvlm.systems.base import Answers, Embeds
+from rsvlm.systems.abilities import Answers, Embeds
 
 EMBED_BATCH = 32
 

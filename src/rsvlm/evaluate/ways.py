@@ -28,7 +28,7 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.tasks import Item
 from rsvlm.sample import Region, Reply
-from rsvlm.systems.base import Answers, Compares, Detects, Matches, Pixels, Segments, SegmentsChange, lacking
+from rsvlm.systems.abilities import Answers, Compares, Detects, Matches, Pixels, Segments, SegmentsChange, lacking
 
 Pictures = Sequence[tuple[Pixels, ...]]  # of each item; empty tuples: asked blind, or an item without pictures
 AskWay = Callable[[Any, Protocol, Sequence[Item], Pictures], list[Row]]

@@ -8,7 +8,7 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.task import Task
 from rsvlm.evaluate.tasks import task_question
 from rsvlm.registry import unknown
-from rsvlm.systems.base import Detects
+from rsvlm.systems.abilities import Detects
 
 WORDINGS = ("protocol", "own")
 

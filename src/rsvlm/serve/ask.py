@@ -26,7 +26,7 @@ from rsvlm.serve.scenes import jobs
 from rsvlm.serve.show import Screen
 from rsvlm.serve.views import MOST_TILES, Plan, plan
 from rsvlm.serve.write import check_folder, write
-from rsvlm.systems.base import Answers
+from rsvlm.systems.abilities import Answers
 
 _LONGEST_QUESTION = 2000  # letters
 

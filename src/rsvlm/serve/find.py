@@ -21,7 +21,7 @@ from rsvlm.sample import Region, Reply
 from rsvlm.serve.combine import Evidence, Seen, Verdict
 from rsvlm.serve.intent import Kind, is_refusal, kind_of, phrased
 from rsvlm.serve.phrase import phrase_in
-from rsvlm.systems.base import Answers, Detects, Pixels
+from rsvlm.systems.abilities import Answers, Detects, Pixels
 
 BOX_TOKENS = 256  # at least, for a reply of boxes: one box takes some 20 tokens
 SEAM = 0.02  # of a tile's side: a box that ends so near to the edge may go on in the next tile

@@ -8,7 +8,7 @@ from rsvlm.sample import Region, Reply
 from rsvlm.serve.combine import Seen
 from rsvlm.serve.find import Asking, find
 from rsvlm.serve.views import Plan, View, views
-from rsvlm.systems.base import Answers
+from rsvlm.systems.abilities import Answers
 
 Advance = Callable[[int, int], None]  # views done, views in all
 

@@ -18,9 +18,13 @@ from rsvlm.parts.vision.siglip import SigLIPLevels
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
-from rsvlm.systems import lhrs_bot, lhrs_bot_nova, rs_gpt4v, rs_moe, skyeyegpt  # noqa: F401  (they register themselves)
-from rsvlm.systems.base import SYSTEMS
+from rsvlm.systems.abilities import SYSTEMS
+from rsvlm.systems.lhrs_bot import model as lhrs_bot  # noqa: F401  (they register themselves)
+from rsvlm.systems.lhrs_bot_nova import model as lhrs_bot_nova  # noqa: F401  (they register themselves)
 from rsvlm.systems.load import model_folder
+from rsvlm.systems.rs_gpt4v import model as rs_gpt4v  # noqa: F401  (they register themselves)
+from rsvlm.systems.rs_moe import model as rs_moe  # noqa: F401  (they register themselves)
+from rsvlm.systems.skyeyegpt import model as skyeyegpt  # noqa: F401  (they register themselves)
 
 _TOWERS = {
     "efficientnet_lite0": towers.EfficientNetLite0,

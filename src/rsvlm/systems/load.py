@@ -4,18 +4,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rsvlm.errors import BadInput, MissingPart, missing_extra
-from rsvlm.systems.base import FORMS, Answers
+from rsvlm.systems.abilities import FORMS, Answers
 
 
 def load(name: str) -> Answers:
-    """The model called `name`, in one of the forms that `rsvlm.systems.base.FORMS` lists.
+    """The model called `name`, in one of the forms that `rsvlm.systems.abilities.FORMS` lists.
 
     "mini" (the package rsvlm-mini), the folder of a finished run, "hf:<folder or id>" or the folder of a Hugging Face
     model, "openai:<URL>#<model>". Raises MissingPart where a package or a model is not on this machine, BadInput for an
     unknown name, a folder that holds no model, a damaged checkpoint and a server that cannot be reached.
     """
     if name.startswith("openai:"):  # needs no PyTorch here
-        from rsvlm.systems.endpoint import Endpoint
+        from rsvlm.systems.providers.openai import Endpoint
 
         return Endpoint(name)
     try:
@@ -24,7 +24,7 @@ def load(name: str) -> Answers:
         folder = model_folder(name)
         if (folder / "config.json").is_file() and not (folder / "recipe.yaml").is_file():
             return _hub(name, name)
-        from rsvlm.systems.finder import open_chat
+        from rsvlm.systems.runtime.detecting import open_chat
 
         return open_chat(folder, name)
     except ModuleNotFoundError as error:
@@ -48,6 +48,6 @@ def _mini() -> Path:
 
 
 def _hub(name: str, where: str) -> Answers:
-    from rsvlm.systems.hub import HubModel
+    from rsvlm.systems.providers.hf import HubModel
 
     return HubModel(name, where)

@@ -1,0 +1,78 @@
+"""The cards of the systems: what is known of each, what is not, and what here is ours. No PyTorch.
+
+A card is read in three forms: `rsvlm list systems`, a page docs/systems/<name>.md, and a row of the tables of systems.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rsvlm.registry import Registry
+
+SIZES = Path(__file__).with_name("sizes.json")
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """One stage of the training as it was published: what moves (as the paper's recipe names it), and on which data."""
+
+    name: str
+    moves: tuple[str, ...]
+    data: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemCard:
+    """What is known of one system. Texts are sentences in Markdown; what nobody publishes is "unknown", not a guess.
+
+    `year` is that of the first version of the paper, `arxiv` its id. `figure` is the arrow line at the head of the
+    system's file, `parts` are names in `rsvlm.parts`. `abilities` are names of `rsvlm.evaluate.ways.WAYS`.
+    `published` and `missing` say what its authors gave away and what not, `ours` what we chose where they are silent,
+    `switches` which values of a recipe choose between forms, `traps` what misled others. `weights` is empty where there
+    are none, else how to get them, step by step. `licences` has the keys code, weights, data and language model.
+    `parameters` are published or counted on the original, by the group of `sizes.json` ("total": of all), a number or
+    words; `counted` is where they come from. `recordings` are names of `rsvlm.systems.parity.PARITY`. `commands` are
+    whole lines by what they do.
+    """
+
+    name: str
+    title: str
+    what: str
+    year: int
+    arxiv: str
+    venue: str
+    repository: str
+    figure: str
+    parts: tuple[str, ...]
+    abilities: tuple[str, ...]
+    published: tuple[str, ...]
+    missing: tuple[str, ...]
+    ours: tuple[str, ...]
+    switches: Mapping[str, str] = field(default_factory=dict)
+    traps: tuple[str, ...]
+    licences: Mapping[str, str]
+    weights: tuple[str, ...] = ()
+    stages: tuple[Phase, ...]
+    parameters: Mapping[str, int | str]
+    counted: str
+    recordings: tuple[str, ...] = ()
+    commands: Mapping[str, str]
+
+
+CARDS: Registry[SystemCard] = Registry("system")
+
+for _name in ("lhrs_bot", "lhrs_bot_nova", "rs_gpt4v", "rs_moe", "skyeyegpt"):
+    CARDS.add(_name, import_module(f"rsvlm.systems.{_name}.card").CARD)
+
+
+def sizes() -> dict[str, dict[str, Any]]:
+    """What tools/tables.py counted, by system.
+
+    "recipe" is the hash of the paper's recipe, "parameters" the counts of what it builds by group, "recordings" the
+    files of the original's numbers: sha256 (first 16 digits) and whether ours gave the same.
+    """
+    return json.loads(SIZES.read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""Published weights: identified, converted to a model folder, verified."""

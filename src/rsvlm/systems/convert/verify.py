@@ -1,0 +1,106 @@
+"""A published checkpoint or a model folder, looked over without writing anything."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rsvlm import assets
+from rsvlm.errors import BadInput
+from rsvlm.parts.checkpoints import weights
+from rsvlm.recipe import Recipe, read_recipe, shipped
+from rsvlm.systems.abilities import SYSTEMS
+from rsvlm.systems.build import GATED, build, own_tensors
+from rsvlm.systems.convert.base_llm import config_numbers
+from rsvlm.systems.convert.convert import recognise
+
+
+def check(path: Path, *, system: str | None = None) -> dict[str, Any]:
+    """What is found at `path`, ready for JSON: of a model folder that it is whole, of a file what it looks like.
+
+    Raises BadInput for what is damaged, incomplete or not finite, for what is not of `system`, and for a file of no
+    system that is known.
+    """
+    if (path / "recipe.yaml").is_file():
+        return _folder(path, system)
+    seen = recognise(path)
+    if system and seen.system != system:
+        _ = SYSTEMS[system]  # an unknown name is said first
+        raise BadInput(f"{path} is no checkpoint of {system}: it looks like {seen.what}.")
+    if seen.system is None:
+        raise BadInput(f"{path} looks like {seen.what}; expected the checkpoint of a system, or a model folder.")
+    found = {**asdict(seen), "looks_like": seen.what}
+    order = ("system", "looks_like", "variant", "stage", "parameters", "groups")
+    out: dict[str, Any] = {"kind": "published", **{name: found[name] for name in order}}
+    if seen.adapter:
+        out["adapter"] = {"rank": seen.adapter.rank, "base": seen.adapter.base}
+    return out
+
+
+def _folder(folder: Path, system: str | None) -> dict[str, Any]:
+    recipe = read_recipe(folder / "recipe.yaml")
+    if system and system != recipe.system:
+        raise BadInput(f"{folder} is a model of {recipe.system}, not of {system}.")
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise BadInput(f"{folder} has no model.safetensors; run rsvlm train to its end, or convert it again.")
+    sums = _check_sums(folder)
+    state = weights.read_state(path)
+    try:
+        model = _meta(recipe)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            f"{folder}/recipe.yaml has no numbers of a {recipe.system} that can be built ({error})."
+        ) from error
+    own, needed = model.state_dict(), own_tensors(recipe, model)
+    missing, strange = sorted(needed - set(state)), sorted(set(state) - set(own))
+    wrong = sorted(name for name in state if name in own and state[name].shape != own[name].shape)
+    for names, what in ((missing, "are missing"), (strange, "are not of its recipe"), (wrong, "have another shape")):
+        if names:
+            raise BadInput(f"{path}: {len(names)} tensors {what}, the first is {names[0]}; fetch or convert it again.")
+    infinite = [name for name, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
+    if infinite:
+        raise BadInput(f"{path}: {len(infinite)} tensors are not finite, the first is {infinite[0]}; fetch it again.")
+    groups: dict[str, int] = {}
+    for name in state:
+        groups[name.split(".")[0]] = groups.get(name.split(".")[0], 0) + 1
+    return {
+        "kind": "model folder", "system": recipe.system, "size": recipe.size, "recipe": recipe.hash,
+        "language_model": recipe.model["language"]["base"], "parameters": sum(t.numel() for t in state.values()),
+        "groups": groups, "checksums": sums, "complete": True, "finite": True,
+    }  # fmt: skip
+
+
+def _check_sums(folder: Path) -> str:
+    """What provenance.json says of the files that were written; a folder of a training run has none."""
+    path = folder / "provenance.json"
+    if not path.is_file():
+        return "none are told"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        written: Mapping[str, str] = record.get("written", {})
+        pairs = [(folder / name, told) for name, told in written.items() if Path(name).name == name]
+    except (ValueError, AttributeError) as error:
+        raise BadInput(f"{path} is not valid JSON of ours; convert the checkpoint again.") from error
+    for file, told in pairs:
+        if not file.is_file() or weights.sha256(file) != told:
+            raise BadInput(f"{file} is not as it was written: {path.name} has another sha256; fetch it again.")
+    return f"{len(pairs)} as written" if pairs else "none are told"
+
+
+def _meta(recipe: Recipe) -> Any:
+    """The recipe's system without memory, its language model by the numbers of its folder or of the paper's recipe."""
+    language = recipe.model["language"]
+    base, lora = language["base"], language.get("lora")
+    if base in GATED:
+        numbers = {**read_recipe(shipped(recipe.system)).model["language"], "lora": lora}
+    elif base == "smollm2-135m-instruct" or Path(base).is_absolute():
+        base = assets.language_model() if base == "smollm2-135m-instruct" else base
+        numbers = {"base": "llama", **config_numbers(Path(base), wanted=Path(base).name), "lora": lora}
+    else:
+        numbers = language
+    with torch.device("meta"):
+        return build(recipe.model_copy(update={"model": {**recipe.model, "language": numbers}}), for_training=False)

@@ -1,0 +1,1 @@
+"""LHRS-Bot-Nova (arXiv:2411.09301)."""

@@ -1,0 +1,147 @@
+"""The published weights of LHRS-Bot-Nova: FINAL.pt of each stage, and TextLoRA/ beside it, into a model folder of ours.
+
+Layouts: github.com/NJU-LHRS/LHRS-Bot, branch nova (Stage1, Stage2, Stage3), and github.com/NJU-LHRS/ScoreRS,
+src/model/lhrsbot_meta_hf.py (Stage3_HF). In which names Stage3_HF differs is not published; ours is to take a tensor by
+its name within its module, whatever modules are named around it.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rsvlm.errors import BadInput
+from rsvlm.parts.bridges.positioned_perceiver import PositionedPerceiver
+from rsvlm.parts.checkpoints import weights
+from rsvlm.parts.checkpoints.weights import Account, WeightTable
+from rsvlm.parts.experts import Experts, upcycle
+from rsvlm.recipe import Recipe
+from rsvlm.systems.lhrs_bot import weights as lhrs_bot_weights
+from rsvlm.systems.lhrs_bot.files import LORA, UNREAD, final_file, read_final, write_model
+from rsvlm.systems.parity import PARITY, Parity, Tensors
+
+EXPERTS = WeightTable(
+    {
+        r"(layers\.\d+\.mlp\.|)gate\.gate_network\.(.+)": r"\1router.gate.\2",
+        r"(layers\.\d+\.mlp\.|)gate\.weight_noise\.(.+)": r"\1router.noise.\2",
+        r"(layers\.\d+\.mlp\.|)calculator\.experts\.(weight|bias)_up\.(\d+)": r"\1experts.\3.0.\2",
+        r"(layers\.\d+\.mlp\.|)calculator\.experts\.(weight|bias)_down\.(\d+)": r"\1experts.\3.2.\2",
+    },
+    layouts={r".*calculator\.experts\.weight_down\.\d+": lambda tensor: tensor.mT},  # theirs is (hidden, width)
+)
+PERCEIVER = (
+    lhrs_bot_weights.PERCEIVER
+    | WeightTable(
+        {
+            r"in_proj\.(.+)": r"in_proj.\1",
+            r"layernorm_(query|kv)\.(.+)": r"norm_\1.\2",
+            r"layernorm_post\.(.+)": r"norm_out.\1",
+        }
+    )
+    | EXPERTS
+)
+_TOWER = r"rgb_ckpt\.(?:(?:model|rgb)\.)*(?:encoder\.)?(?:vision_model\.)?"
+_POOLER = r"other_ckpt\.rgb_pooler\.(?:(?:model|rgb_pooler)\.)*"
+
+
+def published_table(own: Iterable[str]) -> WeightTable:
+    """Names of FINAL.pt (flattened) and of TextLoRA (under "TextLoRA.") -> names of `LHRSBotNova`, which are `own`."""
+    ours = "vision.model." + weights.clip_prefix(own, "vision.model.")
+    tower = WeightTable(
+        {rf"{_TOWER}((?:embeddings|encoder)\..+)": rf"{ours}\1"},
+        {
+            rf"{_TOWER}embeddings\.position_ids": "a constant that transformers before 4.31 saved",
+            rf"{_TOWER}(?:post_layernorm|head)\..+": "behind the last level that the perceiver reads",
+        },
+    )
+    pooler = WeightTable(
+        {f"{_POOLER}(?:{theirs})": f"bridge.{ours}" for theirs, ours in PERCEIVER.renames.items()},
+        layouts={f"{_POOLER}(?:{theirs})": turn for theirs, turn in PERCEIVER.layouts.items()},
+    )
+    return tower | pooler | LORA.under("TextLoRA.", "language.model.") | UNREAD
+
+
+def convert_published(
+    path: Path, out: Path, *, recipe: Recipe, language_model: Path | None = None, vision: Path | None = None,
+    lora: bool = True,
+) -> Account:  # fmt: skip
+    """Turn a published FINAL.pt into the model folder `out`: model.safetensors, recipe.yaml, provenance.json.
+
+    `recipe` gives the sizes (recipes/lhrs_bot_nova/paper.yaml). A file without experts is taken for what it is,
+    stage 1: a dense perceiver and no adapters. `language_model` is the folder of Meta-Llama-3-8B-Instruct, which
+    the release does not contain; without it the folder says so when asked. The tower is in the file, so `vision` is
+    refused. Nothing is left at `out` on failure. Raises BadInput as
+    `rsvlm.systems.lhrs_bot.weights.convert_published` does.
+    """
+    path = final_file(path, vision)
+    with weights.new_folder(out) as aside:
+        published = read_final(path)
+        if not any(".layernorm_kv." in name for name in published):
+            raise BadInput(
+                f"{path} is a checkpoint of LHRS-Bot (branch main), not of LHRS-Bot-Nova; convert it as lhrs_bot."
+            )
+        if any(".mlp.c_fc." in name for name in published):
+            bridge = {**recipe.model["bridge"], "experts": 0}
+            recipe, lora = recipe.model_copy(update={"model": {**recipe.model, "bridge": bridge}}), False
+        return write_model(
+            aside, path, published, recipe=recipe, table=published_table, base="llama-3-8b-instruct",
+            language_model=language_model, lora=lora,
+        )  # fmt: skip
+
+
+def _recorded_pooler(config: Mapping[str, Any], *, experts: bool = True) -> PositionedPerceiver:
+    """`AttnPooler` of the original from its constructor's values, dense where it is or `experts` is False."""
+    values, queries = config["pooler"], lhrs_bot_weights.recorded_queries(config["pooler"])
+    rows, columns = values.get("num_patches", (8, 8))
+    number = values["num_experts"] if experts and values.get("use_moe") else 0
+    return PositionedPerceiver(
+        level_dims=[values["encoder_hidden_size"]] * len(queries), grid=(rows, columns), num_queries=queries,
+        width=values["hidden_size"], depth=values["num_layers"], heads=values["num_attention_heads"],
+        output_dim=values["output_size"], experts=number, selects=values.get("num_selects", 1),
+    )  # fmt: skip
+
+
+def _run_pooler(module: Any, inputs: Tensors, config: Mapping[str, Any]) -> Tensors:
+    out = module(inputs["image_embs"].split(config["pooler"]["split_part"], 1))
+    return {"out": out, "pos_embed": module.positions.unflatten(0, config["pooler"].get("num_patches", (8, 8)))}
+
+
+def _recorded_experts(config: Mapping[str, Any]) -> nn.Module:
+    return Experts(
+        config["input_size"], config["hidden_size"], experts=config["num_experts"], selects=config["num_selects"],
+        activation="none",
+    )  # fmt: skip
+
+
+def _run_experts(module: Any, inputs: Tensors, config: Mapping[str, Any]) -> Tensors:
+    tokens = inputs["x"].flatten(0, -2)
+    shares, chosen = module.router(tokens)
+    each = tokens.new_zeros(len(tokens), len(module.experts)).scatter(1, chosen, shares)
+    return {
+        "hidden_states": module(inputs["x"]), "gate_logits": module.router.gate(tokens), "topK_indices": chosen,
+        "topK_scores": shares, "importance": each.sum(0), "load": (each > 0).sum(0),
+        "balance_loss": torch.tensor(-100.0),  # what the original says where it balances nothing, as in the perceiver
+        **{f"expert_{number}": expert(tokens) for number, expert in enumerate(module.experts)},
+    }  # fmt: skip
+
+
+def _run_upcycling(module: Any, inputs: Tensors, config: Mapping[str, Any]) -> Tensors:
+    """`module` is the dense perceiver; that of experts starts from it and from the recorded fresh router."""
+    mixed = _recorded_pooler(config).train(module.training)
+    own, fresh = mixed.state_dict(), {n.removeprefix("moe_init."): t for n, t in inputs.items() if "moe_init." in n}
+    state, account = weights.adopt(fresh, own, PERCEIVER, source="the recorded perceiver of experts")
+    mixed.load_state_dict({**state, **upcycle(module.state_dict(), own)})
+    after = mixed.state_dict()
+    named = {f"after.{theirs}": after[ours] for theirs, ours in account.loaded.items()}
+    return {"dense_out": _run_pooler(module, inputs, config)["out"], **_run_pooler(mixed, inputs, config), **named}
+
+
+for _module in ("attn_pooler_dense", "attn_pooler_moe"):
+    PARITY.add(f"lhrs_bot_nova/{_module}", Parity(build=_recorded_pooler, run=_run_pooler, table=PERCEIVER))
+PARITY.add("lhrs_bot_nova/moe_layer", Parity(build=_recorded_experts, run=_run_experts, table=EXPERTS))
+PARITY.add(
+    "lhrs_bot_nova/upcycling",
+    Parity(build=lambda config: _recorded_pooler(config, experts=False), run=_run_upcycling, table=PERCEIVER),
+)

@@ -1,0 +1,79 @@
+"""Chat completions: pictures on their way to a server, and the text and probabilities in what it says."""
+
+import math
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+from PIL import Image as PILImage
+
+from rsvlm.data.reply import whole
+from rsvlm.sample import Reply
+from rsvlm.systems.abilities import Pixels
+from rsvlm.systems.providers.http_body import NoReply
+from rsvlm.systems.providers.http_client import Wire
+
+_SMALL = 512 * 512  # pixels up to which a picture is sent without loss
+
+
+def data_uri(picture: Pixels) -> str:
+    """A picture (H, W, 3) as a data URI: PNG up to 512 x 512, above that JPEG of quality 95."""
+    file, small = BytesIO(), picture.shape[0] * picture.shape[1] <= _SMALL
+    settings: dict[str, Any] = {"format": "PNG"} if small else {"format": "JPEG", "quality": 95, "subsampling": 0}
+    PILImage.fromarray(picture).save(file, **settings)
+    return f"data:image/{settings['format'].lower()};base64,{b64encode(file.getvalue()).decode()}"
+
+
+def read_reply(found: dict[str, Any], wire: Wire, stop: Sequence[str]) -> Reply:
+    """The Reply in what a server sent, up to a stop string. Raises NoReply where it holds no text, or a blank one."""
+    try:
+        choice = found["choices"][0]
+        text, ended = choice["message"]["content"], choice.get("finish_reason")
+    except (LookupError, TypeError, AttributeError) as error:
+        said = wire.plain(str(found.get("error") or "no choices"))[:300]
+        raise NoReply(f"{wire.url} sent no reply: {said}") from error
+    if not isinstance(text, str) or not text.strip():
+        hint = "; let it write more tokens" if ended == "length" else ""  # one that thinks first and is cut off
+        raise NoReply(f"{wire.url} sent a reply without text (finish_reason {ended!r}){hint}")
+    return Reply(text=whole(plain_text(text), stop), confidence=confidence(tokens_of(choice)))
+
+
+def tokens_of(choice: Any) -> list[Any]:
+    """The tokens of a choice with their probabilities; none where the server does not tell them."""
+    try:
+        return list(choice["logprobs"]["content"])
+    except (LookupError, TypeError):
+        return []
+
+
+def confidence(tokens: list[Any]) -> float:
+    """The geometric mean of the token probabilities; 0 where they are absent, partly absent or no numbers."""
+    try:
+        logs = [float(token["logprob"]) for token in tokens]
+        return min(math.exp(math.fsum(logs) / len(logs)), 1.0) if all(map(math.isfinite, logs)) else 0.0
+    except (LookupError, TypeError, ValueError, ArithmeticError):
+        return 0.0
+
+
+def plain_text(text: str) -> str:
+    """Text that can be written down: the halves of a letter (surrogates) made one, and U+FFFD for a half alone."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def grown(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
+    """The text so far and its confidence after each event. Raises NoReply where the server tells of an error."""
+    text, tokens, ended = "", [], False
+    for event in events:
+        try:
+            for choice in event["choices"][:1]:
+                part = choice.get("delta") or choice.get("message") or {}
+                text += part.get("content") or ""
+                tokens += tokens_of(choice)
+                ended = ended or choice.get("finish_reason") is not None
+        except (LookupError, TypeError, AttributeError) as error:
+            said = event.get("error") if isinstance(event, dict) else None
+            raise NoReply(f"sent no reply: {said or 'no choices'}") from error
+        yield plain_text(text), confidence(tokens)
+    if not ended:
+        raise NoReply("ended a reply without saying that it is whole")

@@ -1,0 +1,146 @@
+"""Any Hugging Face image-text-to-text model that is on this machine: hf:<folder or id>.
+
+chat template of the model -> its own processor -> greedy generation, batched. Nothing is fetched, no code of the
+model's repository runs, no pickle is opened.
+"""
+
+import math
+import re
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import torch
+import transformers
+from PIL import Image as PILImage
+
+from rsvlm.data.box_codecs import smart_resize
+from rsvlm.data.reply import end_of, stop_strings, tell, whole
+from rsvlm.errors import BadInput
+from rsvlm.sample import Reply
+from rsvlm.systems.abilities import Pixels, by_sight, dialect_of
+from rsvlm.systems.providers.hf_files import local_folder, opened, weights_hash
+from rsvlm.systems.providers.hf_generation import Report, Sureness, Until, overheard, stop_tokens
+from rsvlm.systems.runtime.limits import check_context
+
+# Special tokens that are words of questions and answers about boxes; all others stand for no word.
+_WORDS = re.compile(r"</?(box|quad|ref)>|<\|(box|quad|object_ref)_(start|end)\|>")
+
+
+class HubModel:
+    """A Hugging Face vision-language model opened for `Answers` and `Compares`, on a GPU where there is one.
+
+    `name` is what the user asked for, `where` a local folder or a hub id whose files are in the local cache. `dtype` is
+    one of PyTorch ("float32", ...) or "auto", as the weights are stored. Raises MissingPart for an id that is not on
+    this machine, BadInput for a folder that is not a whole model with safetensors, a processor and a chat template.
+    """
+
+    def __init__(self, name: str, where: str, *, dtype: str = "auto") -> None:
+        folder = local_folder(where)
+        weights = weights_hash(folder)
+        model, self.processor = opened(folder, dtype)
+        self.tokenizer: Any = self.processor.tokenizer
+        if not (self.processor.chat_template or self.tokenizer.chat_template):
+            raise BadInput(f"{folder} has no chat template; expected a model that was tuned to answer questions.")
+        self.tokenizer.padding_side = "left"  # generation goes on at the right
+        self.stop = stop_tokens(model, self.tokenizer)
+        added = self.tokenizer.added_tokens_decoder
+        self._marks = {i: str(one) for i, one in added.items() if one.special and not _WORDS.fullmatch(str(one))}
+        unasked = {*self._marks.values(), getattr(self.processor, "image_token", "<image>")}
+        self._unasked = re.compile("|".join(map(re.escape, sorted(unasked, key=len, reverse=True))))
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+        # The settings that come with a model may sample or penalise; ours are plain greedy ones.
+        model.generation_config = transformers.GenerationConfig(
+            eos_token_id=sorted(self.stop), pad_token_id=self.tokenizer.pad_token_id
+        )
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model: Any = model.to(self.device).eval()
+        self.name, self.box_dialect = name, dialect_of(model.config.model_type)
+        self.trace = {
+            "model": name, "system": "hub", "type": model.config.model_type, "weights": weights,
+            "dtype": str(model.dtype).removeprefix("torch."), "torch": str(torch.__version__),
+            "transformers": transformers.__version__,
+        }  # fmt: skip
+
+    def answer(
+        self, images: Sequence[Pixels | None], questions: Sequence[str], *, max_new_tokens: int = 64,
+        stop: Sequence[str] = (),
+    ) -> list[Reply]:  # fmt: skip
+        """One greedy reply per (image, question), up to the first of the strings `stop`; None is no picture."""
+        pairs = [(() if image is None else (image,), text) for image, text in zip(images, questions, strict=True)]
+        ends = stop_strings(stop)
+        return by_sight(images, lambda places: self._generate([pairs[i] for i in places], max_new_tokens, ends))
+
+    def stream(
+        self, image: Pixels | None, question: str, *, max_new_tokens: int = 64, stop: Sequence[str] = ()
+    ) -> Generator[str, None, Reply]:
+        """The answer to one question while it comes: pieces that make the text of its Reply, which is returned."""
+        asked, ends = [(() if image is None else (image,), question)], stop_strings(stop)
+        grown = overheard(lambda report: self._generate(asked, max_new_tokens, ends, report))
+        return (yield from tell(grown, ends))
+
+    def compare(
+        self, before: Sequence[Pixels], after: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
+    ) -> list[Reply]:
+        """One greedy reply per (before, after, question): the earlier picture comes first, then the later one."""
+        triples = [((b, a), question) for b, a, question in zip(before, after, questions, strict=True)]
+        return self._generate(triples, max_new_tokens) if triples else []
+
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """The (width, height) at which the model sees a picture of this size: the pixels that its boxes are in."""
+        if self.box_dialect != "qwen25vl":
+            return width, height
+        own = self.processor.image_processor
+        limits = {"min_pixels": own.size["shortest_edge"], "max_pixels": own.size["longest_edge"]}
+        return smart_resize((width, height), factor=own.patch_size * own.merge_size, **limits)
+
+    @torch.inference_mode()
+    def _generate(
+        self, asked: Sequence[tuple[Sequence[Pixels], str]], max_new_tokens: int, stop: Sequence[str] = (),
+        report: Report | None = None,
+    ) -> list[Reply]:  # fmt: skip
+        """Replies to (pictures, question) with the same number of pictures each.
+
+        `report` is told the text and the confidence of a single one after each of its tokens, and says True to end it.
+        """
+        talks = [[{"role": "user", "content": self._content(*one)}] for one in asked]
+        inputs = self.processor.apply_chat_template(
+            talks, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+            processor_kwargs={"padding": True},
+        ).to(self.device, dtype=self.model.dtype)  # fmt: skip
+        width = inputs["input_ids"].shape[1]
+        most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        check_context(self.name, most, prompt=width, reply=max_new_tokens)
+        sure = Sureness()
+
+        def ended(ids: list[int]) -> bool:
+            if report is None:
+                return end_of(self._text(ids), stop) >= 0
+            said = self._reply(ids, [step.item() for step in sure.steps], stop)
+            return report((said.text, said.confidence)) or end_of(self._text(ids), stop) >= 0
+
+        ids = self.model.generate(
+            **inputs, max_new_tokens=max_new_tokens, do_sample=False,
+            logits_processor=transformers.LogitsProcessorList([sure]),
+            stopping_criteria=[Until(width, ended)] if stop or report else None,
+        )  # fmt: skip
+        logs = torch.stack(sure.steps, 1).tolist()
+        return [self._reply(row, log, stop) for row, log in zip(ids[:, width:].tolist(), logs, strict=True)]
+
+    def _content(self, pictures: Sequence[Pixels], question: str) -> list[dict[str, Any]]:
+        """A user's turn: the pictures, then the question as words alone, without what the model takes for a mark."""
+        shown = [{"type": "image", "image": PILImage.fromarray(picture)} for picture in pictures]
+        return [*shown, {"type": "text", "text": self._unasked.sub("", question).strip()}]
+
+    def _reply(self, ids: list[int], logs: list[float], stop: Sequence[str] = ()) -> Reply:
+        """The text before the stop token or string, and the geometric mean of the probabilities up to it."""
+        count = next((place for place, token in enumerate(ids, 1) if token in self.stop), len(ids))
+        text = self._text(ids[:count])
+        if end_of(text, stop) >= 0:
+            count = next(n for n in range(1, count + 1) if end_of(self._text(ids[:n]), stop) >= 0)
+        return Reply(text=whole(text, stop), confidence=min(math.exp(sum(logs[:count]) / count), 1.0))
+
+    def _text(self, ids: Sequence[int]) -> str:
+        """The words of ids, those about boxes among them; marks stand for no word."""
+        words = [token for token in ids if token not in self._marks and token not in self.stop]
+        return self.tokenizer.decode(words, clean_up_tokenization_spaces=False)

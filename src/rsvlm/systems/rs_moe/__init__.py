@@ -1,0 +1,1 @@
+"""RS-MoE (arXiv:2411.01595), a reconstruction."""

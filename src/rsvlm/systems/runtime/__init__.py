@@ -1,0 +1,1 @@
+"""A model folder behind its abilities: chat, detection, rounds of prompts."""

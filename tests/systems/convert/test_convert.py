@@ -1,0 +1,320 @@
+"""The one door to published weights: detection, the paper's sizes by default, and a sentence for whatever is wrong."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fake import lhrs_release, minigpt_release, nova_release
+from fake.lhrs_release import filled
+from rsvlm import __version__
+from rsvlm.errors import BadInput, MissingPart
+from rsvlm.parts.checkpoints import weights
+from rsvlm.recipe import Recipe, read_recipe, shipped
+from rsvlm.systems.convert import convert as published
+from rsvlm.systems.convert.convert import convert, readers, recognise
+from rsvlm.systems.convert.verify import check
+
+SIGLIP = {"width": 16, "hidden": 40, "depth": 5, "patch": 8, "size": 32}
+POOLER = {"queries": 9, "width": 16, "depth": 2, "output": 24}
+LORA = {"r": 4, "layers": 2, "hidden": 24, "wide": 40}
+LLAMA = {"vocab_size": 262, "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2,
+         "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 512}  # fmt: skip
+EVA = {"width": 32, "depth": 2, "patch": 8, "hidden": 139}
+
+
+def small(system, frame, vision, bridge):
+    """The sizes of the tiny files, the adapters as the paper's recipe has them (rank 128, or 64)."""
+    lora = read_recipe(shipped(system)).model["language"]["lora"]
+    language = {"base": "llama", **LLAMA, "lora": lora}
+    model = {"frame": frame, "vision": vision, "bridge": bridge, "language": language}
+    return Recipe(system=system, size="small", model=model)
+
+
+SMALL = {
+    "lhrs_bot": small(
+        "lhrs_bot", "llava_llama_2",
+        {"tower": "clip", "width": 16, "depth": 3, "heads": 2, "patch": 8, "size": 32, "taps": [1, 2, 3]},
+        {"num_queries": [4, 3, 2], "width": 16, "depth": 2, "heads": 2},
+    ),
+    "lhrs_bot_nova": small(
+        "lhrs_bot_nova", "llama3", {"tower": "siglip", **SIGLIP, "heads": 2, "taps": [1, 3, 5]},
+        {"num_queries": [4, 3, 2], "width": 16, "depth": 2, "heads": 2, "experts": 3, "selects": 2},
+    ),
+    "skyeyegpt": small(
+        "skyeyegpt", "minigpt_v2",
+        {"tower": "eva_clip", "width": 32, "depth": 2, "heads": 4, "patch": 8, "size": 64, "norm": True}, {"group": 4},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def paper(monkeypatch, tmp_path_factory):
+    """As if the papers' systems were as small as the files here."""
+    folder = tmp_path_factory.mktemp("recipes")
+
+    def file(system):
+        (folder / system).write_text(json.dumps(SMALL[system].model_dump(mode="json")))
+        return folder / system
+
+    monkeypatch.setattr(published, "shipped", file)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """One published form of each system, by name; the language model and EVA-CLIP under "llama" and "eva"."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from rsvlm.systems.build import byte_tokenizer
+
+    at = tmp_path_factory.mktemp("release")
+    clip = {"width": 16, "depth": 3, "patch": 8, "size": 32}
+    found = {"lhrs_bot": lhrs_release.write_release(at / "old", clip=clip, pooler=POOLER, lora=LORA, alpha=8)}
+    for name, experts in (("lhrs_bot_nova", 3), ("nova1", 0)):
+        lora = {"lora": LORA, "alpha": 8} if experts else {}
+        pooler = {**POOLER, "experts": experts}
+        found[name] = nova_release.write_release(at / name, siglip=SIGLIP, pooler=pooler, **lora)
+    runner = filled(minigpt_release.runner_shapes(merged=128, layers=2, hidden=24, r=64), 1)
+    found["skyeyegpt"] = minigpt_release.write_checkpoint(at / "SkyEyeGPT.pth", runner)
+    found["eva"] = minigpt_release.write_eva(at / "eva" / "eva_vit_g.pth", size=32, **EVA)
+    LlamaForCausalLM(LlamaConfig(**LLAMA)).save_pretrained(at / "llama")
+    byte_tokenizer().save_pretrained(at / "llama")
+    return {**found, "llama": at / "llama"}
+
+
+def options(system, release):
+    return {"vision": release["eva"]} if system == "skyeyegpt" else {}
+
+
+def refused(tmp_path, match, path, error=BadInput, **more):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(error, match=match) as caught:
+        convert(path, tmp_path / "out", **more)
+    assert sorted(tmp_path.rglob("*")) == before and "\n" not in str(caught.value)
+
+
+def test_every_system_with_published_weights_has_a_reader():
+    assert {"lhrs_bot", "lhrs_bot_nova", "skyeyegpt"} <= set(readers()) and "rs_moe" not in readers()
+
+
+@pytest.mark.parametrize("system", ["lhrs_bot", "lhrs_bot_nova", "skyeyegpt"])
+def test_a_file_alone_is_enough(paper, release, tmp_path, system):
+    """System, stage, rank and alpha come from the files; the folder is checked, and the same files give it again."""
+    account = convert(release[system], tmp_path / "out" / "model.safetensors", **options(system, release))
+    recipe = read_recipe(tmp_path / "out" / "recipe.yaml")
+    assert recipe.system == system and account.loaded
+    lora = recipe.model["language"]["lora"]
+    assert (lora["r"], lora["lora_alpha"]) == ((64, 16) if system == "skyeyegpt" else (4, 8))
+    convert(release[system], tmp_path / "again", **options(system, release))
+    for name in ("model.safetensors", "recipe.yaml", "provenance.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_provenance_says_who_published_what(paper, release, tmp_path):
+    convert(release["nova1"], tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert record["rsvlm"] == __version__ and record["source"] == {
+        "repository": "github.com/NJU-LHRS/LHRS-Bot, branch nova", "code_licence": "Apache-2.0",
+        "weights_licence": "unknown", "base": "meta-llama/Meta-Llama-3-8B-Instruct",
+    }  # fmt: skip
+    assert record["written"]["model.safetensors"] == weights.sha256(tmp_path / "out" / "model.safetensors")
+    assert record["sha256"] == {"FINAL.pt": weights.sha256(release["nova1"])}
+
+
+def test_safetensors_and_shards_convert_as_the_pickle_does(paper, release, tmp_path):
+    tree = torch.load(release["nova1"], weights_only=True)
+    flat = list(weights.flatten(tree, source="FINAL.pt").items())
+    save_file(dict(flat), tmp_path / "FINAL.safetensors")
+    (tmp_path / "shards").mkdir()
+    halves = {"a.safetensors": dict(flat[::2]), "b.safetensors": dict(flat[1::2])}
+    for name, half in halves.items():
+        save_file(half, tmp_path / "shards" / name)
+    index = tmp_path / "shards" / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {n: shard for shard, half in halves.items() for n in half}}))
+    wanted = None
+    for path, out in ((release["nova1"], "o1"), (tmp_path / "FINAL.safetensors", "o2"), (index, "o3")):
+        convert(path, tmp_path / out)
+        state = load_file(tmp_path / out / "model.safetensors")
+        wanted = wanted or state
+        assert set(state) == set(wanted) and all(torch.equal(state[name], wanted[name]) for name in wanted)
+    assert set(json.loads((tmp_path / "o3" / "provenance.json").read_text())["sha256"]) == {index.name, *halves}
+    (tmp_path / "shards" / "b.safetensors").unlink()
+    refused(tmp_path, "1 are not beside it, the first is b.safetensors", index)
+
+
+# What is wrong is said in a sentence, and nothing is left behind.
+
+
+def test_another_system_is_named(release, tmp_path):
+    refused(tmp_path, r"no checkpoint of lhrs_bot: it looks like LHRS-Bot-Nova .* convert it as lhrs_bot_nova",
+            release["lhrs_bot_nova"], system="lhrs_bot")  # fmt: skip
+    refused(tmp_path, "no checkpoint of lhrs_bot_nova: it looks like SkyEyeGPT",
+            release["skyeyegpt"], system="lhrs_bot_nova")  # fmt: skip
+    refused(tmp_path, "looks like the EVA-CLIP tower alone", release["eva"])
+    refused(tmp_path, "Did you mean 'skyeyegpt'", release["skyeyegpt"], system="skyeye_gpt")
+    refused(tmp_path, "No weights of rs_moe are published", release["skyeyegpt"], system="rs_moe")
+    refused(tmp_path, "The recipe is of lhrs_bot, the system is skyeyegpt",
+            release["skyeyegpt"], system="skyeyegpt", recipe=SMALL["lhrs_bot"])  # fmt: skip
+
+
+def test_other_sizes_than_the_papers_are_refused(release, tmp_path):
+    refused(tmp_path, r"has shape .*the recipe gives other sizes", release["nova1"])
+
+
+def test_adapters_of_another_base_are_named(release, tmp_path):
+    shutil.copytree(release["lhrs_bot"].parent, tmp_path / "copy")
+    at = "base_model.model.model.layers.0.self_attn."
+    shapes = {f"{at}q_proj.lora_A.weight": (4, 4096), f"{at}k_proj.lora_B.weight": (1024, 4)}
+    save_file(filled(shapes, 1), tmp_path / "copy" / "TextLoRA" / "adapter_model.safetensors")
+    refused(tmp_path, r"made for LLaMA-3-8B \(4096 wide, keys 1024 wide\), expected LLaMA-2-7B or Vicuna-7B",
+            tmp_path / "copy" / "FINAL.pt")  # fmt: skip
+
+
+def test_a_rank_whose_scale_nobody_tells(paper, release, tmp_path):
+    tensors = filled(minigpt_release.runner_shapes(merged=128, layers=2, hidden=24, r=8), 1)
+    path = minigpt_release.write_checkpoint(tmp_path / "SkyEyeGPT.pth", tensors)
+    refused(tmp_path, "have rank 8, expected 64, and no file beside them tells", path, vision=release["eva"])
+
+
+class Ran:
+    """Would leave a mark if the checkpoint's code were run."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('the code of a checkpoint must not run')",)
+
+
+def test_code_and_cut_files_are_refused(release, tmp_path):
+    torch.save({"model": {"llama_proj.weight": Ran()}}, tmp_path / "code.pth")
+    refused(tmp_path, "more than tensors", tmp_path / "code.pth")
+    for share in (0.2, 0.9):
+        whole = release["skyeyegpt"].read_bytes()
+        (tmp_path / "cut.pth").write_bytes(whole[: int(share * len(whole))])
+        refused(tmp_path, "cut.pth is damaged|more than tensors", tmp_path / "cut.pth")
+    refused(tmp_path, "no checkpoint at", tmp_path / "gone.pth")
+
+
+def test_missing_parts_are_named_with_their_flags(paper, release, tmp_path):
+    refused(tmp_path, r"eva_vit_g\.pth.*--vision", release["skyeyegpt"], MissingPart)
+    refused(tmp_path, "fetch meta-llama/Meta-Llama-3-8B-Instruct from Hugging Face.*--language-model",
+            release["nova1"], MissingPart, language_model=tmp_path / "gone")  # fmt: skip
+    refused(tmp_path, "holds the vision tower; leave out", release["nova1"], vision=release["eva"])
+
+
+# check
+
+
+def test_a_published_file_is_described(release):
+    found = check(release["lhrs_bot_nova"])
+    assert found["system"] == "lhrs_bot_nova" and found["stage"].startswith("2 or 3")
+    assert found["adapter"] == {"rank": 4, "base": "a language model 24 wide, keys 24 wide"}
+    assert found["parameters"] == recognise(release["lhrs_bot_nova"]).parameters > 0
+    assert set(found["groups"]) == {"rgb_ckpt", "other_ckpt.rgb_pooler", "TextLoRA"}
+    with pytest.raises(BadInput, match="no checkpoint of skyeyegpt: it looks like LHRS-Bot-Nova"):
+        check(release["lhrs_bot_nova"], system="skyeyegpt")
+    with pytest.raises(BadInput, match="looks like the EVA-CLIP tower alone"):
+        check(release["eva"])
+
+
+@pytest.fixture(scope="module")
+def folder(release, tmp_path_factory):
+    recipe = SMALL["lhrs_bot_nova"]
+    out = tmp_path_factory.mktemp("converted") / "out"
+    convert(release["nova1"], out, recipe=recipe, language_model=release["llama"])
+    return out
+
+
+def test_a_converted_folder_is_whole(folder):
+    found = check(folder)
+    assert found["complete"] and found["finite"] and found["checksums"] == "2 as written"
+    assert set(found["groups"]) == {"vision", "bridge"} and found["system"] == "lhrs_bot_nova"
+    with pytest.raises(BadInput, match="a model of lhrs_bot_nova, not of lhrs_bot"):
+        check(folder, system="lhrs_bot")
+
+
+def broken(folder, tmp_path, change, *, told=False):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    state = load_file(folder / "model.safetensors")
+    change(state)
+    save_file(state, copy / "model.safetensors")
+    if not told:
+        (copy / "provenance.json").unlink()
+    return copy
+
+
+@pytest.mark.parametrize("change, match", [
+    (lambda s: s.pop("bridge.query"), "1 tensors are missing, the first is bridge.query"),
+    (lambda s: s.update(extra=torch.ones(1)), "1 tensors are not of its recipe, the first is extra"),
+    (lambda s: s.update({"bridge.query": torch.ones(3)}), "1 tensors have another shape"),
+    (lambda s: s["bridge.query"].view(-1)[0].fill_(float("nan")), "1 tensors are not finite, the first is bridge.q"),
+])  # fmt: skip
+def test_a_folder_that_is_not_whole(folder, tmp_path, change, match):
+    with pytest.raises(BadInput, match=match):
+        check(broken(folder, tmp_path, change))
+
+
+def test_a_folder_that_was_changed_or_emptied(folder, tmp_path):
+    copy = broken(folder, tmp_path, lambda state: state["bridge.query"].add_(1), told=True)
+    with pytest.raises(BadInput, match="not as it was written"):
+        check(copy)
+    (copy / "provenance.json").write_text("{")
+    with pytest.raises(BadInput, match="not valid JSON"):
+        check(copy)
+    (copy / "provenance.json").unlink()
+    (copy / "recipe.yaml").write_text("system: lhrs_bot_nova\nsize: x\nmodel: {}\n")
+    with pytest.raises(BadInput, match="no numbers of a lhrs_bot_nova"):
+        check(copy)
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(BadInput, match=r"has no model\.safetensors"):
+        check(copy)
+
+
+def test_the_command_checks_and_refuses(release, folder, tmp_path, monkeypatch, capsys):
+    from rsvlm import cli
+
+    def said(*words):
+        monkeypatch.setattr("sys.argv", ["rsvlm", "weights", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        return left.value.code, capsys.readouterr()
+
+    code, streams = said("check", release["lhrs_bot"], "--json")
+    assert code == 0 and json.loads(streams.out)["system"] == "lhrs_bot"
+    code, streams = said("check", folder)
+    assert code == 0 and "checksums: 2 as written" in streams.out
+    code, streams = said("convert", release["eva"], "--out", tmp_path / "out")
+    assert code == 2 and streams.out == "" and streams.err.count("\n") == 1 and "EVA-CLIP tower alone" in streams.err
+    assert not (tmp_path / "out").exists()
+
+
+# The folder of the language model.
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"hidden_size": 32}, "another language model: its hidden_size is 32, expected 24"),
+    ({"num_key_value_heads": 1}, "its num_key_value_heads is 1, expected 2"),
+])  # fmt: skip
+def test_another_language_model_is_refused(release, tmp_path, change, match):
+    shutil.copytree(release["llama"], tmp_path / "llama")
+    config = tmp_path / "llama" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
+    refused(tmp_path, match, release["nova1"], recipe=SMALL["lhrs_bot_nova"], language_model=tmp_path / "llama")
+
+
+def test_a_tokenizer_of_another_model_a_cut_file_and_a_missing_shard(release, tmp_path):
+    llama, more = tmp_path / "llama", {"recipe": SMALL["lhrs_bot_nova"], "language_model": tmp_path / "llama"}
+    shutil.copytree(release["llama"], llama)
+    words = json.loads((llama / "tokenizer.json").read_text())
+    words["model"]["vocab"]["beyond"] = 999
+    (llama / "tokenizer.json").write_text(json.dumps(words))
+    refused(tmp_path, "has 1000 words and the language model 262 rows", release["nova1"], **more)
+    whole = (llama / "model.safetensors").read_bytes()
+    (llama / "model.safetensors").write_bytes(whole[:-9])
+    refused(tmp_path, "model.safetensors is damaged or cut short", release["nova1"], **more)
+    (llama / "model.safetensors").unlink()
+    refused(tmp_path, "holds no embedding in safetensors", release["nova1"], **more)
+    index = {"weight_map": {"model.embed_tokens.weight": "model-1.safetensors"}}
+    (llama / "model.safetensors.index.json").write_text(json.dumps(index))
+    refused(tmp_path, "the first is model-1.safetensors", release["nova1"], **more)
