@@ -225,14 +225,14 @@ def test_a_run_without_a_reply_fails_and_one_with_some_does_not(stand_in, comman
     silent = RESULT | {"failed": 210, "problems": {"empty": {"count": 210, "examples": ["line 1, id a: empty"]}}}
     stand_in("rsvlm.systems.load", "load", "the model")
     stand_in("rsvlm.evaluate.run", "evaluate", silent)
-    stand_in("rsvlm.evaluate.answers", "score", silent)
+    stand_in("rsvlm.evaluate.score_file", "score", silent)
     done = run(command[0], "ucm_captions", *command[1:], "--data", "d", "--json")
     assert isinstance(done.exception, BadInput) and done.stdout == ""
     assert "any of the 210 questions" in str(done.exception) and "210 empty (line 1, id a" in str(done.exception)
 
 
 def test_score_and_questions_pass_everything_on(stand_in):
-    scored = stand_in("rsvlm.evaluate.answers", "score", RESULT)
+    scored = stand_in("rsvlm.evaluate.score_file", "score", RESULT)
     words = "score rsivqa a.jsonl --data d --name mine --dialect geochat --split test --out o --limit 2 --json"
     assert json.loads(run(*words.split()).stdout) == RESULT
     assert scored == [
@@ -240,7 +240,7 @@ def test_score_and_questions_pass_everything_on(stand_in):
          {"split": "test", "out": Path("o"), "limit": 2, "dialect": "geochat", "name": "mine"})
     ]  # fmt: skip
     scored.clear()
-    stand_in("rsvlm.evaluate.answers", "questions", 7)
+    stand_in("rsvlm.evaluate.score_file", "questions", 7)
     told = run("questions", "rsivqa", "--data", "d", "--out", "q.jsonl", "--split", "train", "--limit", "7").stdout
     assert scored == [(("rsivqa", Path("d"), Path("q.jsonl")), {"split": "train", "limit": 7})]
     assert "7 questions" in told and "rsvlm score rsivqa q.jsonl --data d --split train --limit 7" in told
@@ -254,7 +254,7 @@ def runs(root: Path, **second: object) -> list[str]:
 
 
 def test_two_runs_about_one_thing_are_compared(stand_in, tmp_path):
-    calls = stand_in("rsvlm.evaluate.compare", "compare", "side by side")
+    calls = stand_in("rsvlm.evaluate.report.compare", "compare", "side by side")
     folders = runs(tmp_path)
     assert run("report", *folders, "--out", str(tmp_path / "c"), "--data", "d", "--all").stdout == "side by side\n"
     assert calls == [
@@ -270,7 +270,7 @@ def test_two_runs_about_one_thing_are_compared(stand_in, tmp_path):
 
 @pytest.mark.parametrize("change", [{"data_hash": "1"}, {"split": "test"}, {"protocol": "ucm_captions/other@1"}])
 def test_two_runs_about_two_things_are_listed(stand_in, tmp_path, change):
-    calls = stand_in("rsvlm.evaluate.compare", "compare", "side by side")
+    calls = stand_in("rsvlm.evaluate.report.compare", "compare", "side by side")
     folders = runs(tmp_path, **change)
     assert "2.900" in run("report", *folders).stdout and calls == []
     assert run("report", *folders, "--compare").stdout == "side by side\n" and len(calls) == 1
@@ -336,10 +336,10 @@ WIRES = {  # what the commands call, with the arguments they give
     ("rsvlm.systems.load", "load"): ((1,), ""),
     ("rsvlm.evaluate.run", "evaluate"): ((1, 2, 3), "split out limit batch blind leak"),
     ("rsvlm.evaluate.benchmarks", "find"): ((1,), ""),
-    ("rsvlm.evaluate.answers", "score"): ((1, 2, 3), "split out limit dialect name"),
-    ("rsvlm.evaluate.answers", "questions"): ((1, 2, 3), "split limit"),
-    ("rsvlm.evaluate.report", "report"): ((1,), "every"),
-    ("rsvlm.evaluate.compare", "compare"): ((1, 2), "out data every"),
+    ("rsvlm.evaluate.score_file", "score"): ((1, 2, 3), "split out limit dialect name"),
+    ("rsvlm.evaluate.score_file", "questions"): ((1, 2, 3), "split limit"),
+    ("rsvlm.evaluate.report.text", "report"): ((1,), "every"),
+    ("rsvlm.evaluate.report.compare", "compare"): ((1, 2), "out data every"),
     ("rsvlm.data.formats", "convert"): ((1, 2), "source_format format embed_images"),
     ("rsvlm.data.formats", "write"): ((1, 2, 3), "embed_images"),
     ("rsvlm.data.catalogue", "load"): ((1, 2, 3), "skip_missing"),

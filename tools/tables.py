@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rsvlm.cli import pages
 from rsvlm.evaluate.benchmarks import BENCHMARKS, Protocol
-from rsvlm.evaluate.report import markdown, report
-from rsvlm.evaluate.ways import WAYS
+from rsvlm.evaluate.report.text import markdown, report
+from rsvlm.evaluate.solvers import WAYS
 from rsvlm.systems.cards import CARDS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from rsvlm.data.catalogue import load
-from rsvlm.evaluate.leak import find_leaks
+from rsvlm.evaluate.leakage import find_leaks
 from rsvlm.sample import Sample
 
 DISTANCE, CORRELATION = 14, 0.8  # bits and likeness; looser than the check's own

@@ -9,7 +9,7 @@ from rsvlm.data.resize import FITS, PADDING, box_part, fitted, part, whole
 from rsvlm.data.synth.box_targets import locator
 from rsvlm.data.synth.referring import ingredient
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.ways import read_boxes
+from rsvlm.evaluate.solvers import read_boxes
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import Image, Region, Sample
 from rsvlm.systems.build import build, byte_tokenizer

@@ -9,7 +9,7 @@ import pytest
 from rsvlm.data.catalogue import load
 from rsvlm.data.sources import split_groups as together
 from rsvlm.data.sources.layout import hashed_split
-from rsvlm.evaluate.leak import find_leaks
+from rsvlm.evaluate.leakage import find_leaks
 
 ROOT = Path(__file__).parents[2]
 REAL = Path(os.environ.get("RSVLM_DATA", ROOT.parent / "shared" / "data"))

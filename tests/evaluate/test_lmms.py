@@ -22,8 +22,8 @@ from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.lmms import task_name, write_pack
 from rsvlm.evaluate.result import Told, settle
+from rsvlm.evaluate.solvers import read_boxes
 from rsvlm.evaluate.task import prepare
-from rsvlm.evaluate.ways import read_boxes
 from rsvlm.sample import Image
 
 BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose miniature another one needs

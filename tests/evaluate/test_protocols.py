@@ -13,7 +13,7 @@ from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.protocols import change, knowledge, masks, matching, objects, referring
-from rsvlm.evaluate.ways import WAYS
+from rsvlm.evaluate.solvers import WAYS
 
 BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose miniature another one needs
 MEASURED = [name for name in BENCHMARKS if BENCHMARKS[name].dataset in annotations.LAYOUTS]

@@ -13,8 +13,8 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
 from rsvlm.evaluate.protocols import change, knowledge, masks, matching
 from rsvlm.evaluate.run import evaluate
+from rsvlm.evaluate.solvers import write_map, write_vector
 from rsvlm.evaluate.task import prepare
-from rsvlm.evaluate.ways import write_map, write_vector
 from rsvlm.metrics.zero_shot import TEMPLATES
 
 PROTOCOLS = [one for group in (change, masks, matching, knowledge) for one in group.PROTOCOLS]

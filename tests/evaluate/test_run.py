@@ -11,10 +11,10 @@ from fake import annotations
 from fake.model import Answerer, ColourModel, Killed, colour_of
 from rsvlm.data.sources.layout import hashed_split
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.report import report
+from rsvlm.evaluate.items import items_of
+from rsvlm.evaluate.report.text import report
 from rsvlm.evaluate.result import read_answers
 from rsvlm.evaluate.run import evaluate
-from rsvlm.evaluate.tasks import items_of
 from rsvlm.sample import Image as Picture
 from rsvlm.sample import Sample, Turn
 from rsvlm.systems.abilities import Answers, Embeds

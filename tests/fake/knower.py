@@ -9,8 +9,8 @@ from rsvlm.data.catalogue import DATASETS
 from rsvlm.data.masks import decode_rle
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.protocols.masks import target_of
+from rsvlm.evaluate.solvers import write_map, write_vector
 from rsvlm.evaluate.task import Task, prepare
-from rsvlm.evaluate.ways import write_map, write_vector
 from rsvlm.metrics.selo import region_mask
 from rsvlm.sample import Reply
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PIL import Image as Picture
 
-from rsvlm.evaluate.page import Shown
-from rsvlm.evaluate.tasks import Item
+from rsvlm.evaluate.items import Item
+from rsvlm.evaluate.report.html import Shown
 from rsvlm.sample import Image
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fake.golden import golden
 from rsvlm.evaluate.baselines import most_frequent
-from rsvlm.evaluate.tasks import Item
+from rsvlm.evaluate.items import Item
 from rsvlm.metrics import accuracy
 from rsvlm.metrics.accuracy import (
     MATCHERS,

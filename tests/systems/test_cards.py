@@ -19,7 +19,7 @@ from rsvlm.cli import pages
 from rsvlm.data.catalogue import DATASETS
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
-from rsvlm.evaluate.ways import WAYS
+from rsvlm.evaluate.solvers import WAYS
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.abilities import SYSTEMS, dialect_of
 from rsvlm.systems.build import build

@@ -14,7 +14,7 @@ from rsvlm.data.loader import collate, encoder
 from rsvlm.data.prompt import FRAMES
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
-from rsvlm.evaluate.ways import WAYS, check_ability
+from rsvlm.evaluate.solvers import WAYS, check_ability
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
 from rsvlm.systems.abilities import ABILITIES, SYSTEMS, Answers, Embeds, who_can

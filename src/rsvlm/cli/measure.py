@@ -54,7 +54,7 @@ def questions(
     limit: Limit = None,
 ) -> None:
     """Write what a protocol asks, with an empty place for each answer: for any model, scored by rsvlm score."""
-    from rsvlm.evaluate.answers import questions as write
+    from rsvlm.evaluate.score_file import questions as write
 
     count = write(benchmark, data, out, split=split, limit=limit)
     same = f"{f' --split {split}' if split else ''}{f' --limit {limit}' if limit else ''}"
@@ -75,7 +75,7 @@ def score(
     limit: Limit = None,
 ) -> None:
     """Score a file of answers, whoever gave them; what is wrong in the file is named, counted and never right."""
-    from rsvlm.evaluate.answers import score as measure
+    from rsvlm.evaluate.score_file import score as measure
 
     result = measure(benchmark, answers, data, split=split, out=out, limit=limit, dialect=dialect, name=name)
     _print(result, as_json)
@@ -110,8 +110,8 @@ def report(
     every: Annotated[bool, typer.Option("--all", help="All metrics, not only those to quote.")] = False,
 ) -> None:
     """Tables of the results in folders; of two runs about the same items, which is better and where they differ."""
-    from rsvlm.evaluate.compare import compare as side_by_side
-    from rsvlm.evaluate.report import report as tables
+    from rsvlm.evaluate.report.compare import compare as side_by_side
+    from rsvlm.evaluate.report.text import report as tables
 
     if compare is None:
         compare = _comparable(folders)
@@ -124,7 +124,7 @@ def report(
 
 def _comparable(folders: list[Path]) -> bool:
     """Whether these are two runs about the same items under the same protocol."""
-    from rsvlm.evaluate.report import read_result
+    from rsvlm.evaluate.report.text import read_result
     from rsvlm.evaluate.task import same_items
 
     paths = [folder / "result.json" for folder in folders]

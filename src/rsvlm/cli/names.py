@@ -67,7 +67,7 @@ def _datasets(as_json: bool) -> None:
 def _benchmarks(as_json: bool) -> None:
     """Protocols under what a model must give; a legacy one says so before its title."""
     from rsvlm.evaluate.benchmarks import BENCHMARKS
-    from rsvlm.evaluate.ways import WAYS
+    from rsvlm.evaluate.solvers import WAYS
 
     protocols = [BENCHMARKS[name] for name in BENCHMARKS.names()]
     if as_json:

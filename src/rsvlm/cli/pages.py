@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Mapping
 
-from rsvlm.evaluate.report import markdown
+from rsvlm.evaluate.report.text import markdown
 from rsvlm.systems.cards import CARDS, UNKNOWN, SystemCard, sizes
 
 GROUPS = {"vision": "vision", "bridge": "bridge", "language": "language model", "adapters": "LoRA, experts, router"}

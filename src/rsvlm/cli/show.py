@@ -31,7 +31,7 @@ def print_result(result: Mapping[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from rsvlm.evaluate.report import remarks, table, warnings
+    from rsvlm.evaluate.report.text import remarks, table, warnings
 
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.data.images import picture_size
+from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Row
-from rsvlm.evaluate.tasks import Item
-from rsvlm.evaluate.ways import write_map, write_vector
+from rsvlm.evaluate.solvers import write_map, write_vector
 from rsvlm.metrics.accuracy import exact
 from rsvlm.sample import Image
 

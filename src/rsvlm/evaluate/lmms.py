@@ -32,10 +32,10 @@ from rsvlm.data.formats.record import image_bytes
 from rsvlm.data.images import read_rgb
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.benchmarks import BENCHMARKS, Protocol, find
+from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Row
+from rsvlm.evaluate.solvers import read_boxes
 from rsvlm.evaluate.task import Task, prepare
-from rsvlm.evaluate.tasks import Item
-from rsvlm.evaluate.ways import read_boxes
 from rsvlm.registry import unknown
 from rsvlm.sample import Image
 

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.tasks import Item, digest
+from rsvlm.evaluate.items import Item, digest
 from rsvlm.metrics.score import Score
 from rsvlm.registry import Registry
 from rsvlm.sample import Sample
@@ -28,7 +28,7 @@ class Protocol:
     """A way to measure on a data set, complete enough that two people get one number.
 
     `name` is "benchmark/protocol@version". `dataset` is a name of `rsvlm.data.catalogue`, `split` the one whose figures
-    the field quotes. `ability` is a name of `rsvlm.evaluate.ways.WAYS`. `ask` makes the questions, `wording` are the
+    the field quotes. `ability` is a name of `rsvlm.evaluate.solvers.WAYS`. `ask` makes the questions, `wording` are the
     frozen words in it (hashed; "" = the data set's own questions), `max_new_tokens` bounds a reply. `reader` makes the
     parser, `measure` the metrics; `dialect` says which tokenizer, matching rule or IoU. `headline` names the metrics to
     quote, `per_item` the one shown beside each sample, marked where it is below `wrong_below`. `graded`: `per_item` is

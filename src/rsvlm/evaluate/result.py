@@ -15,11 +15,11 @@ import numpy as np
 import rsvlm
 from rsvlm.data.formats.files import aside
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.page import Shown, page
+from rsvlm.evaluate.items import Item, number_pictures, refused
 from rsvlm.evaluate.protocol import Protocol, Row
-from rsvlm.evaluate.report import summary
+from rsvlm.evaluate.report.html import Shown, page
+from rsvlm.evaluate.report.text import summary
 from rsvlm.evaluate.task import Task
-from rsvlm.evaluate.tasks import Item, number_pictures, refused
 from rsvlm.metrics.calibration import Curves, calibration_scores
 from rsvlm.metrics.score import Score, intervals
 from rsvlm.sample import Image, Region

@@ -17,13 +17,13 @@ from rsvlm.data.images import read_rgb
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.baselines import Embed, constants, nearest_image
 from rsvlm.evaluate.benchmarks import find
-from rsvlm.evaluate.ledger import Ledger
+from rsvlm.evaluate.items import Item
+from rsvlm.evaluate.native_prompts import worded
 from rsvlm.evaluate.protocol import Row
+from rsvlm.evaluate.reply_log import Ledger
 from rsvlm.evaluate.result import Result, Told, settle
+from rsvlm.evaluate.solvers import WAYS, check_ability
 from rsvlm.evaluate.task import Task, prepare
-from rsvlm.evaluate.tasks import Item
-from rsvlm.evaluate.ways import WAYS, check_ability
-from rsvlm.evaluate.wording import worded
 from rsvlm.sample import Image
 from rsvlm.systems.abilities import Answers, Embeds
 
@@ -47,7 +47,7 @@ def evaluate(
 
     `benchmark` is a protocol's name, or a benchmark's (its first protocol). `data` is the data root; `split` "" the
     protocol's own; `limit` takes the first samples only; `batch` questions are asked at once. `wording` "own" asks
-    in the words that the model was trained with (`rsvlm.evaluate.wording`). `blind` asks the same model without the
+    in the words that the model was trained with (`rsvlm.evaluate.native_prompts`). `blind` asks the same model without the
     pictures too; `leak` looks for the scored pictures among those the model was trained on. With
     `out`, replies are written as they come (a run that was killed goes on where it stopped, and asks again what
     failed), and in the end result.json, answers.jsonl and report.html. Spread: bootstrap over pictures. Raises
@@ -152,7 +152,7 @@ def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> tupl
     What was found, and the ids of the items that show such a picture.
     """
     try:
-        from rsvlm.evaluate.leak import find_leaks, leak_free
+        from rsvlm.evaluate.leakage import find_leaks, leak_free
     except MissingPart as error:
         notes.append(f"the leak check is missing: {error}")
         return {}, frozenset()

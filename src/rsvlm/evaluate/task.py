@@ -8,8 +8,8 @@ from rsvlm.data.catalogue import load
 from rsvlm.data.images import picture_size
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import BadInput
+from rsvlm.evaluate.items import Item, digest
 from rsvlm.evaluate.protocol import Protocol, Row
-from rsvlm.evaluate.tasks import Item, digest
 from rsvlm.sample import Image
 
 _SIZED = ("grounds", "segments", "segments_change", "localises")  # abilities whose answers are places in the picture

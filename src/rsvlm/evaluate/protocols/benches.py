@@ -12,10 +12,10 @@ from typing import Any
 
 from rsvlm.data.sources.vrsbench import LEAK
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.families import always, caption_set, question_set
+from rsvlm.evaluate.items import CHOOSE, LETTERS, Item, items_of
 from rsvlm.evaluate.protocol import Protocol, Read, Row
+from rsvlm.evaluate.protocol_factories import always, caption_set, question_set
 from rsvlm.evaluate.protocols.grounding import WORDING, ground_set, words_set
-from rsvlm.evaluate.tasks import CHOOSE, LETTERS, Item, items_of
 from rsvlm.metrics.accuracy import MATCHERS, vqa_scores
 from rsvlm.metrics.choice import CHOICE_RULES, choice_scores, letter
 from rsvlm.metrics.grounding import vrsbench_scores

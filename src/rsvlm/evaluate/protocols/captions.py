@@ -1,6 +1,6 @@
 """Caption benchmarks: one caption an image against five references."""
 
-from rsvlm.evaluate.families import caption_set, with_spice
+from rsvlm.evaluate.protocol_factories import caption_set, with_spice
 
 _AGAINST = "one caption an image against five"
 

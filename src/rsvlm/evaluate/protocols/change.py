@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.evaluate.families import always, caption_set, said
+from rsvlm.evaluate.items import Item, free_text, items_of, scene_name, yes_no
 from rsvlm.evaluate.protocol import Protocol, Read, Reader, Row
-from rsvlm.evaluate.tasks import Item, free_text, items_of, scene_name, yes_no
+from rsvlm.evaluate.protocol_factories import always, caption_set, said
 from rsvlm.metrics.accuracy import MATCHERS, vqa_scores
 from rsvlm.metrics.change import (
     CLASSES,

@@ -10,9 +10,9 @@ from typing import Any
 
 from rsvlm.data.box_codecs import Numbers
 from rsvlm.data.images import picture_size
-from rsvlm.evaluate.families import always
+from rsvlm.evaluate.items import Item, items_of
 from rsvlm.evaluate.protocol import Ask, Protocol, Read, Row
-from rsvlm.evaluate.tasks import Item, items_of
+from rsvlm.evaluate.protocol_factories import always
 from rsvlm.metrics.boxes import Mode
 from rsvlm.metrics.grounding import grounding_scores, lhrs_scores, minigpt_scores, size_groups
 from rsvlm.metrics.score import Score

@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any
 
 from rsvlm.errors import MissingPart
-from rsvlm.evaluate.families import always
+from rsvlm.evaluate.items import Item, free_text, items_of
 from rsvlm.evaluate.protocol import Protocol
-from rsvlm.evaluate.tasks import Item, free_text, items_of
+from rsvlm.evaluate.protocol_factories import always
 from rsvlm.metrics.accuracy import scene_scores
 from rsvlm.metrics.score import Score
 from rsvlm.metrics.text.sentences import sentence_scores

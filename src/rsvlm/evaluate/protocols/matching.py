@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from rsvlm.evaluate.items import Item, items_of
 from rsvlm.evaluate.protocol import Protocol, Read, Row
-from rsvlm.evaluate.tasks import Item, items_of
-from rsvlm.evaluate.ways import read_map, read_vector
+from rsvlm.evaluate.solvers import read_map, read_vector
 from rsvlm.metrics.retrieval import retrieval_scores
 from rsvlm.metrics.score import Array, Score
 from rsvlm.metrics.text.captions import spread

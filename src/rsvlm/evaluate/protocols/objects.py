@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rsvlm.evaluate.families import always
+from rsvlm.evaluate.items import Item, number
 from rsvlm.evaluate.protocol import Protocol, Read, Row
-from rsvlm.evaluate.tasks import Item, number
+from rsvlm.evaluate.protocol_factories import always
 from rsvlm.metrics.accuracy import hits
 from rsvlm.metrics.change import count_scores
 from rsvlm.metrics.detection import detection_scores

@@ -11,9 +11,9 @@ from typing import Any
 
 from rsvlm.data.sources.rsvqa import LIST_47K
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.families import always, question_set, refusal_set
+from rsvlm.evaluate.items import Item, items_of
 from rsvlm.evaluate.protocol import Ask, Protocol
-from rsvlm.evaluate.tasks import Item, items_of
+from rsvlm.evaluate.protocol_factories import always, question_set, refusal_set
 from rsvlm.sample import Sample
 
 POLAR = ("presence", "comp")  # what the field averages over; counts and areas are left out

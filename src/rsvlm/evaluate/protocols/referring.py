@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rsvlm.data.synth.referring import refer
+from rsvlm.evaluate.items import Item, items_of
 from rsvlm.evaluate.protocol import Protocol
 from rsvlm.evaluate.protocols.grounding import WORDING, boxes_of
-from rsvlm.evaluate.tasks import Item, items_of
 from rsvlm.metrics.grounding import grounding_scores, size_groups
 from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from rsvlm.evaluate.families import scene_set
+from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Read, Row
-from rsvlm.evaluate.tasks import Item
+from rsvlm.evaluate.protocol_factories import scene_set
 from rsvlm.metrics.accuracy import lhrs_class, scene_scores
 from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample

@@ -17,14 +17,14 @@ from rsvlm.data.catalogue import DATASETS, locate
 from rsvlm.data.formats.files import aside
 from rsvlm.data.sources.layout import SPLITS
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.answer_file import Problems, confidence, entries, identity, readable, told
+from rsvlm.evaluate.answer_entries import Problems, confidence, entries, identity, readable, told
 from rsvlm.evaluate.baselines import constants
 from rsvlm.evaluate.benchmarks import find
+from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.result import Result, Told, settle
+from rsvlm.evaluate.solvers import WAYS, read_vector
 from rsvlm.evaluate.task import Task, prepare
-from rsvlm.evaluate.tasks import Item
-from rsvlm.evaluate.ways import WAYS, read_vector
 from rsvlm.registry import unknown
 
 _FEW = 10  # a file with fewer than a tenth of another split's ids in this one is a file of that split
@@ -45,7 +45,7 @@ def score(
     """Score a file of answers by a protocol of `BENCHMARKS`, beside the constant baselines.
 
     `answers` is JSON lines, or a JSON list, of objects with an "id" (or "question_id") of `questions` and what the
-    protocol's ability needs (see `rsvlm.evaluate.answer_file`), and, where it is known, a "confidence" in [0, 1].
+    protocol's ability needs (see `rsvlm.evaluate.answer_entries`), and, where it is known, a "confidence" in [0, 1].
     `dialect` reads boxes out of text. `name` is the model's; "" = the file's. `split`, `limit`, `out` as in
     `rsvlm.evaluate.run.evaluate`. Raises BadInput for a file without any answer to what is asked, for one of another
     split, and for missing data; whatever else is wrong in the file is counted in the result's `problems`, never right.

@@ -13,7 +13,7 @@ from rsvlm.data.images import picture_size
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.run import evaluate
-from rsvlm.evaluate.ways import WAYS, read_map, read_vector, write_map, write_vector
+from rsvlm.evaluate.solvers import WAYS, read_map, read_vector, write_map, write_vector
 
 
 def miniature(name, root):

@@ -7,9 +7,7 @@ from typing import Any
 
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import MissingPart
-from rsvlm.evaluate.protocol import Measure, Protocol, Read, Reader, Row
-from rsvlm.evaluate.refusals import QUESTIONS
-from rsvlm.evaluate.tasks import (
+from rsvlm.evaluate.items import (
     Item,
     Parse,
     free_text,
@@ -21,6 +19,8 @@ from rsvlm.evaluate.tasks import (
     task_question,
     yes_no,
 )
+from rsvlm.evaluate.protocol import Measure, Protocol, Read, Reader, Row
+from rsvlm.evaluate.refusals import QUESTIONS
 from rsvlm.metrics.accuracy import MATCHERS, Matcher, hits, scene_scores, vqa_scores
 from rsvlm.metrics.score import Score, mean_score
 from rsvlm.metrics.text.captions import caption_scores

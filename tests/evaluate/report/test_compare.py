@@ -11,10 +11,10 @@ import pytest
 from fake.results import picture
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import find
-from rsvlm.evaluate.compare import Pair, bootstrap_p, compare, comparison, differences, mcnemar
+from rsvlm.evaluate.items import Item
+from rsvlm.evaluate.report.compare import Pair, bootstrap_p, compare, comparison, differences, mcnemar
 from rsvlm.evaluate.result import Told, settle
 from rsvlm.evaluate.task import Task
-from rsvlm.evaluate.tasks import Item
 from rsvlm.metrics.score import mean_score, resample
 from rsvlm.sample import Image
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rsvlm.evaluate.pictures import safe
-from rsvlm.evaluate.report import words
+from rsvlm.evaluate.report.pictures import safe
+from rsvlm.evaluate.report.text import words
 
 Curve = Mapping[str, Sequence[float]]
 

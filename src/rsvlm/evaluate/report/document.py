@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rsvlm.evaluate.pictures import safe
+from rsvlm.evaluate.report.pictures import safe
 
 CLIPPED = 1500  # letters of a text in a cell
 

@@ -6,7 +6,7 @@ import pytest
 
 from fake.results import result
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.report import read_result, report, summary
+from rsvlm.evaluate.report.text import read_result, report, summary
 
 
 def written(root, *results) -> list:

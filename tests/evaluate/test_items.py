@@ -6,8 +6,8 @@ import pytest
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.data.synth.refusals import QUESTIONS as TRAINED
 from rsvlm.evaluate.baselines import most_frequent, nearest_image
+from rsvlm.evaluate.items import Item, free_text, number, plain, refusal, scene_name, yes_no
 from rsvlm.evaluate.refusals import QUESTIONS
-from rsvlm.evaluate.tasks import Item, free_text, number, plain, refusal, scene_name, yes_no
 from rsvlm.sample import Image
 
 CLASSES = ["park", "parking lot", "residential", "dense residential", "storage tanks"]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rsvlm.evaluate.document import Line, browser, clipped, document, grid, listed
-from rsvlm.evaluate.pictures import Album, legend, marked, safe, targets
-from rsvlm.evaluate.plots import Lane, lanes, of_metrics, reliability, risk_coverage
+from rsvlm.evaluate.items import Item, number_pictures
 from rsvlm.evaluate.protocol import Row
-from rsvlm.evaluate.report import Run, interval_of, remarks, table, warnings, words
-from rsvlm.evaluate.tasks import Item, number_pictures
+from rsvlm.evaluate.report.document import Line, browser, clipped, document, grid, listed
+from rsvlm.evaluate.report.pictures import Album, legend, marked, safe, targets
+from rsvlm.evaluate.report.plots import Lane, lanes, of_metrics, reliability, risk_coverage
+from rsvlm.evaluate.report.text import Run, interval_of, remarks, table, warnings, words
 from rsvlm.metrics.score import intervals, mean_score
 
 MOST = 500  # pictures on a page: some 5 MB

@@ -8,12 +8,12 @@ import torch
 from fake import annotations, runs
 from fake.model import ColourModel
 from rsvlm.errors import BadInput
+from rsvlm.evaluate.items import Item
+from rsvlm.evaluate.native_prompts import worded
 from rsvlm.evaluate.protocol import find
 from rsvlm.evaluate.run import evaluate
+from rsvlm.evaluate.solvers import WAYS
 from rsvlm.evaluate.task import Task
-from rsvlm.evaluate.tasks import Item
-from rsvlm.evaluate.ways import WAYS
-from rsvlm.evaluate.wording import worded
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import Image, Region, Reply
 from rsvlm.systems.build import build

@@ -27,8 +27,8 @@ import PIL.Image
 from rsvlm.data.box_codecs import smart_resize
 from rsvlm.data.images import PIXEL_BUDGET
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.tasks import Item
-from rsvlm.evaluate.ways import read_boxes, read_vector, write_map, write_vector
+from rsvlm.evaluate.items import Item
+from rsvlm.evaluate.solvers import read_boxes, read_vector, write_map, write_vector
 from rsvlm.metrics.boxes import readable_box
 from rsvlm.metrics.masks import readable_mask
 from rsvlm.sample import Image

@@ -10,9 +10,9 @@ import pytest
 
 from rsvlm.data.catalogue import load
 from rsvlm.errors import BadInput
-from rsvlm.evaluate import leak as leak_module
-from rsvlm.evaluate.leak import find_leaks, fingerprints, leak_free, name_of
-from rsvlm.evaluate.tasks import Item
+from rsvlm.evaluate import leakage as leak_module
+from rsvlm.evaluate.items import Item
+from rsvlm.evaluate.leakage import find_leaks, fingerprints, leak_free, name_of
 from rsvlm.sample import Image
 
 DATA = Path(os.environ.get("RSVLM_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))

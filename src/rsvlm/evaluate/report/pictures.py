@@ -18,7 +18,7 @@ from rsvlm.data.images import read_rgb
 from rsvlm.data.masks import decode_rle
 from rsvlm.errors import BadInput, RsvlmError
 from rsvlm.evaluate.protocol import Row
-from rsvlm.evaluate.ways import read_map
+from rsvlm.evaluate.solvers import read_map
 from rsvlm.sample import Image, Region
 
 THUMBNAIL = 160  # pixels, longer side

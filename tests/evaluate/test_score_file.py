@@ -15,10 +15,10 @@ from rsvlm.data.catalogue import load
 from rsvlm.data.images import picture_size
 from rsvlm.data.masks import decode_rle, encode_rle
 from rsvlm.errors import BadInput
-from rsvlm.evaluate import answer_file
-from rsvlm.evaluate.answers import questions, score
+from rsvlm.evaluate import answer_entries as answer_file
 from rsvlm.evaluate.benchmarks import find
-from rsvlm.evaluate.ways import write_vector
+from rsvlm.evaluate.score_file import questions, score
+from rsvlm.evaluate.solvers import write_vector
 
 SETS = {
     "rsivqa": "RSIVQA", "ucm_captions": "UCM_captions", "dior_rsvg": "DIOR_RSVG", "rrsis_d": "RRSIS-D",

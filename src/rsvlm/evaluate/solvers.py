@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from rsvlm.data import box_codecs as boxes
 from rsvlm.errors import BadInput
+from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Row
-from rsvlm.evaluate.tasks import Item
 from rsvlm.sample import Region, Reply
 from rsvlm.systems.abilities import Answers, Compares, Detects, Matches, Pixels, Segments, SegmentsChange, lacking
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rsvlm.data.images import read_rgb
 from rsvlm.errors import missing_extra
 from rsvlm.evaluate.baselines import Embed
-from rsvlm.evaluate.tasks import Item
+from rsvlm.evaluate.items import Item
 from rsvlm.sample import Image
 
 try:

@@ -16,13 +16,13 @@ import numpy as np
 from rsvlm.data.formats.files import aside
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import find
-from rsvlm.evaluate.document import Line, browser, document, grid, listed
-from rsvlm.evaluate.page import pictures, question, reply, room
-from rsvlm.evaluate.pictures import Album, legend, marked, safe
+from rsvlm.evaluate.items import Item, number_pictures
 from rsvlm.evaluate.protocol import Protocol
-from rsvlm.evaluate.report import Run, cell, markdown, read_result, words
+from rsvlm.evaluate.report.document import Line, browser, document, grid, listed
+from rsvlm.evaluate.report.html import pictures, question, reply, room
+from rsvlm.evaluate.report.pictures import Album, legend, marked, safe
+from rsvlm.evaluate.report.text import Run, cell, markdown, read_result, words
 from rsvlm.evaluate.result import read_answers
-from rsvlm.evaluate.tasks import Item, number_pictures
 from rsvlm.metrics.score import Array, Interval, Score, interval, resample
 
 NAMED = 10  # items that one run lacks, by name

@@ -10,10 +10,10 @@ import pytest
 
 from fake.results import picture, result, shown
 from rsvlm.data.masks import encode_rle
-from rsvlm.evaluate import page as pages
-from rsvlm.evaluate.page import page
-from rsvlm.evaluate.plots import Lane, lanes, reliability, risk_coverage
-from rsvlm.evaluate.ways import write_map
+from rsvlm.evaluate.report import html as pages
+from rsvlm.evaluate.report.html import page
+from rsvlm.evaluate.report.plots import Lane, lanes, reliability, risk_coverage
+from rsvlm.evaluate.solvers import write_map
 from rsvlm.sample import Image, Region
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=http://x.org/a.png onerror=alert(2)>"

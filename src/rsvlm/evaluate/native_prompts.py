@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from rsvlm.errors import BadInput
+from rsvlm.evaluate.items import task_question
 from rsvlm.evaluate.task import Task
-from rsvlm.evaluate.tasks import task_question
 from rsvlm.registry import unknown
 from rsvlm.systems.abilities import Detects
 
