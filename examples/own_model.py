@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm import Reply
-from rsvlm.serve.ask import Assistant
+from rsvlm.serve.assistant import Assistant
 
 
 class Greenness:

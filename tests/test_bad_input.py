@@ -12,8 +12,8 @@ from fake import annotations
 from fake.rasters import HOSTILE, REFUSED_NAMES, geotiff
 from fake.speaker import Speaker, coast
 from rsvlm import cli
-from rsvlm.serve import ask
-from rsvlm.serve.ask import Assistant
+from rsvlm.serve import assistant as ask
+from rsvlm.serve.assistant import Assistant
 
 RECIPES = Path(__file__).parents[1] / "recipes" / "lhrs_bot"
 ASKED = "Is there water?"

@@ -21,9 +21,9 @@ _PUBLIC = {
     "Recipe": "rsvlm.recipe",
     "read_recipe": "rsvlm.recipe",
     "open_scene": "rsvlm.geo.raster",
-    "load": "rsvlm.serve.ask",
-    "Side": "rsvlm.serve.panel",
-    "ask": "rsvlm.serve.panel",
+    "load": "rsvlm.serve.assistant",
+    "Side": "rsvlm.serve.comparison",
+    "ask": "rsvlm.serve.comparison",
 }
 
 __all__ = [
@@ -50,8 +50,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which can not follow __getat
     from rsvlm.geo.raster import open_scene
     from rsvlm.recipe import Recipe, read_recipe
     from rsvlm.sample import Answer, Image, Region, Reply, Sample, Turn
-    from rsvlm.serve.ask import load
-    from rsvlm.serve.panel import Side, ask
+    from rsvlm.serve.assistant import load
+    from rsvlm.serve.comparison import Side, ask
 
 
 def __getattr__(name: str) -> Any:

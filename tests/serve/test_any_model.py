@@ -9,8 +9,8 @@ from fake.endpoint import FakeEndpoint, reply
 from fake.rasters import geotiff
 from fake.speaker import coast
 from rsvlm.errors import BadInput
-from rsvlm.serve import ask
-from rsvlm.serve.ask import Assistant
+from rsvlm.serve import assistant as ask
+from rsvlm.serve.assistant import Assistant
 from rsvlm.systems.providers.openai import Endpoint
 from rsvlm.systems.providers.retry import Patience
 

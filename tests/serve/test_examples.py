@@ -10,7 +10,7 @@ import pytest
 import rsvlm
 from fake.rasters import geotiff
 from fake.speaker import Speaker, coast
-from rsvlm.serve.ask import Assistant
+from rsvlm.serve.assistant import Assistant
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

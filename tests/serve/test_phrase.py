@@ -5,8 +5,8 @@ import pytest
 from rsvlm.data.prompt import TASK_QUESTIONS
 from rsvlm.data.referring_parser import read_phrase
 from rsvlm.sample import Region
-from rsvlm.serve.intent import Kind, kind_of
 from rsvlm.serve.phrase import phrase_in
+from rsvlm.serve.question_type import Kind, kind_of
 
 SIZE = (100, 100)
 BOXES = {"a": (0, 0, 10, 10), "b": (40, 45, 70, 60), "c": (80, 70, 90, 75), "d": (20, 80, 30, 90)}

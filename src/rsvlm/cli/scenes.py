@@ -43,11 +43,11 @@ def ask(
     }  # fmt: skip
     with _silence(quiet):
         if len(model) == 1:
-            from rsvlm.serve.ask import run
+            from rsvlm.serve.assistant import run
 
             run(paths, questions, model=model[0], **settings)
         else:
-            from rsvlm.serve.panel import run
+            from rsvlm.serve.comparison import run
 
             run(paths, questions, models=model, **settings)
 

@@ -12,7 +12,7 @@ from rsvlm.serve.phrase import phrase_in
 
 
 class Kind(StrEnum):
-    """How replies about parts of a scene become one answer; see `rsvlm.serve.combine`."""
+    """How replies about parts of a scene become one answer; see `rsvlm.serve.aggregate`."""
 
     CAPTION = "caption"
     SCENE = "scene"

@@ -13,14 +13,14 @@ from PIL import Image
 from rsvlm.geo.raster import Scene
 from rsvlm.geo.tiles import Window
 from rsvlm.sample import Answer
-from rsvlm.serve.combine import Evidence
-from rsvlm.serve.find import counted
-from rsvlm.serve.intent import plain
+from rsvlm.serve.aggregate import Evidence
+from rsvlm.serve.georeference import area_words, shape_of
+from rsvlm.serve.grounding import counted
 from rsvlm.serve.page_frame import frame, key, safe
-from rsvlm.serve.place import area_words, shape_of
+from rsvlm.serve.question_type import plain
 
 if TYPE_CHECKING:
-    from rsvlm.serve.panel import Side
+    from rsvlm.serve.comparison import Side
 
 SHOWN = 1400  # pixels of the picture's longer side
 MOST_PLACES = 50  # listed under an answer; all are in answer.geojson

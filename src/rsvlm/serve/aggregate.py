@@ -8,7 +8,7 @@ Every verdict says in words by which rule it came about and what its confidence 
 - presence: yes where a view says yes with a confidence of at least `SURE`, or one that is not known; evidence = the
   tiles that do, or the whole.
 - count: the sum of the tiles' numbers; evidence = the tiles with a number above zero.
-- find: boxes, see `rsvlm.serve.find`; of a model that has none, as other.
+- find: boxes, see `rsvlm.serve.grounding`; of a model that has none, as other.
 - other: the whole scene's; evidence = the tiles that say the same, or the whole.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from rsvlm.geo.tiles import Window
 from rsvlm.sample import Region, Reply
-from rsvlm.serve.intent import Kind, is_refusal, number_in, plain, says_yes, thing_of
+from rsvlm.serve.question_type import Kind, is_refusal, number_in, plain, says_yes, thing_of
 
 SURE = 0.5  # a greedy yes under this was not the likeliest reply in the model's own eyes
 TYPICAL = 5  # captions of tiles that go along as evidence

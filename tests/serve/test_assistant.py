@@ -18,8 +18,9 @@ from rsvlm.errors import BadInput, MissingPart
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import to_pixels
 from rsvlm.sample import Answer
-from rsvlm.serve import ask, scenes
-from rsvlm.serve.ask import Assistant, run
+from rsvlm.serve import assistant as ask
+from rsvlm.serve import inputs as scenes
+from rsvlm.serve.assistant import Assistant, run
 
 QUESTIONS = ["Describe this image.", "What land cover is this?", "Is there water?", "How many boats are there?"]
 BOATS = [(10, 8), (50, 10), (80, 20), (40, 100)]
@@ -132,7 +133,7 @@ def test_tiles_stream(tmp_path, monkeypatch):
     import gc
     import weakref
 
-    from rsvlm.serve import views as module
+    from rsvlm.serve import tiling as module
 
     alive: list[weakref.ref] = []
     most = 0
@@ -267,7 +268,7 @@ def test_a_missing_model_ends_a_folder_at_once(tmp_path, monkeypatch, problem):
 
 
 def test_a_failure_while_writing_leaves_nothing(speaker, scene, tmp_path, monkeypatch):
-    from rsvlm.serve import write
+    from rsvlm.serve import results as write
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")

@@ -18,9 +18,9 @@ from rsvlm.errors import BadInput
 from rsvlm.geo.merge import merge_regions
 from rsvlm.geo.vector import outline
 from rsvlm.sample import Region, Reply
-from rsvlm.serve.combine import Evidence, Seen, Verdict
-from rsvlm.serve.intent import Kind, is_refusal, kind_of, phrased
+from rsvlm.serve.aggregate import Evidence, Seen, Verdict
 from rsvlm.serve.phrase import phrase_in
+from rsvlm.serve.question_type import Kind, is_refusal, kind_of, phrased
 from rsvlm.systems.abilities import Answers, Detects, Pixels
 
 BOX_TOKENS = 256  # at least, for a reply of boxes: one box takes some 20 tokens

@@ -14,9 +14,9 @@ from rsvlm.data.referring_parser import read_phrase
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import to_pixels
 from rsvlm.sample import Region, Reply
-from rsvlm.serve import find
-from rsvlm.serve.ask import Assistant
-from rsvlm.serve.combine import Seen
+from rsvlm.serve import grounding as find
+from rsvlm.serve.aggregate import Seen
+from rsvlm.serve.assistant import Assistant
 
 BOATS = [(10, 8), (50, 10), (80, 20), (40, 100)]  # 4 x 4 pixels each
 PLACES = {(column, row, column + 4, row + 4) for row, column in BOATS}
@@ -112,7 +112,7 @@ def test_questions_of_both_kinds_go_together(tmp_path):
 
 
 def test_boxes_of_a_view_that_was_shrunk_are_in_pixels_of_the_scene(tmp_path, monkeypatch):
-    from rsvlm.serve import views
+    from rsvlm.serve import tiling as views
 
     monkeypatch.setattr(views, "READ", 64)
     data = coast()

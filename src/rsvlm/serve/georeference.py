@@ -13,7 +13,7 @@ from rsvlm.geo.place import Place
 from rsvlm.geo.tiles import Window
 from rsvlm.geo.vector import feature, outline, region_feature, window_feature
 from rsvlm.sample import Region
-from rsvlm.serve.combine import Evidence, Verdict
+from rsvlm.serve.aggregate import Evidence, Verdict
 
 _MOST_CLASSES = 6  # named in an answer; all are in its regions
 _LONGEST = 28  # letters of a label in the overlay

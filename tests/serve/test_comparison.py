@@ -14,8 +14,8 @@ from fake.speaker import Speaker, coast
 from rsvlm import cli
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.sample import Reply
-from rsvlm.serve import panel
-from rsvlm.serve.ask import Assistant
+from rsvlm.serve import comparison as panel
+from rsvlm.serve.assistant import Assistant
 from rsvlm.systems.load import load
 
 QUESTIONS = ["Is there water?", "Find all boats."]

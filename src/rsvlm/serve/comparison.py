@@ -15,11 +15,11 @@ from rsvlm.errors import BadInput, RsvlmError
 from rsvlm.geo.bands import Choice
 from rsvlm.geo.raster import open_scene
 from rsvlm.sample import Answer
-from rsvlm.serve.ask import Assistant, Cell, checked, load
-from rsvlm.serve.look import Advance
-from rsvlm.serve.scenes import Job, jobs
-from rsvlm.serve.show import Screen
-from rsvlm.serve.write import check_folder, write_panel
+from rsvlm.serve.assistant import Assistant, Cell, checked, load
+from rsvlm.serve.console import Screen
+from rsvlm.serve.inputs import Job, jobs
+from rsvlm.serve.results import check_folder, write_panel
+from rsvlm.serve.run_views import Advance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def run(
     paths: Sequence[Path], questions: Sequence[str], *, models: Sequence[str], out: Path | None = None,
     json: bool = False, bands: str | None = None, tile: int | None = None, max_new_tokens: int = 64, batch: int = 8,
 ) -> None:  # fmt: skip
-    """What `rsvlm ask` does with several models: as `rsvlm.serve.ask.run`, and with a page in `out` (answer.html).
+    """What `rsvlm ask` does with several models: as `rsvlm.serve.assistant.run`, and with a page in `out` (answer.html).
 
     Answers are shown and written when the last model is done. Raises BadInput at the end where a model or a scene
     failed; everything else is there all the same.

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from rsvlm.geo.raster import Scene
 from rsvlm.sample import Answer
-from rsvlm.serve.write import as_json, cells_json, dumps
+from rsvlm.serve.results import as_json, cells_json, dumps
 
 if TYPE_CHECKING:
-    from rsvlm.serve.panel import Side
+    from rsvlm.serve.comparison import Side
 
 
 class Screen:

@@ -1,7 +1,7 @@
 """The main job: questions about scenes, answered in words, with the places that support the answer.
 
 A small scene is one picture. A large one is shown to the model tile by tile and then as a whole, and the replies are
-put together by the kind of the question (`rsvlm.serve.combine`). All questions share one reading of the scene.
+put together by the kind of the question (`rsvlm.serve.aggregate`). All questions share one reading of the scene.
 """
 
 import sys
@@ -17,15 +17,15 @@ from rsvlm.errors import BadInput
 from rsvlm.geo.bands import Choice
 from rsvlm.geo.raster import Scene, open_scene
 from rsvlm.sample import Answer, Region
-from rsvlm.serve.combine import Evidence, Seen, combine
-from rsvlm.serve.find import Asking, asking, found_in, wording
-from rsvlm.serve.intent import Kind
-from rsvlm.serve.look import Advance, look
-from rsvlm.serve.place import drawn, features, worded
-from rsvlm.serve.scenes import jobs
-from rsvlm.serve.show import Screen
-from rsvlm.serve.views import MOST_TILES, Plan, plan
-from rsvlm.serve.write import check_folder, write
+from rsvlm.serve.aggregate import Evidence, Seen, combine
+from rsvlm.serve.console import Screen
+from rsvlm.serve.georeference import drawn, features, worded
+from rsvlm.serve.grounding import Asking, asking, found_in, wording
+from rsvlm.serve.inputs import jobs
+from rsvlm.serve.question_type import Kind
+from rsvlm.serve.results import check_folder, write
+from rsvlm.serve.run_views import Advance, look
+from rsvlm.serve.tiling import MOST_TILES, Plan, plan
 from rsvlm.systems.abilities import Answers
 
 _LONGEST_QUESTION = 2000  # letters

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fake.rasters import geotiff, pixels
 from rsvlm.errors import BadInput
 from rsvlm.geo.raster import open_scene
-from rsvlm.serve.views import MOST_TILES, default_side, part, plan, views
+from rsvlm.serve.tiling import MOST_TILES, default_side, part, plan, views
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(16, 200))

@@ -4,8 +4,8 @@ import pytest
 
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.sample import Reply
-from rsvlm.serve.combine import Seen, combine
-from rsvlm.serve.intent import Kind
+from rsvlm.serve.aggregate import Seen, combine
+from rsvlm.serve.question_type import Kind
 
 SIDE = 100
 

@@ -4,7 +4,7 @@ import pytest
 
 from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
 from rsvlm.data.synth.refusals import QUESTIONS
-from rsvlm.serve.intent import Kind, is_refusal, kind_of, number_in, phrased, says_yes, thing_of
+from rsvlm.serve.question_type import Kind, is_refusal, kind_of, number_in, phrased, says_yes, thing_of
 
 KINDS = {
     "caption": Kind.CAPTION, "scene": Kind.SCENE, "landcover": Kind.SCENE, "presence": Kind.PRESENCE,

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from rsvlm.geo.raster import Scene
 from rsvlm.sample import Region, Reply
-from rsvlm.serve.combine import Seen
-from rsvlm.serve.find import Asking, find
-from rsvlm.serve.views import Plan, View, views
+from rsvlm.serve.aggregate import Seen
+from rsvlm.serve.grounding import Asking, find
+from rsvlm.serve.tiling import Plan, View, views
 from rsvlm.systems.abilities import Answers
 
 Advance = Callable[[int, int], None]  # views done, views in all

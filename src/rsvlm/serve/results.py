@@ -14,10 +14,10 @@ from rsvlm.geo.overlay import save_overlay
 from rsvlm.geo.raster import Scene
 from rsvlm.geo.vector import collection
 from rsvlm.sample import Answer, Region
-from rsvlm.serve.page import page
+from rsvlm.serve.comparison_page import page
 
 if TYPE_CHECKING:
-    from rsvlm.serve.panel import Side
+    from rsvlm.serve.comparison import Side
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
