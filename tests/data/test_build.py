@@ -101,6 +101,17 @@ def test_sets_about_one_picture_become_one_sample():
     assert len(merge([[CAPTIONED], [sample(name="b")]])) == 2
 
 
+def test_a_pair_joins_only_the_same_pair_and_a_window_only_the_same_window():
+    """A system that sees one picture would otherwise learn from the first date what was said about both."""
+    a, b, part = Image(path="a.tif"), Image(path="b.tif"), Image(path="a.tif", window=(0, 0, 8, 8))
+    told = Turn(question="", answer="a road is built", task="change_caption")
+    shown = ((a,), (a, b), (b, a), (part,), (Image(path="a.tif", window=(8, 0, 8, 8)),))
+    group = [Sample(id=f"s/{n}", images=images, turns=(told,), source="s") for n, images in enumerate(shown)]
+    assert merge([group[:1], group[1:]]) == group
+    joined = merge([group, group])
+    assert [one.images for one in joined] == [*shown] and all(one.turns == (told, told) for one in joined)
+
+
 def test_tags_say_what_is_known():
     aid = sample(Turn(question="", answer="port", task="scene"), source="aid", name="b")
     names = vocabulary([CAPTIONED, aid], 5)

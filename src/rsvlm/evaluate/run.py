@@ -162,13 +162,13 @@ def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> tupl
     checked = []
     for name in names:
         try:
-            train |= {image.path: image for sample in load(name, task.data) for image in sample.images}
+            train |= {image.key: image for sample in load(name, task.data) for image in sample.images}
             checked.append(name)
         except BadInput as error:
             notes.append(f"the leak check leaves out {name}: {error}")
     if not train or task.split in ("train", "all"):
         return {}, frozenset()
-    tested = {image.path: image for item in task.items for image in item.images}
+    tested = {image.key: image for item in task.items for image in item.images}
     leak = find_leaks(list(train.values()), list(tested.values()))
     free = {item.id for item in leak_free(task.items, leak)}
     return {"against": checked} | leak.summary(task.data.resolve()), frozenset(

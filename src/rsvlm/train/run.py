@@ -22,7 +22,7 @@ from rsvlm.data.build.rs_gpt4v import merge
 from rsvlm.data.build.tags import vocabulary
 from rsvlm.data.catalogue import load
 from rsvlm.data.fit import PartOf, box_part
-from rsvlm.data.loader import Schedule, StageBatches, encoder
+from rsvlm.data.loader import Schedule, StageBatches, check_pictures, encoder
 from rsvlm.data.packing import first_fit
 from rsvlm.data.phrases import locator
 from rsvlm.data.prompt import FRAMES, encode
@@ -210,6 +210,7 @@ class _Run:
     def _batches(self, index: int, stage: Stage) -> StageBatches:
         groups = [self._ingredient(part.set) for part in stage.data]
         samples = [sample for group in groups for sample in group]
+        check_pictures(samples, self.model.num_images)
         if stage.objective != "language":
             _only_pictures(stage, samples)
         weights = [part.weight for part in stage.data]
@@ -220,7 +221,7 @@ class _Run:
         shared: dict[str, Any] = {
             "batch": stage.batch, "size": size, "fit": self.model.vision.fit, "views": self.recipe.views,
             "pad": tokenizer.pad_token_id, "accumulate": stage.accumulate, "rank": self.accelerator.process_index,
-            "world": self.accelerator.num_processes, "seed": seed,
+            "world": self.accelerator.num_processes, "seed": seed, "num_images": self.model.num_images,
         }  # fmt: skip
         if stage.objective == "tags":
             return StageBatches(samples, schedule, tags=vocabulary(samples, self.recipe.model["num_tags"]), **shared)
@@ -271,7 +272,7 @@ class _Run:
     def _cache(self, objective: str) -> Any:
         """Levels of every picture that any stage of this objective asks about, so that they are made once."""
         sets = dict.fromkeys(part.set for s in self.recipe.stages if s.objective == objective for part in s.data)
-        pictures = {s.images[0].path: s.images[0] for names in sets for s in self._ingredient(names) if s.images}
+        pictures = {image.key: image for names in sets for s in self._ingredient(names) for image in s.images}
         cache = FeatureCache(
             self.out / "features", self.model.tower(objective), [*pictures.values()], views=self.recipe.views,
             bf16=self.recipe.precision == "bf16",

@@ -67,14 +67,17 @@ def sentence(text: str) -> str:
 
 
 def merge(groups: Iterable[Sequence[Sample]]) -> list[Sample]:
-    """Samples of several sets about the same files become one Sample a file, turns and regions joined in order.
+    """Samples of several sets about the same pictures become one Sample, turns and regions joined in order.
 
-    Samples of a turned view (`meta["view"]`) join only those of the same view, samples without a picture none.
+    The same pictures are the same files and windows (`Image.key`), all of them and in order: a pair of two dates joins
+    no single picture of one of them. Samples of a turned view (`meta["view"]`) join only those of the same view,
+    samples without a picture none.
     """
     by_image: dict[object, Sample] = {}
     for samples in groups:
         for sample in samples:
-            key = (sample.images[0].path, sample.meta.get("view")) if sample.images else (sample.source, sample.id, "")
+            shown = tuple(image.key for image in sample.images)
+            key = (shown, sample.meta.get("view")) if shown else (sample.source, sample.id, "")
             seen = by_image.get(key)
             by_image[key] = sample if seen is None else replace(
                 seen, turns=(*seen.turns, *sample.turns), regions=(*seen.regions, *sample.regions)
