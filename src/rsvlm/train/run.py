@@ -22,6 +22,7 @@ from rsvlm.data.build.rs_gpt4v import merge
 from rsvlm.data.build.tags import vocabulary
 from rsvlm.data.catalogue import load
 from rsvlm.data.fit import PartOf, box_part
+from rsvlm.data.ingredients import Made, parse
 from rsvlm.data.loader import Schedule, StageBatches, check_pictures, encoder
 from rsvlm.data.packing import first_fit
 from rsvlm.data.phrases import locator
@@ -30,7 +31,6 @@ from rsvlm.errors import BadInput
 from rsvlm.parts.experts import upcycle
 from rsvlm.parts.weights import read_state
 from rsvlm.recipe import Recipe, Stage, differing, read_recipe
-from rsvlm.registry import unknown
 from rsvlm.sample import Batch, Sample
 from rsvlm.systems.build import build, build_tokenizer, load_weights, own_tensors
 from rsvlm.systems.load import model_folder
@@ -244,11 +244,8 @@ class _Run:
         return StageBatches(samples, schedule, encode=encoded, levels=cached, pack=stage.pack, **shared)
 
     def _ingredient(self, names: str) -> list[Sample]:
-        """The train split of a set, or of several sets about the same pictures joined by "+".
-
-        "<set>/referring" is what that builder makes of the set.
-        """
-        group = merge([self._built(name) for name in names.split("+")])
+        """The train splits of an ingredient (`rsvlm.data.ingredients`), as one list."""
+        group = merge([self._built(made) for made in parse(names)])
         digest = _data_hash(group)
         if self.data.setdefault(names, digest) != digest:
             say = f"{names} is not what this run began with: its losses will not be those of an unbroken run."
@@ -256,12 +253,9 @@ class _Run:
             self.data[names] = digest
         return group
 
-    def _built(self, name: str) -> list[Sample]:
-        dataset, _, builder = name.partition("/")
-        if builder not in ("", "referring"):
-            raise BadInput(unknown("builder", builder, ["referring"]))
-        samples = load(dataset, self.root, "train")
-        if not builder:
+    def _built(self, made: Made) -> list[Sample]:
+        samples = load(made.dataset, self.root, "train")
+        if not made.builder:
             return samples
         part = self._part(self.model.box_sides)
         return ingredient(samples, dialect=self.model.box_dialect, views=self.recipe.views, part=part)
