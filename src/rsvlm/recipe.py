@@ -21,6 +21,7 @@ class Ingredient(_Strict):
     """One source of a stage's mixture with its sampling weight: a data set of the catalogue, or a builder over it.
 
     "a+b" are two sets about the same pictures; "a/referring" is what the builder `rsvlm.data.synth.referring` makes.
+    `rsvlm.data.ingredients` reads it.
     """
 
     set: str

@@ -27,6 +27,11 @@ class Image:
     window: tuple[int, int, int, int] | None = None
     data: bytes | None = None
 
+    @property
+    def key(self) -> str:
+        """What tells this picture from others: its path, and "#column,row,width,height" where it has a window."""
+        return self.path if self.window is None else f"{self.path}#{','.join(map(str, self.window))}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
@@ -120,8 +125,9 @@ class Answer:
 IMAGE_TOKEN = -200  # stands in `prompt` where one visual token goes; never embedded
 IGNORE = -100  # a label that carries no loss
 
-# The batch contract. B samples, I pictures: one for each row of `prompt` that has one, in order, or a single blank one
-# where none has. H = W the tower's input size, P prompt tokens, R reply tokens, K visual tokens.
+# The batch contract. B samples, I pictures: `num_images` of the system (1 unless it says otherwise) for each row of
+# `prompt` that has some, in order, earlier dates first, or a single blank one where none has. H = W the tower's input
+# size, P prompt tokens, R reply tokens, K visual tokens.
 BATCH_CONTRACT: Mapping[str, str] = {
     "image": "float32 (I, 3, H, W), RGB in [0, 1]; absent when `levels` is given",
     "levels": "list of (I, N_l, D_l): cached feature levels of a frozen tower, shallow to deep; absent when `image` is",

@@ -1,5 +1,7 @@
 """Samples to batches: the schedule, views, padding, and that only train samples are ever drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +117,26 @@ def test_processes_and_micro_batches_share_out_one_global_batch(samples, world, 
     assert {part["normaliser"].item() for part in parts} == {labelled.item() / len(parts)}
     with pytest.raises(BadInput, match="A batch of 8 cannot be cut into 3 x 1"):
         stage_batches(samples, accumulate=3)
+
+
+def test_samples_of_another_number_of_pictures_are_refused_by_name(samples):
+    pairs = [replace(one, images=(one.images[0], samples[0].images[0])) for one in samples]
+    say = r"set, sample set/1, has 2 pictures where the system sees 1 \(found in 4 of 5 samples\)"
+    with pytest.raises(BadInput, match=say):
+        stage_batches([samples[0], *pairs[1:]])
+    with pytest.raises(BadInput, match="has 1 pictures where the system sees 2"):
+        stage_batches(samples, num_images=2)
+    stage_batches([*samples, Sample(id="text", images=(), source="words")])  # text alone shows nothing
+
+
+def test_a_system_of_two_dates_gets_both_and_in_order(samples):
+    pairs = [replace(one, images=(one.images[0], samples[(n + 1) % 5].images[0])) for n, one in enumerate(samples)]
+    (batch,) = stage_batches(pairs, num_images=2, views=1)[0]
+    drawn = [pairs[n] for n in stage_batches(samples).schedule.sample[:8]]
+    wanted = to_tensor([picture(image, 16) for one in drawn for image in one.images])
+    assert torch.equal(batch["image"], wanted) and len(batch["prompt"]) == 8
+    (tagged,) = stage_batches(pairs, num_images=2, encode=None, tags=["place"])[0]
+    assert len(tagged["image"]) == 16 and len(tagged["tags"]) == 8
 
 
 def test_tag_batches_have_a_target_for_every_tag(samples):

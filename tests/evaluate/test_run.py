@@ -9,6 +9,7 @@ from PIL import Image
 
 from fake import annotations
 from fake.model import Answerer, ColourModel, Killed, colour_of
+from rsvlm.data.catalogue import load
 from rsvlm.data.sources.layout import hashed_split
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import items_of
@@ -78,6 +79,20 @@ def test_a_model_that_knows_is_right_and_its_files_say_so(eurosat, tmp_path, cap
     captured = capsys.readouterr()
     assert captured.out == ""  # stdout is for the result
     assert "eurosat" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("told", "against"),
+    [("ships/referring", ["ships"]), ("gone/odd eurosat+ships/referring", ["eurosat", "ships"]), ("gone", ["eurosat"])],
+)
+def test_pictures_are_looked_for_in_all_sets_that_a_trace_names(eurosat, told, against):
+    """What a builder makes of a set shows the pictures of the set."""
+    annotations.make("ships", eurosat, "Ships")
+    model = ColourModel(SAID)
+    model.trace["trained_on"] = told
+    leak = evaluate("eurosat", eurosat, model)["leak"]
+    shown = {image.path for name in against for one in load(name, eurosat) for image in one.images}
+    assert leak["against"] == against and leak["train"] == len(shown) > 0
 
 
 def test_the_result_is_the_object_that_the_command_prints(eurosat):

@@ -22,7 +22,7 @@ from rsvlm.metrics.accuracy import (
     vqa_scores,
     vrsbench_needs_judge,
 )
-from rsvlm.metrics.score import intervals, mean_score
+from rsvlm.metrics.score import intervals, lower_is_better, mean_score
 from rsvlm.metrics.text.captions import caption_scores
 from rsvlm.metrics.text.tokenizer import ptb, whitespace
 
@@ -239,3 +239,19 @@ def test_the_bootstrap_is_fixed_by_its_seed_and_refuses_mixed_sets():
     assert intervals(scores) != intervals(scores, seed=1)
     with pytest.raises(ValueError, match="together"):
         intervals({"a": mean_score("a", [1.0]), "b": mean_score("b", [1.0, 0.0])})
+
+
+FALLING = (
+    "mae", "rmse_road", "mae_area", "hamming_building", "turn2_mae_road", "ras", "ece", "adaptive_ece", "brier", "aurc",
+    "parse_failures", "parse_failures_unique", "parse_failure_rate",
+)  # fmt: skip
+RISING = (
+    "accuracy", "bleu_4", "cider_d", "miou", "rda", "rsu", "rmi", "map", "f1@0.5", "macro_f1", "refusal_rate", "pr@0.5",
+    "recall_ras", "accuracy_mae", "balanced_accuracy", "mean_recall", "vc8", "rouge_l", "meteor", "precision",
+)  # fmt: skip
+
+
+def test_a_score_and_its_name_agree_on_which_way_is_better():
+    for names, lower in ((FALLING, True), (RISING, False)):
+        for name in names:
+            assert mean_score(name, [1.0]).lower_is_better is lower_is_better(name) is lower, name

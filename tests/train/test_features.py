@@ -62,3 +62,15 @@ def test_whatever_makes_the_levels_names_the_folder(tower, images, tmp_path):
         next(tower.parameters()).view(-1)[0] += 1e-3
     folders.add(FeatureCache(tmp_path, tower, images, views=1).folder)
     assert len(folders) == 6 and weights_hash(tower) != before
+
+
+def test_windows_of_one_file_have_levels_of_their_own(tower, tmp_path):
+    path = str(annotations.picture(tmp_path / "scene.png", 1, (32, 32)))
+    parts = [Image(path=path), *(Image(path=path, window=(16 * n, 0, 16, 16)) for n in range(2))]
+    cache = FeatureCache(tmp_path, tower, parts, views=1)
+    cache.fill(lambda *_: None)
+    for image in parts:
+        fresh = tower(to_tensor([picture(image, tower.size)]))
+        for level, stored in zip(fresh, cache.levels(image, 0), strict=True):
+            assert torch.allclose(level[0], torch.from_numpy(stored).float(), atol=2e-3, rtol=1e-3)
+    assert not np.array_equal(cache.levels(parts[1], 0)[0], cache.levels(parts[2], 0)[0])

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+import yaml
 
-from fake import batches, runs
+from fake import annotations, batches, runs
 from rsvlm.errors import BadInput
+from rsvlm.train.run import train
 from rsvlm.train.stages import freeze, named, optimizer
 
 
@@ -37,3 +39,18 @@ def test_the_first_pattern_has_what_several_name():
     groups = freeze(model, ["a.b", "a"])
     assert [len(parameters) for parameters in groups.values()] == [2, 2]
     assert groups["a.b"][0] is model["a"]["b"].weight
+
+
+@pytest.mark.parametrize(("data", "count"), [("levir_cc", "4 of 4"), ("rsicd+levir_cc", "4 of ")])
+@pytest.mark.parametrize("objective", ["tags", "language"])
+def test_a_system_of_one_picture_does_not_train_on_pairs(tmp_path, objective, data, count):
+    """It would see the first date only, and learn to say what changed since."""
+    root = runs.data(tmp_path / "data")
+    annotations.make("levir_cc", root, "LEVIR-CC")
+    path = runs.recipe(tmp_path / "recipe.yaml", data=[{"set": data}])
+    values = yaml.safe_load(path.read_text())
+    values["stages"] = [stage for stage in values["stages"] if stage["objective"] == objective][:1]
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(BadInput, match=rf"levir_cc, sample levir_cc/train_000001.png, has 2 pictures .*{count}"):
+        train(path, root, tmp_path / "out")
+    assert not (tmp_path / "out" / "features").exists() and not (tmp_path / "out" / "log.jsonl").read_text()

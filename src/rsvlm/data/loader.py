@@ -137,26 +137,40 @@ def padded(rows: Sequence[Sequence[int]]) -> Tensor:
     return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows])
 
 
+def check_pictures(samples: Sequence[Sample], num_images: int) -> None:
+    """Raises BadInput where a sample has another number of pictures than a system sees; text alone is let through."""
+    odd = [sample for sample in samples if len(sample.images) not in (0, num_images)]
+    if odd:
+        first = odd[0]
+        raise BadInput(
+            f"{first.source or 'A set'}, sample {first.id}, has {len(first.images)} pictures where the system sees "
+            f"{num_images} (found in {len(odd)} of {len(samples)} samples); leave them out, or train a system that "
+            "sees as many."
+        )
+
+
 class StageBatches(Dataset[list[Batch]]):
     """Item k = the `accumulate` micro-batches of step k for this process, each of `batch / world / accumulate` samples.
 
     Give one of `encode` (conversations), `tags` (a vocabulary) and `locate` (phrases and boxes). Pictures come as
     `levels(image, view)` where cached levels are given, else as pixels of `size`, made square by `fit`. Every process
     draws the same global batch and takes its own slice, so the losses of any number of processes agree; what is in a
-    micro-batch shares rows of `pack` tokens where that is given. Raises BadInput for a batch that cannot be cut.
+    micro-batch shares rows of `pack` tokens where that is given. A sample's pictures follow one another, `num_images`
+    of each that has some. Raises BadInput for a batch that cannot be cut, and for another number of pictures.
     """
 
     def __init__(
         self, samples: Sequence[Sample], schedule: Schedule, *, batch: int, size: int, views: int, pad: int,
         encode: Encode | None = None, tags: Sequence[str] = (), locate: Locate | None = None,
         levels: Levels | None = None, fit: str = "squash", accumulate: int = 1, rank: int = 0, world: int = 1,
-        seed: int = 0, pack: int | None = None,
+        seed: int = 0, pack: int | None = None, num_images: int = 1,
     ) -> None:  # fmt: skip
         if batch % (accumulate * world):
             raise BadInput(
                 f"A batch of {batch} cannot be cut into {accumulate} x {world} equal parts (accumulate x processes); "
                 "change one of the three."
             )
+        check_pictures(samples, num_images)
         self.samples, self.schedule, self.batch, self.size, self.views = samples, schedule, batch, size, views
         self.pad, self.encode, self.tags, self.locate, self.levels = pad, encode, tags, locate, levels
         self.fit, self.accumulate, self.rank, self.world, self.seed, self.pack = (
@@ -194,13 +208,12 @@ class StageBatches(Dataset[list[Batch]]):
 
         Where no sample has one, a blank one is added, which no prompt asks about: see `BATCH_CONTRACT`.
         """
-        shown = [p for p in places if self.samples[self.schedule.sample[p]].images]
-        which = [(self.samples[self.schedule.sample[p]].images[0], self._view(p)) for p in shown]
+        which = [(image, self._view(p), p) for p in places for image in self.samples[self.schedule.sample[p]].images]
         if self.levels is None:
-            pixels = [self._fresh(image, view, p) for (image, view), p in zip(which, shown, strict=True)]
+            pixels = [self._fresh(image, view, p) for image, view, p in which]
             batch["image"] = to_tensor(pixels or [np.zeros((self.size, self.size, 3), np.uint8)])
         else:
-            seen = [self.levels(image, view) for image, view in which] or [self._blank(self.levels)]
+            seen = [self.levels(image, view) for image, view, _ in which] or [self._blank(self.levels)]
             batch["levels"] = [torch.from_numpy(np.stack(column)).float() for column in zip(*seen, strict=True)]
         return batch
 
@@ -232,7 +245,8 @@ class StageBatches(Dataset[list[Batch]]):
         samples = [self.samples[self.schedule.sample[p]] for p in places]
         pixels = []
         for place, sample in zip(places, samples, strict=True):
-            rng = np.random.default_rng([self.seed, place])
-            pixels.append(cropped(turned(read_rgb(sample.images[0]), int(rng.integers(8))), self.size, rng))
+            for image in sample.images:  # cut alike
+                rng = np.random.default_rng([self.seed, place])
+                pixels.append(cropped(turned(read_rgb(image), int(rng.integers(8))), self.size, rng))
         wanted = np.stack([targets(sample, self.tags) for sample in samples])
         return {"image": to_tensor(pixels), "tags": torch.from_numpy(wanted)}

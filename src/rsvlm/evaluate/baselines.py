@@ -91,22 +91,22 @@ def nearest_image(train: Sequence[Item], items: Sequence[Item], embed: Embed, *,
     asked: defaultdict[str, dict[str, str]] = defaultdict(dict)
     of_kind: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for item in train:
-        asked[item.image.path].setdefault(exact(item.question), item.references[0])
-        of_kind[item.image.path].setdefault(item.kind, item.references[0])
-    pool = list({item.image.path: item.image for item in train}.values())
-    queries = list({item.image.path: item.image for item in items}.values())
+        asked[item.image.key].setdefault(exact(item.question), item.references[0])
+        of_kind[item.image.key].setdefault(item.kind, item.references[0])
+    pool = list({item.image.key: item.image for item in train}.values())
+    queries = list({item.image.key: item.image for item in items}.values())
     likeness = embed(queries) @ embed(pool).T
     closest = np.argsort(-likeness, axis=1, kind="stable")[:, : depth + 1]
     ranked = {
-        query.path: [pool[at].path for at in row if pool[at].path != query.path]
+        query.key: [pool[at].key for at in row if pool[at].key != query.key]
         for query, row in zip(queries, closest, strict=True)
     }
     fallback = most_frequent(train, items)
 
     def answer(item: Item, otherwise: str) -> str:
-        paths = ranked[item.image.path]
-        same = (asked[path][exact(item.question)] for path in paths if exact(item.question) in asked[path])
-        alike = (of_kind[path][item.kind] for path in paths if item.kind in of_kind[path])
+        near = ranked[item.image.key]
+        same = (asked[key][exact(item.question)] for key in near if exact(item.question) in asked[key])
+        alike = (of_kind[key][item.kind] for key in near if item.kind in of_kind[key])
         return next(same, None) or next(alike, otherwise)
 
     return [answer(item, otherwise) for item, otherwise in zip(items, fallback, strict=True)]

@@ -155,7 +155,7 @@ def leak_free(items: Sequence[Item], leak: Leak, *, strict: bool = False) -> lis
 
 def name_of(image: Image) -> str:
     """What a picture is known by here: its path, and its window where it has one."""
-    return image.path if image.window is None else f"{image.path}#{','.join(map(str, image.window))}"
+    return image.key
 
 
 def fingerprints(images: Sequence[Image]) -> Fingerprints:

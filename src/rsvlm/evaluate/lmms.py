@@ -15,7 +15,6 @@ moved to another machine, where rsvlm is installed but the data sets are not:
 import hashlib
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -36,6 +35,7 @@ from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.solvers import read_boxes
 from rsvlm.evaluate.task import Task, prepare
+from rsvlm.metrics.score import lower_is_better
 from rsvlm.registry import unknown
 from rsvlm.sample import Image
 
@@ -46,7 +46,6 @@ from rsvlm.evaluate.lmms import functions
 
 visual, process, aggregate = functions(__file__)
 '''
-_FALLING = re.compile(r"(^|_)(mae|rmse|hamming|parse_failures)(_|$)")  # metrics of which less is better
 _AS_STORED = {b"\xff\xd8\xff": ".jpg", b"\x89PNG\r\n": ".png"}  # files that need no other coding, by how they begin
 
 
@@ -231,7 +230,7 @@ def _entry(name: str, task: Task, metrics: Iterable[str]) -> dict[str, Any]:
             {
                 "metric": metric,
                 "aggregation": _Function("aggregate"),
-                "higher_is_better": not _FALLING.search(metric),
+                "higher_is_better": not lower_is_better(metric),
             }
             for metric in metrics
         ],

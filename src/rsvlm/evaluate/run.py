@@ -14,6 +14,7 @@ from rich.text import Text
 
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.data.images import read_rgb
+from rsvlm.data.ingredients import datasets_of
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.baselines import Embed, constants, nearest_image
 from rsvlm.evaluate.benchmarks import find
@@ -156,24 +157,35 @@ def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> tupl
     except MissingPart as error:
         notes.append(f"the leak check is missing: {error}")
         return {}, frozenset()
-    names = [name for name in model.trace.get("trained_on", "").split() if name in DATASETS] or [task.protocol.dataset]
+    names = _trained_on(model.trace.get("trained_on", "")) or [task.protocol.dataset]
     progress.add_task("leak check", total=None)
     train: dict[str, Image] = {}
     checked = []
     for name in names:
         try:
-            train |= {image.path: image for sample in load(name, task.data) for image in sample.images}
+            train |= {image.key: image for sample in load(name, task.data) for image in sample.images}
             checked.append(name)
         except BadInput as error:
             notes.append(f"the leak check leaves out {name}: {error}")
     if not train or task.split in ("train", "all"):
         return {}, frozenset()
-    tested = {image.path: image for item in task.items for image in item.images}
+    tested = {image.key: image for item in task.items for image in item.images}
     leak = find_leaks(list(train.values()), list(tested.values()))
     free = {item.id for item in leak_free(task.items, leak)}
     return {"against": checked} | leak.summary(task.data.resolve()), frozenset(
         item.id for item in task.items if item.id not in free
     )
+
+
+def _trained_on(told: str) -> list[str]:
+    """The data sets of the catalogue that a trace names; older traces name ingredients ("ships/referring")."""
+    found: list[str] = []
+    for text in told.split():
+        try:
+            found += datasets_of(text)
+        except BadInput:  # a builder of another version, or a name of somebody else's
+            found.append(text.partition("/")[0])
+    return [name for name in dict.fromkeys(found) if name in DATASETS]
 
 
 def _progress() -> Progress:

@@ -5,6 +5,7 @@ accuracy, scores and ones for a mean). Keeping each item's share of those sums m
 nothing is tokenised or matched again.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,17 @@ DRAWS = 1000
 _BLOCK = 50  # resamples multiplied at once
 
 
+# Words of a name that is an error or a failure: mean and root mean square error, Hamming loss, the offset of SeLo's
+# attention, the calibration errors, the area under risk and coverage, answers not read.
+_FALLING = re.compile(r"(?<![a-z])(mae|rmse|hamming|ras|ece|brier|aurc|parse_failures?)(?![a-z])")
+_CLASS_OF_ITS_OWN = re.compile(r"^(recall|accuracy)_")  # of a class or question type, which may be called anything
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether less of the metric `name` is better. The one place that says so: result files hold names only."""
+    return _FALLING.search(name) is not None and _CLASS_OF_ITS_OWN.match(name) is None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Score:
     """One metric over `n` items.
@@ -25,7 +37,8 @@ class Score:
     `value` is the metric of the set, `per_item` (n,) what each item scores by itself. `sums` (items, K) holds each
     item's share of the K sums, `finish` maps sums (..., K) to values (...). `sums` may have more rows than n: items
     that the metric does not count (another question type) have rows of zeros, so that all scores of a set resample
-    together. `note` says what a reader of the number must know (which stages of METEOR ran).
+    together. `note` says what a reader of the number must know (which stages of METEOR ran). Whether
+    less is better follows from the name: `lower_is_better`.
     """
 
     name: str
@@ -35,6 +48,11 @@ class Score:
     sums: Array
     finish: Finish
     note: str = ""
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether less of it is better: an error, or a rate of failures. Follows from the name."""
+        return lower_is_better(self.name)
 
 
 def ratio(sums: Array) -> Array:

@@ -50,6 +50,7 @@ class VisionLanguageModel(nn.Module):
     """
 
     reads_question: ClassVar[bool] = False  # whether the bridge's tokens depend on the prompt
+    num_images: ClassVar[int] = 1  # pictures that a prompt is about: 2 where a system compares two dates
     box_dialect: str = ""  # how it writes boxes: a name of `rsvlm.data.box_codecs`, "" = not taught to
     box_sides: str = (
         "shown"  # whose sides a box's fractions are of: the square that is shown, or the picture as "stored"

@@ -33,14 +33,14 @@ class FeatureCache:
     """
 
     def __init__(self, root: Path, tower: Tower, images: Sequence[Image], *, views: int, bf16: bool = False) -> None:
-        paths = [image.path for image in images]
+        keys = [image.key for image in images]
         self.tower, self.images, self.views, self.bf16 = tower, list(images), views, bf16
         self.shapes = [tuple(level.shape[1:]) for level in self._see([picture(images[0], tower.size, fit=tower.fit)])]
-        made_by = [weights_hash(tower), self.shapes, bf16, paths, tower.size, views]
+        made_by = [weights_hash(tower), self.shapes, bf16, keys, tower.size, views]
         made_by += [tower.fit] if tower.fit != "squash" else []  # older caches of squashed pictures stay good
-        key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
-        self.folder = root / f"levels-{key}"
-        self.place = {path: index for index, path in enumerate(paths)}
+        digest = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
+        self.folder = root / f"levels-{digest}"
+        self.place = {key: index for index, key in enumerate(keys)}
         self._maps: list[np.memmap[Any, Any]] = []
 
     def fill(self, say: Callable[[int, int], None], *, chunk: int = 4) -> None:
@@ -69,7 +69,7 @@ class FeatureCache:
 
     def levels(self, image: Image, view: int) -> list[NDArray[Any]]:
         """The cached levels [(N_l, D_l)] of one picture in one view."""
-        at = self.place[image.path] * self.views + view
+        at = self.place[image.key] * self.views + view
         return [stored[at] for stored in self._maps]
 
     @torch.inference_mode()

@@ -18,7 +18,8 @@ from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader, Subset
 
 from rsvlm.data.catalogue import load
-from rsvlm.data.loader import Schedule, StageBatches, encoder
+from rsvlm.data.ingredients import Made, parse
+from rsvlm.data.loader import Schedule, StageBatches, check_pictures, encoder
 from rsvlm.data.packing import first_fit
 from rsvlm.data.prompt import FRAMES, encode
 from rsvlm.data.resize import PartOf, box_part
@@ -30,7 +31,6 @@ from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.experts import upcycle
 from rsvlm.recipe import Recipe, Stage, differing, read_recipe
-from rsvlm.registry import unknown
 from rsvlm.sample import Batch, Sample
 from rsvlm.systems.build import build, build_tokenizer, load_weights, own_tensors
 from rsvlm.systems.load import model_folder
@@ -210,6 +210,7 @@ class _Run:
     def _batches(self, index: int, stage: Stage) -> StageBatches:
         groups = [self._ingredient(part.set) for part in stage.data]
         samples = [sample for group in groups for sample in group]
+        check_pictures(samples, self.model.num_images)
         if stage.objective != "language":
             _only_pictures(stage, samples)
         weights = [part.weight for part in stage.data]
@@ -220,7 +221,7 @@ class _Run:
         shared: dict[str, Any] = {
             "batch": stage.batch, "size": size, "fit": self.model.vision.fit, "views": self.recipe.views,
             "pad": tokenizer.pad_token_id, "accumulate": stage.accumulate, "rank": self.accelerator.process_index,
-            "world": self.accelerator.num_processes, "seed": seed,
+            "world": self.accelerator.num_processes, "seed": seed, "num_images": self.model.num_images,
         }  # fmt: skip
         if stage.objective == "tags":
             return StageBatches(samples, schedule, tags=vocabulary(samples, self.recipe.model["num_tags"]), **shared)
@@ -243,11 +244,8 @@ class _Run:
         return StageBatches(samples, schedule, encode=encoded, levels=cached, pack=stage.pack, **shared)
 
     def _ingredient(self, names: str) -> list[Sample]:
-        """The train split of a set, or of several sets about the same pictures joined by "+".
-
-        "<set>/referring" is what that builder makes of the set.
-        """
-        group = merge([self._built(name) for name in names.split("+")])
+        """The train splits of an ingredient (`rsvlm.data.ingredients`), as one list."""
+        group = merge([self._built(made) for made in parse(names)])
         digest = _data_hash(group)
         if self.data.setdefault(names, digest) != digest:
             say = f"{names} is not what this run began with: its losses will not be those of an unbroken run."
@@ -255,12 +253,9 @@ class _Run:
             self.data[names] = digest
         return group
 
-    def _built(self, name: str) -> list[Sample]:
-        dataset, _, builder = name.partition("/")
-        if builder not in ("", "referring"):
-            raise BadInput(unknown("builder", builder, ["referring"]))
-        samples = load(dataset, self.root, "train")
-        if not builder:
+    def _built(self, made: Made) -> list[Sample]:
+        samples = load(made.dataset, self.root, "train")
+        if not made.builder:
             return samples
         part = self._part(self.model.box_sides)
         return ingredient(samples, dialect=self.model.box_dialect, views=self.recipe.views, part=part)
@@ -271,7 +266,7 @@ class _Run:
     def _cache(self, objective: str) -> Any:
         """Levels of every picture that any stage of this objective asks about, so that they are made once."""
         sets = dict.fromkeys(part.set for s in self.recipe.stages if s.objective == objective for part in s.data)
-        pictures = {s.images[0].path: s.images[0] for names in sets for s in self._ingredient(names) if s.images}
+        pictures = {image.key: image for names in sets for s in self._ingredient(names) for image in s.images}
         cache = FeatureCache(
             self.out / "features", self.model.tower(objective), [*pictures.values()], views=self.recipe.views,
             bf16=self.recipe.precision == "bf16",

@@ -1,5 +1,7 @@
 """Labels to conversations and tags: repeatable, true to the labels, and refusing only what is meant to be refused."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,38 @@ def test_boxes_are_counted():
     assert all("any" not in turn.question or not turn.question.startswith("Is there") for turn in every)
 
 
+def boxed(source, *labels, name="a"):
+    return sample(source=source, name=name, regions=tuple(Region(label=one, box=(0, 0, 4, 4)) for one in labels))
+
+
+@pytest.mark.parametrize("source", ["dota", "coco", "a set of the user's"])
+def test_a_set_that_labels_some_classes_proves_neither_absence_nor_a_count(source):
+    """DOTA's planes are not "no airplanes", and an unlabelled car is not "no cars"."""
+    one = boxed(source, "plane", "plane", "the large white ship at the very top", "")
+    every = [turn for talk in talks(one, refuse=0.0) for turn in talk if turn.answer != REFUSAL]
+    assert every and {turn.task for turn in every} == {"presence"} and {turn.answer for turn in every} == {"Yes"}
+    assert all("planes" in turn.question for turn in every)
+    assert {turn.answer for talk in talks(boxed(source)) for turn in talk} == {REFUSAL}
+
+
+def test_what_has_a_box_is_not_taken_as_absent():
+    every = [turn for talk in talks(boxed("ships", "boat", "airplane"), most=4) for turn in talk]
+    assert not [turn for turn in every if "airplane" in turn.question]
+    assert [turn for turn in every if "tennis courts" in turn.question and turn.answer == "No"]
+
+
+def test_the_draws_that_mini_was_trained_with_stay():
+    """Recorded before the cards said what is absent."""
+    ones = [boxed("ships", *["boat"] * n, name=n) for n in range(3)]
+    ones += [boxed("hit_uav", *["person"] * n, *["car"] * (2 - n), "other vehicle", name=n) for n in range(3)]
+    said = [(t.task, t.question, t.answer) for one in ones for talk in talks(one, 20, seed=7, most=4) for t in talk]
+    assert len(said) == 354 and hashlib.sha256(repr(said).encode()).hexdigest()[:16] == "e3b0377bd1ed530b"
+    assert [(turn.question, turn.answer) for turn in converse(ones[4], 3, seed=7, most=4)] == [
+        ("Does this image contain any baseball fields?", "No"), ("How many people are in this image?", "1"),
+        ("How many bicycles are there?", "0"), ("Does this image contain any bicycles?", "No"),
+    ]  # fmt: skip
+
+
 def test_refusals_come_as_often_as_asked():
     share = np.mean([any(turn.answer == REFUSAL for turn in talk) for talk in talks(CAPTIONED, 2000, refuse=0.2)])
     assert share == pytest.approx(0.2, abs=0.03)
@@ -99,6 +133,17 @@ def test_sets_about_one_picture_become_one_sample():
     joined = merge([[CAPTIONED, BOATS], [other]])
     assert len(joined) == 1 and joined[0].turns == (*CAPTIONED.turns, *other.turns) and len(joined[0].regions) == 3
     assert len(merge([[CAPTIONED], [sample(name="b")]])) == 2
+
+
+def test_a_pair_joins_only_the_same_pair_and_a_window_only_the_same_window():
+    """A system that sees one picture would otherwise learn from the first date what was said about both."""
+    a, b, part = Image(path="a.tif"), Image(path="b.tif"), Image(path="a.tif", window=(0, 0, 8, 8))
+    told = Turn(question="", answer="a road is built", task="change_caption")
+    shown = ((a,), (a, b), (b, a), (part,), (Image(path="a.tif", window=(8, 0, 8, 8)),))
+    group = [Sample(id=f"s/{n}", images=images, turns=(told,), source="s") for n, images in enumerate(shown)]
+    assert merge([group[:1], group[1:]]) == group
+    joined = merge([group, group])
+    assert [one.images for one in joined] == [*shown] and all(one.turns == (told, told) for one in joined)
 
 
 def test_tags_say_what_is_known():

@@ -1,5 +1,7 @@
 """Phrases are true of exactly one box, by a margin, in every view; answers read back to the box; nothing is random."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image as PILImage
@@ -8,6 +10,7 @@ from rsvlm.data import box_codecs as boxes
 from rsvlm.data.dihedral import turned_box, turned_size
 from rsvlm.data.loader import Schedule, StageBatches, encoder, turned
 from rsvlm.data.prompt import FRAMES, TASK_QUESTIONS
+from rsvlm.data.synth.box_targets import locator
 from rsvlm.data.synth.conversations import converse, merge
 from rsvlm.data.synth.referring import GAP, LARGER, ingredient, phrases, refer, turned_sample
 from rsvlm.evaluate.protocols.grounding import WORDING
@@ -23,7 +26,7 @@ def sample(*found, path="a.png", **meta):
         Region(label=label, box=((x - s / 2) * 2, y - s / 2, (x + s / 2) * 2, y + s / 2)) for label, x, y, s in found
     )
     image = Image(path=path, width=SIZE[0], height=SIZE[1])
-    return Sample(id="set/a", images=(image,), regions=regions, source="set", split="train", meta=meta)
+    return Sample(id="set/a", images=(image,), regions=regions, source="ships", split="train", meta=meta)
 
 
 def said(one, **more):
@@ -130,6 +133,24 @@ def test_an_ingredient_speaks_of_its_own_view_and_reads_back():
             assert np.allclose(read, [item.regions[i].box for i in wanted] or np.zeros((0,)), atol=1.01)
     assert {turn.answer for item in made[8:] for turn in item.turns if turn.question == "all cars"} == {"none"}
     assert len(merge([made, made])) == 16
+
+
+def test_no_box_is_claimed_of_kinds_that_only_other_sets_label():
+    """A picture of boats from a set that does not label cars may show cars; nobody can say "none"."""
+    boats, cars = sample(("boat", 30, 30, 10), path="b.png"), sample(("car", 10, 10, 8))
+    strange = [replace(one, source="dota") for one in (boats, cars)]
+    turns = [turn for item in ingredient(strange, dialect="lhrs") for turn in item.turns]
+    assert turns and "none" not in {turn.answer for turn in turns}
+    assert "none" in {turn.answer for item in ingredient([boats, cars], dialect="lhrs") for turn in item.turns}
+
+    def without(one, *others):
+        locate, tokenizer = locator(byte_tokenizer(), [one, *others], seed=0), byte_tokenizer()
+        drawn = [locate(one, visit) for visit in range(300)]
+        return {tokenizer.decode(ids) for ids, found in drawn if not found}
+
+    assert without(strange[0], strange[1]) == set() and without(strange[0], cars) == set()
+    assert without(boats, cars) == {"all cars", "cars"}  # ships are taken to show none
+    assert without(replace(cars, source="hit_uav"), boats) == {"all boats", "boats"}
 
 
 def test_conversations_ask_in_the_words_of_the_benchmark():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -96,6 +97,22 @@ def test_differences_are_drawn_alike_and_by_pictures():
     assert found.p == bootstrap_p(gains)
     assert (found.spread.low, found.spread.high) == pytest.approx(tuple(np.percentile(gains, (2.5, 97.5))))
     assert differences({"accuracy": one}, {}, groups, ["accuracy"]) == []
+
+
+def test_the_smaller_error_is_the_better_one(data, tmp_path, monkeypatch):
+    one, other = run(data, tmp_path / "a", "first", 20), run(data, tmp_path / "b", "second", 36)
+
+    def error(items, parsed):
+        return {"mae": mean_score("mae", [float(said != "yes") for said in parsed])}
+
+    wanted = replace(find("rsivqa"), measure=error, headline=("mae",), per_item="mae")
+    monkeypatch.setattr("rsvlm.evaluate.report.compare.find", lambda _: wanted)
+    found = comparison(one, other)
+    assert (found.metrics[0].first, found.metrics[0].second) == pytest.approx((0.5, 0.1))
+    assert found.tally == (16, 0, 24) and {pair.gain for pair in found.pairs} == {0.0, 1.0}
+    text = compare(one, other, tmp_path / "out")
+    assert "| mae (lower is better) | 0.500 | 0.100 | -0.400 |" in text
+    assert "second is better on 16 items, first on 0, equal on 24" in text
 
 
 @pytest.mark.parametrize("pair", [(0, 0), (3, 3), (0, 5), (12, 4), (1, 9), (700, 600)])

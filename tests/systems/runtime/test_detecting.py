@@ -54,6 +54,7 @@ def test_a_stage_moves_the_head_alone_and_its_loss_falls(tmp_path):
 def test_it_finds_on_the_path_that_it_was_trained_on(tmp_path):
     model = load(str(finders.folder(tmp_path)))
     assert isinstance(model, Detects) and isinstance(model, Answers) and isinstance(model, finder.Finder)
+    assert model.trace["trained_on"] == "ships"  # the data set, whatever was made of it
     asked = ["the largest boat", "the boat"]
     found = model.detect(PICTURES, asked)
     assert len(found) == 2

@@ -19,6 +19,11 @@ class DatasetCard:
     itself: the generic layouts). `files` says what the reader looks for, `splits` where the split comes from,
     `counts` how many images its authors publish per split. `source` is a page or arXiv id. `reader(folder, name)`
     yields all Samples.
+
+    `labels` are the classes that every picture of the set is labelled for in full, as its readers name them: a class
+    without a region is not in the picture, and regions can be counted. Empty where that is not sure. `absent` are
+    things that its pictures are taken not to show. Nobody labelled them: it is an assumption of ours about where the
+    pictures come from, which rsvlm-mini was trained with, and there will be pictures of which it is false.
     """
 
     name: str
@@ -32,3 +37,5 @@ class DatasetCard:
     tasks: tuple[str, ...]
     counts: Mapping[str, int] = field(default_factory=dict)
     also: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rsvlm.data.images import picture_size
 from rsvlm.data.resize import Part, PartOf, whole
+from rsvlm.data.synth.claims import known
 from rsvlm.data.synth.referring import Phrase, phrases, plural
 from rsvlm.sample import Batch, Box, Sample
 
@@ -27,16 +28,18 @@ def locator(tokenizer: Any, samples: Sequence[Sample], *, seed: int, part: PartO
     """For a sample with regions and a visit: one of its phrases, drawn by seed, sample and visit, and its boxes.
 
     Besides `rsvlm.data.synth.referring`'s phrases, the bare plural ("boats") asks for all of a kind, however many;
-    kinds that the samples label elsewhere are asked for too, and have no box. `part` is what a picture's square shows.
+    kinds that the samples label elsewhere are asked for too, and have no box, where the sample's own set says so
+    (`rsvlm.data.synth.claims`). `part` is what a picture's square shows.
     """
     labels = sorted({region.label for sample in samples for region in sample.regions})
 
     def one(sample: Sample, visit: int) -> Target:
         draw = random.Random(f"{seed}/{sample.id}/{visit}")
-        found = phrases(sample, labels)
+        asked = known(sample, labels)
+        found = phrases(sample, asked)
         every = [phrase for phrase in found if phrase.kind == "all"]
         if not sample.meta.get("ignore"):
-            every += [_all(sample, label) for label in labels]
+            every += [_all(sample, label) for label in asked]
         single = [phrase for phrase in found if phrase.kind != "all"]
         pool = single if single and (not every or draw.random() < SINGLE) else every
         phrase = draw.choice(pool) if pool else _all(sample, sample.regions[0].label)

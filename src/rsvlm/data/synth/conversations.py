@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
+from rsvlm.data.synth.claims import absent, counted
+from rsvlm.data.synth.referring import plural
 from rsvlm.data.synth.refusals import QUESTIONS
 from rsvlm.sample import Sample, Turn
 
@@ -57,6 +59,9 @@ _MENTIONS = {
     ),
 }
 
+# Things of the air view that a picture may be asked for though it has none, where its set is known not to show them.
+_UNSEEN = ("airplane", "storage tank", "tennis court", "baseball field")
+_CLASS_WORDS = 3  # a label of more words is a sentence about one region, not the name of a kind
 _FEW = {"ground": 4}  # turns of a task that one conversation draws from
 
 
@@ -67,14 +72,17 @@ def sentence(text: str) -> str:
 
 
 def merge(groups: Iterable[Sequence[Sample]]) -> list[Sample]:
-    """Samples of several sets about the same files become one Sample a file, turns and regions joined in order.
+    """Samples of several sets about the same pictures become one Sample, turns and regions joined in order.
 
-    Samples of a turned view (`meta["view"]`) join only those of the same view, samples without a picture none.
+    The same pictures are the same files and windows (`Image.key`), all of them and in order: a pair of two dates joins
+    no single picture of one of them. Samples of a turned view (`meta["view"]`) join only those of the same view,
+    samples without a picture none.
     """
     by_image: dict[object, Sample] = {}
     for samples in groups:
         for sample in samples:
-            key = (sample.images[0].path, sample.meta.get("view")) if sample.images else (sample.source, sample.id, "")
+            shown = tuple(image.key for image in sample.images)
+            key = (shown, sample.meta.get("view")) if shown else (sample.source, sample.id, "")
             seen = by_image.get(key)
             by_image[key] = sample if seen is None else replace(
                 seen, turns=(*seen.turns, *sample.turns), regions=(*seen.regions, *sample.regions)
@@ -129,15 +137,24 @@ def _mentioned(captions: Sequence[str], draw: random.Random) -> Turn:
 
 
 def _counted(sample: Sample, draw: random.Random) -> list[Turn]:
+    """Counts and yes/no turns from the boxes, of no more than they prove (`rsvlm.data.synth.claims`).
+
+    A set that does not label a class in full is asked for what has a box only: it is there, nobody knows how many.
+    """
     labels = [region.label for region in sample.regions]
-    known = ["boat"] if sample.source == "ships" else ["person", "car", "bicycle"]
-    turns = []
-    for label in draw.sample(known, min(2, len(known))):
-        thing = "people" if label == "person" else label + "s"
-        turns.append(Turn(question=thing, answer=str(labels.count(label)), task="count"))
-        turns.append(Turn(question=f"any {thing}", answer="Yes" if label in labels else "No", task="presence"))
-    absent = draw.choice(("airplanes", "storage tanks", "tennis courts", "baseball fields"))
-    turns.append(Turn(question=f"any {absent}", answer="No", task="presence"))
+    turns: list[Turn] = []
+    if kinds := [kind for kind in counted(sample) if not kind.startswith("other ")]:  # other than what, nobody can say
+        for label in draw.sample(kinds, min(2, len(kinds))):
+            thing = plural(label)
+            turns.append(Turn(question=thing, answer=str(labels.count(label)), task="count"))
+            turns.append(Turn(question=f"any {thing}", answer="Yes" if label in labels else "No", task="presence"))
+    elif len(sample.images) == 1:  # of two dates, one may have it and one not
+        named = sorted({label for label in labels if 0 < len(label.split()) <= _CLASS_WORDS})
+        for label in draw.sample(named, min(2, len(named))):
+            turns.append(Turn(question=f"any {plural(label)}", answer="Yes", task="presence"))
+    gone = absent(sample)
+    if unseen := [kind for kind in _UNSEEN if kind in gone]:
+        turns.append(Turn(question=f"any {plural(draw.choice(unseen))}", answer="No", task="presence"))
     return turns
 
 

@@ -16,6 +16,7 @@ from rsvlm.data import box_codecs as boxes
 from rsvlm.data.dihedral import turned_box, turned_size
 from rsvlm.data.images import picture_size
 from rsvlm.data.resize import PartOf, whole
+from rsvlm.data.synth.claims import known
 from rsvlm.sample import Box, Region, Sample, Turn
 
 LARGER = 1.5  # times the area of the next one
@@ -47,8 +48,9 @@ def plural(label: str) -> str:
 def phrases(sample: Sample, labels: Sequence[str] = ()) -> list[Phrase]:
     """Every phrase of a sample with regions, in a fixed order: by label, then unique, size, position, order, all.
 
-    `labels` are the kinds that its set labels; those without a region here give an "all" phrase without targets, unless
-    the authors left something out. The pixels' size is taken from the picture where the sample does not say it.
+    `labels` are kinds that the sample is known to have or not to have (`rsvlm.data.synth.claims.known`); those without
+    a region here give an "all" phrase without targets, unless the authors left something out. The pixels' size is taken
+    from the picture where the sample does not say it.
     """
     size = picture_size(sample.images[0])
     unknown = [_fractions(box, size) for box in sample.meta.get("ignore", ())]
@@ -92,7 +94,7 @@ def ingredient(samples: Sequence[Sample], *, dialect: str, views: int = 1, part:
     for sample in samples:
         for view in range(views):
             shown = turned_sample(sample, view)
-            turns = tuple(_turn(shown, phrase, dialect, part) for phrase in phrases(shown, labels))
+            turns = tuple(_turn(shown, phrase, dialect, part) for phrase in phrases(shown, known(shown, labels)))
             if turns:
                 made.append(replace(shown, turns=turns))
     return made

@@ -23,7 +23,7 @@ from rsvlm.evaluate.report.html import pictures, question, reply, room
 from rsvlm.evaluate.report.pictures import Album, legend, marked, safe
 from rsvlm.evaluate.report.text import Run, cell, markdown, read_result, words
 from rsvlm.evaluate.result import read_answers
-from rsvlm.metrics.score import Array, Interval, Score, interval, resample
+from rsvlm.metrics.score import Array, Interval, Score, interval, lower_is_better, resample
 
 NAMED = 10  # items that one run lacks, by name
 _SAME = ("protocol", "split", "data_hash")
@@ -45,7 +45,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """What both runs said about one item, whole lines of answers.jsonl, and how much the second scored more."""
+    """What both runs said about one item, whole lines of answers.jsonl, and by how much the second is better."""
 
     item: Item
     first: Mapping[str, Any]
@@ -72,7 +72,7 @@ class Comparison:
 
     @property
     def tally(self) -> tuple[int, int, int]:
-        """Items that the second scored higher, lower, and the same."""
+        """Items on which the second is better, worse, and the same."""
         gains = [pair.gain for pair in self.pairs]
         return sum(g > 0 for g in gains), sum(g < 0 for g in gains), sum(g == 0 for g in gains)
 
@@ -227,9 +227,10 @@ def _pairs(
 ) -> list[Pair]:  # fmt: skip
     """The items with both answers; none where the metric shown beside a sample has no value for each item."""
     first, second = (found[protocol.per_item].per_item for found in scores)
+    sign = -1 if lower_is_better(protocol.per_item) else 1
     if len(first) != len(items) or len(second) != len(items):
         return []
-    each = zip(items, told[0], told[1], second - first, strict=True)
+    each = zip(items, told[0], told[1], sign * (second - first), strict=True)
     return [Pair(item=item, first=one, second=other, gain=float(gain)) for item, one, other, gain in each]
 
 
@@ -239,11 +240,15 @@ def _pairs(
 def _rows(found: Comparison) -> list[list[str]]:
     return [
         [
-            metric.name, f"{metric.first:.3f}", f"{metric.second:.3f}", f"{metric.second - metric.first:+.3f}",
+            _titled(metric.name), f"{metric.first:.3f}", f"{metric.second:.3f}", f"{metric.second - metric.first:+.3f}",
             f"{metric.spread.low:+.3f} to {metric.spread.high:+.3f}", _p(metric.p),
         ]
         for metric in found.metrics
     ]  # fmt: skip
+
+
+def _titled(name: str) -> str:
+    return f"{name} (lower is better)" if lower_is_better(name) else name
 
 
 def _heads(found: Comparison) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rsvlm.errors import BadInput
+from rsvlm.metrics.score import lower_is_better
 
 Run = Mapping[str, Any]  # what result.json holds, see `rsvlm.evaluate.result.Result`
 Table = tuple[list[str], list[list[str]]]  # heads, rows
@@ -82,7 +83,7 @@ def warnings(result: Run) -> list[str]:
         low, high = metric.get("low", metric["value"]), metric.get("high", metric["value"])
         beside = {words(key): values[name] for key, values in result["baselines"].items() if name in values}
         near = [baseline for baseline, value in beside.items() if low <= value <= high]
-        ahead = [key for key, value in beside.items() if (value < low if _less_is_better(name) else value > high)]
+        ahead = [key for key, value in beside.items() if (value < low if lower_is_better(name) else value > high)]
         found += [f"{name} is not told apart from {', '.join(near)}: in its 95 % interval."] if near else []
         found += [f"{name} is worse than {', '.join(ahead)}, beyond its 95 % interval."] if ahead else []
     if leaked := result.get("leak", {}).get("leaked"):
@@ -114,10 +115,6 @@ def remarks(result: Run) -> list[str]:
     found.append(_leaks(result.get("leak", {})))
     noted = {name: metric["note"] for name, metric in result["metrics"].items() if metric.get("note")}
     return found + [f"{name}: {note}" for name, note in noted.items()] + list(result.get("notes", []))
-
-
-def _less_is_better(name: str) -> bool:
-    return not {"mae", "rmse", "ras"}.isdisjoint(name.split("_"))  # errors, and the offset of SeLo's attention
 
 
 def _leaks(leak: Mapping[str, Any]) -> str:

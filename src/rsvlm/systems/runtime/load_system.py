@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 import transformers
 
+from rsvlm.data.ingredients import datasets_of
 from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.vlm import VisionLanguageModel
@@ -29,6 +30,6 @@ def opened(folder: Path) -> tuple[Recipe, VisionLanguageModel, dict[str, str]]:
         "system": recipe.system, "size": recipe.size, "recipe": recipe.hash,
         "weights": hashlib.sha256(path.read_bytes()).hexdigest()[:16], "dtype": recipe.precision,
         "torch": str(torch.__version__), "transformers": transformers.__version__,
-        "trained_on": " ".join(sorted({name for s in recipe.stages for i in s.data for name in i.set.split("+")})),
+        "trained_on": " ".join(sorted({name for s in recipe.stages for i in s.data for name in datasets_of(i.set)})),
     }  # fmt: skip
     return recipe, model, trace

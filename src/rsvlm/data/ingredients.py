@@ -1,0 +1,33 @@
+"""What a recipe mixes, in its words: "a+b" are sets about the same pictures, "a/referring" what a builder makes of one.
+
+The language is read here and nowhere else: by training, by the trace of a model, and by the leak check.
+"""
+
+from dataclasses import dataclass
+
+from rsvlm.errors import BadInput
+from rsvlm.registry import unknown
+
+BUILDERS = ("referring",)  # `rsvlm.data.synth.referring`
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A data set of the catalogue, and what is made of it: a name of `BUILDERS`, or "" for the set as it is."""
+
+    dataset: str
+    builder: str = ""
+
+
+def parse(text: str) -> tuple[Made, ...]:
+    """The parts of an ingredient, in order. Raises BadInput for a builder that is not known."""
+    parts = [name.partition("/") for name in text.split("+")]
+    for _, slash, builder in parts:
+        if slash and builder not in BUILDERS:
+            raise BadInput(unknown("builder", builder, BUILDERS))
+    return tuple(Made(dataset, builder) for dataset, _, builder in parts)
+
+
+def datasets_of(text: str) -> tuple[str, ...]:
+    """The names of the data sets in an ingredient, in order, each once. Raises like `parse`."""
+    return tuple(dict.fromkeys(made.dataset for made in parse(text)))
