@@ -82,9 +82,9 @@ def write_pack(
 
     `data` is the data root. Without `names`: every protocol that is answered in words and whose data are there; `say`
     is told which are left out, and why. `split` "" is each protocol's own. `dialect` is how the models to be asked
-    write boxes (a name of `rsvlm.data.box_codecs`, but none whose boxes depend on the size at which a model sees a picture);
-    without one, grounding is left out. Raises BadInput for an unknown name, one that is not answered in words, an unfit
-    dialect, and where no data are there.
+    write boxes (a name of `rsvlm.data.box_codecs`, but none whose boxes depend on the size at which a model sees a
+    picture); without one, grounding is left out. Raises BadInput for an unknown name, one that is not answered in
+    words, an unfit dialect, and where no data are there.
     """
     folder, words = Path(folder), ("answers", "compares", *(["grounds"] if _fit(dialect) else []))
     chosen = [find(name) for name in names or BENCHMARKS.names()]

@@ -48,8 +48,8 @@ def evaluate(
 
     `benchmark` is a protocol's name, or a benchmark's (its first protocol). `data` is the data root; `split` "" the
     protocol's own; `limit` takes the first samples only; `batch` questions are asked at once. `wording` "own" asks
-    in the words that the model was trained with (`rsvlm.evaluate.native_prompts`). `blind` asks the same model without the
-    pictures too; `leak` looks for the scored pictures among those the model was trained on. With
+    in the words that the model was trained with (`rsvlm.evaluate.native_prompts`). `blind` asks the same model without
+    the pictures too; `leak` looks for the scored pictures among those the model was trained on. With
     `out`, replies are written as they come (a run that was killed goes on where it stopped, and asks again what
     failed), and in the end result.json, answers.jsonl and report.html. Spread: bootstrap over pictures. Raises
     BadInput for an unknown benchmark, a model that cannot do what it asks, missing data, or an `out` of another run.

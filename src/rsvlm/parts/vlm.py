@@ -93,8 +93,8 @@ class VisionLanguageModel(nn.Module):
     ) -> tuple[Tensor, Any]:  # fmt: skip
         """Hidden states (B, R + 1, D) that predict the reply and what follows it, and the KV cache if one was given.
 
-        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language.model`, those of the shared rows
-        where the language model runs over a `packing`. `expert` (B,) is for language models that have several speakers.
+        prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language.model`, those of the shared
+        rows where the language model runs over a `packing`. `expert` (B,) is for language models that have several speakers.
         `language.head` turns hidden states into logits.
         """
         x = torch.cat([prefix, self.language.embed(reply)], 1)

@@ -73,7 +73,7 @@ def run(
     paths: Sequence[Path], questions: Sequence[str], *, models: Sequence[str], out: Path | None = None,
     json: bool = False, bands: str | None = None, tile: int | None = None, max_new_tokens: int = 64, batch: int = 8,
 ) -> None:  # fmt: skip
-    """What `rsvlm ask` does with several models: as `rsvlm.serve.assistant.run`, and with a page in `out` (answer.html).
+    """What `rsvlm ask` does with several models: as with one, and with a page in `out` (answer.html).
 
     Answers are shown and written when the last model is done. Raises BadInput at the end where a model or a scene
     failed; everything else is there all the same.

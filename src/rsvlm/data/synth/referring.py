@@ -85,9 +85,9 @@ def ingredient(samples: Sequence[Sample], *, dialect: str, views: int = 1, part:
     """Training Samples: of each picture one in each of `views` turned views, with a "ground" turn a phrase.
 
     The phrases are made anew in each view, because what is on the left is elsewhere in the mirror; `meta["view"]` says
-    which it is (`rsvlm.data.dihedral`), and the loader shows that view, whole. The answers are boxes in `dialect`; "none"
-    where there is nothing. Regions are in pixels of the turned picture. Pictures without a phrase are left out. `part`
-    is what a box's numbers are fractions of (`rsvlm.data.resize.box_part`).
+    which it is (`rsvlm.data.dihedral`), and the loader shows that view, whole. The answers are boxes in `dialect`;
+    "none" where there is nothing. Regions are in pixels of the turned picture. Pictures without a phrase are left out.
+    `part` is what a box's numbers are fractions of (`rsvlm.data.resize.box_part`).
     """
     labels = sorted({region.label for sample in samples for region in sample.regions})
     made: list[Sample] = []

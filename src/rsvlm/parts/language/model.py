@@ -14,8 +14,8 @@ class LanguageModel(nn.Module):
     """A Hugging Face causal language model opened at its seams: `embed`, `forward` over embeddings, `head`.
 
     `lora` holds the numbers of a peft LoraConfig (r, lora_alpha, lora_dropout, target_modules), or with `experts` those
-    of `rsvlm.parts.language.lora_experts`. Adapters are injected in place and their parameters carry `lora_` in the name, so a
-    stage trains them as "language.lora".
+    of `rsvlm.parts.language.lora_experts`. Adapters are injected in place and their parameters carry `lora_` in the
+    name, so a stage trains them as "language.lora".
     """
 
     model: Any  # a causal language model of transformers, which has no types worth the name

@@ -30,8 +30,8 @@ class Finder(ChatModel):
     def detect(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[tuple[Region, ...]]:
         """Regions per (image, phrase): boxes in pixels of the image as given, each with its score, best first.
 
-        A phrase that says which of several is meant ("the largest boat", `rsvlm.data.referring_parser`) is answered in two
-        steps: the head finds all of the kind, and geometry chooses among them. Any other that begins with "the", or
+        A phrase that says which of several is meant ("the largest boat", `rsvlm.data.referring_parser`) is answered in
+        two steps: the head finds all of the kind, and geometry chooses among them. Any other that begins with "the", or
         finds none so, gets the best box; the rest ("boats", "all cars") every box with a score of `LEAST` or more,
         perhaps none. The same array given several times is seen once.
         """

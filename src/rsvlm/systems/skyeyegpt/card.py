@@ -33,8 +33,8 @@ CARD = SystemCard(
         "frame": "`minigpt_v2` (as asked): two start tokens, one blank before `[/INST]`; `minigpt_v2_train` (as "
         "MiniGPT-v2 trains): one start token, two blanks.",
         "bridge.lora": "r and lora_alpha of adapters on the alignment layer; absent by default.",
-        "rounding=\"released\"": "Of `rsvlm.data.box_codecs.encode`: hundredths of a box are cut off, as the released code "
-        "does, instead of rounded.",
+        "rounding=\"released\"": "Of `rsvlm.data.box_codecs.encode`: hundredths of a box are cut off, as the released "
+        "code does, instead of rounded.",
     },
     traps=(
         "Asked, a prompt begins with two start tokens and has one blank before `[/INST]`; in training it is one and "
