@@ -34,7 +34,7 @@ class Stage(_Strict):
     name: str
     data: tuple[Ingredient, ...] = Field(min_length=1)
     trainable: tuple[str, ...] = Field(min_length=1)
-    objective: Literal["language", "tags", "boxes"] = "language"
+    objective: str = Field("language", description="what is learned: a module of rsvlm.train.objectives")
     size: int | None = Field(
         None, gt=0, description="pixels of a picture's side in this stage, where not the tower's own"
     )

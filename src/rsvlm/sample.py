@@ -145,6 +145,8 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "phrase": "int64 (B, Q): ids of a phrase, right-padded; box stage only",
     "phrase_mask": "bool (B, Q), False on padding; box stage only",
     "boxes": "float32 (B, K, 4): the phrase's x1, y1, x2, y2 in fractions of the picture, rows of -1 = padding",
+    "text": "int64 (B, T): ids of a text that belongs to the picture, right-padded; contrastive stage only",
+    "text_mask": "bool (B, T), False on padding; contrastive stage only",
     "tags": "float32 (B, T) in [0, 1]: share of an image's captions that use a word, -1 = not known; tag stage only",
 }
 
@@ -168,4 +170,6 @@ class Batch(TypedDict, total=False):
     phrase: Any
     phrase_mask: Any
     boxes: Any
+    text: Any
+    text_mask: Any
     tags: Any

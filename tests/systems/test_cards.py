@@ -21,10 +21,11 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.solvers import WAYS
 from rsvlm.recipe import read_recipe
-from rsvlm.systems.abilities import SYSTEMS, dialect_of
 from rsvlm.systems.build import build
 from rsvlm.systems.cards import CARDS, sizes
 from rsvlm.systems.parity import PARITY
+from rsvlm.systems.registry import SYSTEMS
+from rsvlm.systems.text_boxes import dialect_of
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden"

@@ -10,10 +10,10 @@ from rsvlm.data.prompt import FRAMES
 from rsvlm.data.reply import decode_reply
 from rsvlm.errors import BadInput
 from rsvlm.sample import IMAGE_TOKEN
-from rsvlm.systems.abilities import SYSTEMS
+from rsvlm.systems.abilities import Streams
+from rsvlm.systems.registry import SYSTEMS
 from rsvlm.systems.runtime.limits import stops_of
 from rsvlm.systems.runtime.rounds import Ask
-from rsvlm.systems.streaming import Streams
 
 NEW = 10
 CAPTION = "Describe this image."

@@ -11,8 +11,9 @@ from fake import batches, finders, hub, runs
 from fake.endpoint import FakeEndpoint
 from rsvlm.errors import BadInput
 from rsvlm.systems import abilities as base
-from rsvlm.systems.abilities import FORMS, Compares, Embeds, dialect_of, lacking, who_can
+from rsvlm.systems.abilities import MODEL_NAMES, Compares, Embeds, ability_error, who_can
 from rsvlm.systems.load import load
+from rsvlm.systems.text_boxes import dialect_of
 
 PICTURES = [np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8) for n in range(2)]
 
@@ -31,8 +32,8 @@ def test_the_table_of_abilities_is_what_the_classes_can(run_folder, tmp_path_fac
     with FakeEndpoint() as server:
         chat, own, served = load(str(run_folder)), load(f"hf:{folder}"), load(server.name)
     finds = load(str(finders.folder(tmp_path_factory.mktemp("finder"))))
-    for model, form in zip((finds, chat, finds, own, served), FORMS, strict=True):
-        assert tuple(ability for ability in base.ABILITIES if isinstance(model, ability)) == FORMS[form], form
+    for model, form in zip((finds, chat, finds, own, served), MODEL_NAMES, strict=True):
+        assert tuple(ability for ability in base.ABILITIES if isinstance(model, ability)) == MODEL_NAMES[form], form
         assert model.trace["model"] == model.name and all(type(value) is str for value in model.trace.values())
     assert chat.box_dialect == "lhrs"
 
@@ -42,10 +43,10 @@ def test_a_model_that_lacks_an_ability_says_who_has_it():
         who_can(Embeds) == ("mini", "<a run's model folder>", "<a run's model folder with a box head>")
         and who_can(base.Segments) == who_can(base.Matches) == ()
     )
-    assert str(lacking("mini", base.Segments)) == "mini cannot segment; models that can: none yet."
-    said = str(lacking("mini", Compares))
+    assert str(ability_error("mini", base.Segments)) == "mini cannot segment; models that can: none yet."
+    said = str(ability_error("mini", Compares))
     assert said.startswith("mini cannot compare two dates of a place; models that can: hf:<") and "openai:" in said
-    assert all(str(lacking("m", ability)) for ability in base.ABILITIES)
+    assert all(str(ability_error("m", ability)) for ability in base.ABILITIES)
 
 
 def test_a_hugging_face_folder_needs_no_prefix(tmp_path):

@@ -17,9 +17,10 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS
 from rsvlm.evaluate.solvers import WAYS, check_ability
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
-from rsvlm.systems.abilities import ABILITIES, SYSTEMS, Answers, Embeds, who_can
+from rsvlm.systems.abilities import ABILITIES, Answers, Embeds, who_can
 from rsvlm.systems.build import build, own_tensors
 from rsvlm.systems.load import load
+from rsvlm.systems.registry import SYSTEMS
 from rsvlm.train import run as running
 from rsvlm.train.log import Log
 from rsvlm.train.loop import fit

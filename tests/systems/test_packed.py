@@ -11,7 +11,7 @@ from rsvlm.sample import IGNORE, IMAGE_TOKEN, Turn
 
 TALKS = (*batches.TALKS, (Turn(question="What is 2 + 2?", answer="Four."), Turn(question="And 3 + 3?", answer="Six.")))
 SHOWN = (True, False, True, True, False)  # which talks are about a picture
-FORMS = [
+MODEL_NAMES = [
     pytest.param(path, index, id=f"{path.parent.name}-{stage.name}")
     for path in runs.TINY
     for index, stage in enumerate(read_recipe(path).stages)
@@ -54,7 +54,7 @@ def system(path, index):
     return recipe, model.eval(), tokenizer
 
 
-@pytest.mark.parametrize(("path", "index"), FORMS)
+@pytest.mark.parametrize(("path", "index"), MODEL_NAMES)
 def test_packed_and_padded_have_equal_losses_and_gradients(path, index):
     recipe, model, tokenizer = system(path, index)
     made = encoded(recipe, model, tokenizer)
@@ -67,7 +67,7 @@ def test_packed_and_padded_have_equal_losses_and_gradients(path, index):
         assert torch.allclose(packed[name], gradient, rtol=1e-4, atol=1e-6), name
 
 
-@pytest.mark.parametrize(("path", "index"), FORMS)
+@pytest.mark.parametrize(("path", "index"), MODEL_NAMES)
 @torch.no_grad()
 def test_conversations_in_one_row_are_what_they_are_alone(path, index):
     """With and without pictures, so that the right picture is in the right place."""
@@ -84,7 +84,7 @@ def test_conversations_in_one_row_are_what_they_are_alone(path, index):
     assert not torch.allclose(model.loss(swapped)["language"], alone, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("path", "index"), FORMS)
+@pytest.mark.parametrize(("path", "index"), MODEL_NAMES)
 def test_a_batch_without_pictures_moves_nothing_that_looks_at_them(path, index):
     """Its one blank picture goes through tower and bridge, as in all processes, and counts for nothing."""
     recipe, model, tokenizer = system(path, index)

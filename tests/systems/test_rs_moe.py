@@ -182,7 +182,7 @@ def test_names_that_mean_nothing(numbers, said):
         tiny(**numbers)
 
 
-FORMS = {
+MODEL_NAMES = {
     "soft": {}, "separate": {"separate": True}, "template": {"router": {"mode": "template"}},
     "generate": {"router": {"mode": "generate"}}, "none": {"router": None}, "fuse": {"merge": "fuse"},
     "logit_mix": {"merge": "logit_mix"}, "stage 1": STAGE_1, "text_moe": {**STAGE_1, "text_moe": {"residual": False}},
@@ -192,14 +192,14 @@ PICTURES = [np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8) for
 
 
 def saved(folder, form):
-    recipe, model = tiny(**FORMS[form])
+    recipe, model = tiny(**MODEL_NAMES[form])
     folder.mkdir()
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
     save_file({n: t.clone() for n, t in model.state_dict().items()}, folder / "model.safetensors")
     return load(str(folder))
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", MODEL_NAMES)
 def test_every_form_answers_together_as_alone_and_blind(form, tmp_path):
     chat = saved(tmp_path / "model", form)
     questions, images = [CAPTION, "How many?", "What colour?", CAPTION], [PICTURES[0], PICTURES[1], PICTURES[0], None]
@@ -221,7 +221,7 @@ def test_generated_words_are_mixed_unless_as_released(tmp_path):
 @pytest.mark.parametrize("form", ["soft", "generate", "separate"])
 def test_both_stages_are_trained_and_the_model_answers(form, tmp_path):
     data, recipe = runs.data(tmp_path / "data"), read_recipe(TINY).model_dump(mode="json")
-    recipe["model"] |= FORMS[form]
+    recipe["model"] |= MODEL_NAMES[form]
     if form == "generate":
         recipe["stages"][1] |= {"trainable": ["language.experts"], "lr": 0.003}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")

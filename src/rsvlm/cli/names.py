@@ -39,7 +39,7 @@ def _systems(name: str, as_json: bool) -> None:
     from dataclasses import asdict
 
     from rsvlm.cli import pages
-    from rsvlm.systems.abilities import FORMS
+    from rsvlm.systems.abilities import MODEL_NAMES
     from rsvlm.systems.cards import CARDS, sizes
 
     if name and as_json:
@@ -50,7 +50,7 @@ def _systems(name: str, as_json: bool) -> None:
         print_json([pages.described(CARDS[one]) for one in CARDS])
     else:
         typer.echo("\n".join(pages.lines()))
-        doors = ", ".join(form for form in FORMS if ":" in form)
+        doors = ", ".join(form for form in MODEL_NAMES if ":" in form)
         typer.echo(f"\nA page about one: rsvlm list systems NAME. Any other model: {doors}.")
 
 

@@ -190,12 +190,6 @@ class Encoded:
     expert: int | None = None
 
 
-def filled(template: str, words: str) -> str:
-    """A task's wording with `words` at its first {place}, if it has one; braces in the words stay."""
-    before, brace, after = template.partition("{")
-    return before + words + after.partition("}")[2] if brace else template
-
-
 def prompt_text(frame: Frame, question: str) -> tuple[str, str]:
     """The text before and after the image for a first question, ready for the answer."""
     before, after = frame.first.split("{image}")

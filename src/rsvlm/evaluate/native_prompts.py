@@ -1,6 +1,5 @@
 """A protocol asked in a model's own words: for systems that were trained with tags and wordings of their own."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -8,13 +7,13 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import task_question
 from rsvlm.evaluate.task import Task
 from rsvlm.registry import unknown
-from rsvlm.systems.abilities import Detects
+from rsvlm.systems.abilities import Detects, HasNativePrompts
 
 WORDINGS = ("protocol", "own")
 
 
 def worded(task: Task, model: Any, wording: str) -> Task:
-    """What is asked of `model`: the task as it is ("protocol"), or its questions by the model's `phrase` ("own").
+    """What is asked of `model`: the task as it is ("protocol"), or with the model's `native_prompt` ("own").
 
     Only what is asked changes, not what counts, so runs in both wordings can be compared. Captions, the data set's own
     questions and phrases to be found can be asked so; raises BadInput for other protocols, for a model that has no
@@ -25,9 +24,9 @@ def worded(task: Task, model: Any, wording: str) -> Task:
     if wording == "protocol":
         return task
     protocol = task.protocol
-    phrase: Callable[[str, str], str | None] = getattr(model, "phrase", lambda task, words: None)
     kind = _task(task, model)
-    items = [replace(item, question=phrase(kind, item.question) or "") for item in task.items] if kind else []
+    own = model.native_prompt if kind and isinstance(model, HasNativePrompts) else None
+    items = [replace(item, question=own(kind, item.question) or "") for item in task.items] if own else []
     if not items or not all(item.question for item in items):
         raise BadInput(
             f"{model.name} has no words of its own for what {protocol.name} asks; leave out --wording to ask as the "

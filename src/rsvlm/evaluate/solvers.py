@@ -23,12 +23,13 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from rsvlm.data import box_codecs as boxes
+from rsvlm.data import box_codecs
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Row
-from rsvlm.sample import Region, Reply
-from rsvlm.systems.abilities import Answers, Compares, Detects, Matches, Pixels, Segments, SegmentsChange, lacking
+from rsvlm.sample import Reply
+from rsvlm.systems import text_boxes
+from rsvlm.systems.abilities import Answers, Compares, Detects, Matches, Pixels, Segments, SegmentsChange, ability_error
 
 Pictures = Sequence[tuple[Pixels, ...]]  # of each item; empty tuples: asked blind, or an item without pictures
 AskWay = Callable[[Any, Protocol, Sequence[Item], Pictures], list[Row]]
@@ -65,26 +66,20 @@ def _compares(model: Compares, protocol: Protocol, items: Sequence[Item], pictur
 
 
 def _grounds(model: Any, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
-    if isinstance(model, Detects) and all(pictures):
-        found = model.detect([picture[0] for picture in pictures], [item.question for item in items])
-        return [
-            {"boxes": [_numbers(r) for r in regions] or None, "scores": [r.score for r in regions]} for regions in found
-        ]
-    speaker: Any = model
-    worded = [protocol.wording[0].replace("{}", item.question) for item in items]
-    seen = [picture[0] if picture else None for picture in pictures]
-    replies = speaker.answer(seen, worded, max_new_tokens=protocol.max_new_tokens)
-    rows: list[Row] = []
-    for item, reply in zip(items, replies, strict=True):
-        size = item.image.width, item.image.height
-        shown = speaker.input_size(*size) if hasattr(speaker, "input_size") else None
-        part = speaker.box_part(*size) if hasattr(speaker, "box_part") else ()
-        rows.append(_row(reply) | {"boxes": read_boxes(reply.text, speaker.box_dialect, size, shown, part)})
-    return rows
+    phrases = [item.question for item in items]
+    questions = [protocol.wording[0].replace("{}", phrase) for phrase in phrases]
+    found = text_boxes.ground(
+        model, [picture[0] if picture else None for picture in pictures], phrases, questions,
+        [(item.image.width, item.image.height) for item in items], max_new_tokens=protocol.max_new_tokens,
+    )  # fmt: skip
+    return [_grounded(one) for one in found]
 
 
-def _numbers(region: Region) -> list[float]:
-    return [*region.box, region.angle] if region.angle else [*region.box]
+def _grounded(found: text_boxes.Grounding) -> Row:
+    boxes = [text_boxes.numbers_of(region) for region in found.regions] or None
+    if found.reply is None:
+        return {"boxes": boxes, "scores": [region.score for region in found.regions]}
+    return _row(found.reply) | {"boxes": boxes}
 
 
 def read_boxes(
@@ -95,7 +90,7 @@ def read_boxes(
 
     `part` is the part of the picture that the numbers are fractions of, where not all of it.
     """
-    found = boxes.decode(text, dialect, input_size=input_size).pixels(size, part)
+    found = box_codecs.decode(text, dialect, input_size=input_size).pixels(size, part)
     return [list(box) for box in found] or None
 
 
@@ -178,8 +173,8 @@ def check_ability(model: Any, protocol: Protocol) -> None:
     """Raises BadInput where the model cannot do what the protocol asks."""
     needs = WAYS[protocol.ability].needs
     if not isinstance(model, needs):
-        raise lacking(model.name, needs[0])
-    if protocol.ability == "grounds" and not isinstance(model, Detects) and not getattr(model, "box_dialect", ""):
+        raise ability_error(model.name, needs[0])
+    if protocol.ability == "grounds" and not text_boxes.can_ground(model):
         raise BadInput(
             f"{model.name} names no box dialect, so the boxes that {protocol.name} asks for cannot be read; give a "
             "model that writes boxes, or a file of boxes to rsvlm score."

@@ -23,3 +23,9 @@ def multi_label(logits: Tensor, targets: Tensor) -> Tensor:
     known = targets >= 0
     each = F.binary_cross_entropy_with_logits(logits.float(), targets.clamp(min=0), reduction="none")
     return torch.where(known, each, 0).sum(1).mean()
+
+
+def contrastive(logits: Tensor) -> Tensor:
+    """Symmetric InfoNCE of scaled similarities (B, B), row i and column i being a pair (arXiv:2103.00020, fig. 3)."""
+    pairs = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits.float(), pairs) + F.cross_entropy(logits.float().T, pairs)) / 2

@@ -3,9 +3,9 @@
 # pyright: reportTypedDictNotRequiredAccess=false
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast, final
+from typing import Any, ClassVar, Self, cast, final
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from rsvlm.parts import losses
 from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.packing import Packing
+from rsvlm.parts.system import PartBuilder, System
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
 
@@ -43,19 +44,17 @@ class Row:
         return min(math.exp(math.fsum(self.logs) / len(self.logs)), 1.0)
 
 
-class VisionLanguageModel(nn.Module):
+class VisionLanguageModel(System):
     """image -> levels = see -> tokens = bridge(levels, prompt) -> prefix = read -> logits = speak(prefix, reply).
 
     Tensors under the names of `rsvlm.sample.BATCH_CONTRACT`. `bridge` gives `image_tokens` tokens an image, (B, K, D).
     """
 
+    objectives = ("language",)
+    runtime = "rsvlm.systems.runtime.open_chat"
     reads_question: ClassVar[bool] = False  # whether the bridge's tokens depend on the prompt
-    num_images: ClassVar[int] = 1  # pictures that a prompt is about: 2 where a system compares two dates
     box_dialect: str = ""  # how it writes boxes: a name of `rsvlm.data.box_codecs`, "" = not taught to
-    box_sides: str = (
-        "shown"  # whose sides a box's fractions are of: the square that is shown, or the picture as "stored"
-    )
-    vision: Tower
+    box_sides: str = "shown"  # a box's numbers are fractions of the square that is "shown", or of the picture "stored"
     bridge: nn.Module
     language: LanguageModel
 
@@ -63,16 +62,15 @@ class VisionLanguageModel(nn.Module):
         super().__init__()
         self.vision, self.bridge, self.language, self.image_tokens = vision, bridge, language, image_tokens
 
-    def tower(self, objective: str) -> Tower:
-        """The tower as an objective of the recipe's stages looks through it: its `size`, its levels."""
-        return self.vision
-
-    def see(self, batch: Batch, objective: str = "language") -> list[Tensor]:
-        """Feature levels [(B, N_l, D_l)]: from the tower, or cached ones when the batch brings them."""
-        return batch["levels"] if "levels" in batch else self.tower(objective)(batch["image"])
+    @classmethod
+    def build(cls, numbers: Mapping[str, Any], parts: PartBuilder) -> Self:
+        """`vision` and `language` become parts, the other numbers (`bridge`, ...) are the constructor's own."""
+        vision, language = parts.vision(**numbers["vision"]), parts.language(**numbers["language"])
+        own = {name: value for name, value in numbers.items() if name not in ("vision", "language")}
+        return cls(vision=vision, language=language, **own)
 
     def tokens(self, batch: Batch) -> Tensor:
-        """The pictures as words of the language model (B, K, D)."""
+        """The pictures as visual tokens of the language model (B, K, D)."""
         return self.bridge(self.see(batch), batch["prompt"])
 
     def read(self, batch: Batch) -> Tensor:
@@ -94,8 +92,8 @@ class VisionLanguageModel(nn.Module):
         """Hidden states (B, R + 1, D) that predict the reply and what follows it, and the KV cache if one was given.
 
         prefix (B, P, D), reply ids (B, R); mask and positions as in `rsvlm.parts.language.model`, those of the shared
-        rows where the language model runs over a `packing`. `expert` (B,) is for language models that have several speakers.
-        `language.head` turns hidden states into logits.
+        rows where the language model runs over a `packing`. `expert` (B,) is for language models that have several
+        experts. `language.head` turns hidden states into logits.
         """
         x = torch.cat([prefix, self.language.embed(reply)], 1)
         if packing is not None:
@@ -117,9 +115,9 @@ class VisionLanguageModel(nn.Module):
         logits = self.language.head(hidden[rows, before(batch["turn"])[rows, places]])
         return {"language": losses.next_token(logits, batch["labels"][learned], normaliser=batch.get("normaliser"))}
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """`loss`, under the name that data-parallel wrappers call."""
-        return self.loss(batch)
+    def merge_adapters(self) -> None:
+        """Fold the language model's adapters into its weights."""
+        self.language.merge()
 
     @final
     def answer(

@@ -20,7 +20,7 @@ from rsvlm.sample import Answer, Region
 from rsvlm.serve.aggregate import Evidence, Seen, combine
 from rsvlm.serve.console import Screen
 from rsvlm.serve.georeference import drawn, features, worded
-from rsvlm.serve.grounding import Asking, asking, found_in, wording
+from rsvlm.serve.grounding import Asking, asking, found_in, question_for
 from rsvlm.serve.inputs import jobs
 from rsvlm.serve.question_type import Kind
 from rsvlm.serve.results import check_folder, write
@@ -118,7 +118,7 @@ class Assistant:
             **self.model.trace, "model": self.model.name, "rsvlm": __version__, **_scene_facts(scene),
             **_tiling(planned, seen[0]), "questions_together": len(asked), "seconds": seconds,
         }  # fmt: skip
-        prompts = [ask.words if ask.phrase is None else wording(self.model, ask.words) for ask in asks]
+        prompts = [ask.words if ask.phrase is None else question_for(self.model, ask.words) for ask in asks]
         return [
             _answer(ask, rows, scene, {**common, "prompt": prompt})
             for ask, rows, prompt in zip(asks, seen, prompts, strict=True)

@@ -9,9 +9,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
-from rsvlm.data import box_codecs as boxes
 from rsvlm.data.prompt import TASK_QUESTIONS
 from rsvlm.data.referring_parser import Phrase, read_phrase
 from rsvlm.errors import BadInput
@@ -21,7 +19,8 @@ from rsvlm.sample import Region, Reply
 from rsvlm.serve.aggregate import Evidence, Seen, Verdict
 from rsvlm.serve.phrase import phrase_in
 from rsvlm.serve.question_type import Kind, is_refusal, kind_of, phrased
-from rsvlm.systems.abilities import Answers, Detects, Pixels
+from rsvlm.systems import text_boxes
+from rsvlm.systems.abilities import Answers, Detects, HasNativePrompts, Pixels, WritesBoxes
 
 BOX_TOKENS = 256  # at least, for a reply of boxes: one box takes some 20 tokens
 SEAM = 0.02  # of a tile's side: a box that ends so near to the edge may go on in the next tile
@@ -51,25 +50,20 @@ class Asking:
 def asking(model: Answers, question: str, *, tiled: bool) -> Asking:
     """How `model` is asked: for boxes where the question wants them and the model has them, else the question."""
     kind = kind_of(question)
-    if kind is not Kind.FIND or not finds(model):
+    if kind is not Kind.FIND or not text_boxes.can_ground(model):
         return Asking(question=question, kind=kind, words=phrased(model, question))
     phrase = read_phrase(phrase_in(question))
     return Asking(question=question, kind=kind, words=(phrase.several if tiled else "") or phrase.words, phrase=phrase)
 
 
-def finds(model: Answers) -> bool:
-    """Whether a model can be asked for boxes: it detects, or it has a dialect for them."""
-    return isinstance(model, Detects) or bool(getattr(model, "box_dialect", ""))
-
-
-def wording(model: Answers, phrase: str) -> str:
+def question_for(model: Answers, phrase: str) -> str:
     """What is put to the model for a phrase: the phrase itself where it detects, else a question, in its own words."""
     if isinstance(model, Detects):
         return phrase
-    if (own := getattr(model, "phrase", None)) and (said := own("ground", phrase)):
-        return said
-    asked = WORDINGS.get(getattr(model, "box_dialect", ""), TASK_QUESTIONS["ground"][0])
-    return asked.format(phrase=phrase)
+    if isinstance(model, HasNativePrompts) and (own := model.native_prompt("ground", phrase)):
+        return own
+    dialect = model.box_dialect if isinstance(model, WritesBoxes) else ""
+    return WORDINGS.get(dialect, TASK_QUESTIONS["ground"][0]).format(phrase=phrase)
 
 
 def find(
@@ -79,15 +73,20 @@ def find(
 
     Scores are the detector's, or the confidence of the reply that the box stands in. Regions without area are left out.
     """
-    if isinstance(model, Detects):
-        told = [_placed(regions) for regions in model.detect(images, phrases)]
-        return [(Reply(text=counted(len(one)), confidence=_best(one)), one) for one in told]
-    asked = [wording(model, phrase) for phrase in phrases]
-    replies = model.answer(images, asked, max_new_tokens=max(max_new_tokens, BOX_TOKENS))
-    return [
-        (reply, _read(model, image, phrase, reply))
-        for image, phrase, reply in zip(images, phrases, replies, strict=True)
-    ]
+    questions = [question_for(model, phrase) for phrase in phrases]
+    sizes = [(image.shape[1], image.shape[0]) for image in images]
+    answered = text_boxes.ground(
+        model, images, phrases, questions, sizes, max_new_tokens=max(max_new_tokens, BOX_TOKENS)
+    )
+    return [_scored(one) for one in answered]
+
+
+def _scored(found: text_boxes.Grounding) -> tuple[Reply, tuple[Region, ...]]:
+    if found.reply is None:
+        regions = _placed(found.regions)
+        return Reply(text=counted(len(regions)), confidence=_best(regions)), regions
+    sure = found.reply.confidence
+    return found.reply, _placed([replace(region, score=sure) for region in found.regions])
 
 
 def found_in(phrase: Phrase, seen: Sequence[Seen], size: tuple[int, int]) -> Verdict:
@@ -140,25 +139,6 @@ def _together(tiles: Sequence[Seen], whole: Seen, size: tuple[int, int]) -> list
 
 def _in_scene(one: Seen) -> list[Region]:
     return merge_regions([(one.window, one.found)], (one.window[0] + one.window[2], one.window[1] + one.window[3]))
-
-
-def _read(model: Any, image: Pixels, phrase: str, reply: Reply) -> tuple[Region, ...]:
-    """The boxes that a reply holds, in pixels of the image."""
-    size = image.shape[1], image.shape[0]
-    shown = model.input_size(*size) if hasattr(model, "input_size") else size
-    part = model.box_part(*size) if hasattr(model, "box_part") else ()
-    rows = boxes.decode(reply.text, model.box_dialect, input_size=shown).pixels(size, part)
-    return _placed([_region(row, phrase, reply.confidence) for row in rows])
-
-
-def _region(row: Sequence[float], label: str, score: float) -> Region:
-    """A region of 4 numbers, 5 (with degrees) or 8 (corners)."""
-    if len(row) == 8:
-        xs, ys = row[::2], row[1::2]
-        ring = tuple(zip(xs, ys, strict=True))
-        return Region(label=label, box=(min(xs), min(ys), max(xs), max(ys)), polygon=ring, score=score)
-    x1, y1, x2, y2, *angle = row
-    return Region(label=label, box=(x1, y1, x2, y2), angle=angle[0] if angle else 0.0, score=score)
 
 
 def _placed(regions: Sequence[Region]) -> tuple[Region, ...]:

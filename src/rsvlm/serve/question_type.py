@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.serve.phrase import phrase_in
+from rsvlm.systems.abilities import HasNativePrompts
 
 
 class Kind(StrEnum):
@@ -75,15 +76,15 @@ _TASKS = {Kind.CAPTION: "caption", Kind.SCENE: "vqa", Kind.PRESENCE: "vqa", Kind
 
 
 def phrased(model: object, question: str) -> str:
-    """The question in the words that the model was trained with (`phrase`), where it has such; else as it is.
+    """The question in the words that the model was trained with (`native_prompt`), where it has such; else as it is.
 
     A question that begins with a tag of the user's own ("[refer] ...") is left alone, and so is one of no known kind.
     """
-    phrase = getattr(model, "phrase", None)
     task = _TASKS.get(kind_of(question))
-    if phrase is None or task is None or question.startswith("["):
+    if not isinstance(model, HasNativePrompts) or task is None or question.startswith("["):
         return question
-    return phrase("describe" if task == "caption" and "detail" in question.lower() else task, question) or question
+    task = "describe" if task == "caption" and "detail" in question.lower() else task
+    return model.native_prompt(task, question) or question
 
 
 def thing_of(question: str) -> str:

@@ -1,19 +1,18 @@
-"""What every system offers: the registry of systems, the abilities as Protocols, and who has which."""
+"""What a model may be able to do: the abilities as Protocols, the sentence of each, and who has which. No PyTorch.
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+This is the only list of abilities. `rsvlm.evaluate.solvers` says how a benchmark asks for each.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.registry import Registry
 from rsvlm.sample import Region, Reply
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB, 0..255
-
-SYSTEMS: Registry[type] = Registry("system")
 
 
 @runtime_checkable
@@ -23,10 +22,6 @@ class Answers(Protocol):
     `name` is what the user asked for ("mini", a path, "hf:...", "openai:..."); `trace` holds what a result file must
     carry about the model (system, size, recipe hash, sha256 of the weights, versions) and is the same at every load;
     its `trained_on`, where known, names the data sets of the catalogue that the model was trained on.
-
-    More members are read with getattr, because most have none: `box_dialect`, a name of `rsvlm.data.box_codecs` ("" = none
-    known); `input_size(width, height)`, the size at which a picture is seen, for the dialect "qwen25vl";
-    `box_part(width, height)`, the part of it that fractions are of; `phrase(task, words)`, a question in its own words.
     """
 
     name: str
@@ -39,6 +34,52 @@ class Answers(Protocol):
 
         None is no picture: the model answers from the question alone (the blind baseline).
         """
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """Answers one question about a picture piece by piece. Not every model that answers can."""
+
+    def stream(self, image: Pixels | None, question: str, *, max_new_tokens: int = 64) -> Generator[str, None, Reply]:
+        """Pieces of text that, joined, are the text of what `answer` replies; the Reply itself is returned at the end.
+
+        None is no picture. Raises BadInput where a reply breaks off: the pieces before are then not the whole.
+        """
+        ...
+
+
+@runtime_checkable
+class WritesBoxes(Protocol):
+    """Its answers may hold boxes in words; `rsvlm.systems.text_boxes` reads them."""
+
+    box_dialect: str  # a name of `rsvlm.data.box_codecs`; "" = none known, so that no box can be read
+
+
+@runtime_checkable
+class ResizesInput(Protocol):
+    """Writes boxes in the pixels of the picture as it sees it (dialect "qwen25vl")."""
+
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """The (width, height) at which the model sees a picture of this size."""
+        ...
+
+
+@runtime_checkable
+class ShowsPart(Protocol):
+    """Writes boxes in fractions of a part of the picture: of the square that it is shown, padded or cropped."""
+
+    def box_part(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """That part of a picture of this size: x, y, width, height in its pixels."""
+        ...
+
+
+@runtime_checkable
+class HasNativePrompts(Protocol):
+    """Was trained with wordings of its own."""
+
+    def native_prompt(self, task: str, words: str) -> str | None:
+        """How it was asked for `task` (caption, vqa, ground, ...) about `words`; None where it has no wording."""
         ...
 
 
@@ -111,7 +152,7 @@ ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
 }
 
 # Names that `rsvlm.systems.load` takes, and abilities: a table, so that asking needs no PyTorch; a test holds it.
-FORMS: Mapping[str, tuple[type, ...]] = {
+MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
     "mini": (Answers, Embeds, Detects),
     "<a run's model folder>": (Answers, Embeds),
     "<a run's model folder with a box head>": (Answers, Embeds, Detects),
@@ -122,29 +163,10 @@ FORMS: Mapping[str, tuple[type, ...]] = {
 
 def who_can(ability: type) -> tuple[str, ...]:
     """How to name the models that have this ability (a Protocol of this module)."""
-    return tuple(form for form, abilities in FORMS.items() if any(ability in one.__mro__ for one in abilities))
+    return tuple(form for form, abilities in MODEL_NAMES.items() if any(ability in one.__mro__ for one in abilities))
 
 
-def lacking(name: str, ability: type) -> BadInput:
+def ability_error(name: str, ability: type) -> BadInput:
     """The error for a model that is asked for what it cannot do; it says who can."""
     others = ", ".join(who_can(ability)) or "none yet"
     return BadInput(f"{name} cannot {ABILITIES[ability]}; models that can: {others}.")
-
-
-def dialect_of(name: str) -> str:
-    """The box dialect of a model by its name or `model_type` ("Qwen/Qwen2.5-VL-7B-Instruct", "qwen2_5_vl"); "" else."""
-    letters = re.sub(r"[^a-z0-9]", "", name.lower())
-    return next((dialect for dialect in _DIALECTS if dialect in letters), "")
-
-
-_DIALECTS = ("qwen2vl", "qwen25vl", "qwen3vl", "internvl")
-
-
-def by_sight(images: Sequence[Pixels | None], ask: Callable[[list[int]], list[Reply]]) -> list[Reply]:
-    """Replies in order, where pairs with a picture and pairs without are asked apart: `ask` gets their places."""
-    replies: dict[int, Reply] = {}
-    for seen in (True, False):
-        places = [place for place, image in enumerate(images) if (image is not None) is seen]
-        if places:
-            replies |= zip(places, ask(places), strict=True)
-    return [replies[place] for place in range(len(images))]

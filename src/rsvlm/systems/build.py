@@ -9,29 +9,29 @@ from torch import Tensor, nn
 from rsvlm import assets
 from rsvlm.data.resize import FITS
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts.checkpoints import clip as clip_weights
+from rsvlm.parts.checkpoints import clip as clip_checkpoint
 from rsvlm.parts.checkpoints.weights import read_state
-from rsvlm.parts.language import model as languages
+from rsvlm.parts.heads.boxes import BoxHead
+from rsvlm.parts.heads.tags import TagHead
+from rsvlm.parts.language import model as language_models
+from rsvlm.parts.system import System, objectives_of
 from rsvlm.parts.vision import eva
-from rsvlm.parts.vision import tower as towers
+from rsvlm.parts.vision.clip import CLIPLevels
+from rsvlm.parts.vision.efficientnet import EfficientNetLite0, lite0_state
 from rsvlm.parts.vision.siglip import SigLIPLevels
-from rsvlm.parts.vlm import VisionLanguageModel
+from rsvlm.parts.vision.tower import Tower
 from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
-from rsvlm.systems.abilities import SYSTEMS
-from rsvlm.systems.lhrs_bot import model as lhrs_bot  # noqa: F401  (they register themselves)
-from rsvlm.systems.lhrs_bot_nova import model as lhrs_bot_nova  # noqa: F401  (they register themselves)
-from rsvlm.systems.load import model_folder
-from rsvlm.systems.rs_gpt4v import model as rs_gpt4v  # noqa: F401  (they register themselves)
-from rsvlm.systems.rs_moe import model as rs_moe  # noqa: F401  (they register themselves)
-from rsvlm.systems.skyeyegpt import model as skyeyegpt  # noqa: F401  (they register themselves)
+from rsvlm.systems.model_dir import model_folder
+from rsvlm.systems.registry import SYSTEMS
 
 _TOWERS = {
-    "efficientnet_lite0": towers.EfficientNetLite0,
-    "clip": towers.CLIPLevels,
+    "efficientnet_lite0": EfficientNetLite0,
+    "clip": CLIPLevels,
     "siglip": SigLIPLevels,
     "eva_clip": eva.EVACLIP,
 }
+_HEADS = {"num_tags": "tags", "boxes": "boxes"}  # numbers of a recipe's model -> objective of the head that they are of
 
 # Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
 GATED = {
@@ -41,26 +41,42 @@ GATED = {
 }
 
 
-def build(recipe: Recipe, *, for_training: bool = True) -> VisionLanguageModel:
+def build(recipe: Recipe, *, for_training: bool = True) -> System:
     """The recipe's system with the language model and, for training, the tower's published weights in place.
 
-    Without `for_training` the tower starts random, because a finished model brings its own.
+    Any system with feature levels may have heads (`num_tags`, `boxes`). Without `for_training` the tower starts random,
+    because a finished model brings its own.
     """
-    system, numbers = SYSTEMS[recipe.system], dict(recipe.model)
-    numbers.pop("frame", None)
-    tower = dict(numbers.pop("vision"))
-    if not for_training:
-        tower["weights"] = "random"
-    return system(
-        vision=_vision(**tower), language=_language(**numbers.pop("language")),
-        bridge=numbers.pop("bridge"), **numbers,
-    )  # fmt: skip
+    numbers = {name: value for name, value in recipe.model.items() if name not in ("frame", *_HEADS)}
+    system = SYSTEMS[recipe.system].build(numbers, _Parts(for_training=for_training))
+    if tags := recipe.model.get("num_tags"):
+        system.attach(TagHead(level_dims=system.vision.dims, num_tags=tags))
+    if boxes := recipe.model.get("boxes"):
+        language: Any = system.language
+        system.attach(BoxHead(level_dims=system.vision.dims, phrase_dim=language.dim, **boxes))
+    return system
+
+
+def check_objectives(recipe: Recipe) -> None:
+    """Raises BadInput for a stage whose objective the recipe's system, with the recipe's heads, cannot learn."""
+    for index, stage in enumerate(recipe.stages):
+        model = recipe.in_stage(index).model
+        known = objectives_of(SYSTEMS[recipe.system], [head for key, head in _HEADS.items() if model.get(key)])
+        if stage.objective not in known:
+            raise BadInput(
+                f"Stage {stage.name!r} has the objective {stage.objective!r}, which {recipe.system} with these numbers "
+                f"cannot learn; it can: {', '.join(known)}."
+            )
 
 
 def build_tokenizer(recipe: Recipe) -> Any:
-    """The tokenizer of the recipe's language model; a byte tokenizer for random LLaMAs."""
-    base = recipe.model["language"]["base"]
-    if base == "llama":
+    """The tokenizer of the recipe's language model, or `text.tokenizer` where it has none.
+
+    A byte tokenizer for random LLaMAs, and where it is called "bytes".
+    """
+    language = recipe.model.get("language")
+    base = language["base"] if language else recipe.model["text"]["tokenizer"]
+    if base in ("llama", "bytes"):
         return byte_tokenizer()
     from transformers import AutoTokenizer
 
@@ -86,11 +102,11 @@ def byte_tokenizer() -> Any:
 
 def own_tensors(recipe: Recipe, model: nn.Module) -> set[str]:
     """Names of the tensors that a finished model brings: all but a language model that others published."""
-    random_language = recipe.model["language"]["base"] == "llama"
+    published = recipe.model.get("language", {}).get("base", "llama") != "llama"
     return {
         name
         for name in model.state_dict()
-        if random_language or not name.startswith("language.model.") or "lora_" in name
+        if not published or not name.startswith("language.model.") or "lora_" in name
         if not name.endswith("num_batches_tracked")
     }
 
@@ -115,29 +131,43 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, 
         own[name].copy_(value)
 
 
-def _vision(*, tower: str, weights: str = "random", fit: str = "squash", **numbers: Any) -> nn.Module:
-    for kind, name, known in (("vision tower", tower, list(_TOWERS)), ("fit", fit, FITS)):
-        if name not in known:
-            raise BadInput(unknown(kind, name, known))
-    model = _TOWERS[tower](**numbers)
-    model.fit = fit
+class _Parts:
+    """The `rsvlm.parts.system.PartBuilder` of this package."""
+
+    def __init__(self, *, for_training: bool) -> None:
+        self.for_training = for_training
+
+    def vision(self, *, tower: str, weights: str = "random", fit: str = "squash", **numbers: Any) -> Tower:
+        """The tower called `tower`; `weights` are "random", "imagenet", a published file or a finished model's name."""
+        for kind, name, known in (("vision tower", tower, list(_TOWERS)), ("fit", fit, FITS)):
+            if name not in known:
+                raise BadInput(unknown(kind, name, known))
+        model: Tower = _TOWERS[tower](**numbers)
+        model.fit = fit
+        if self.for_training and weights != "random":
+            _load_tower(model, weights)
+        return model
+
+    def language(
+        self, *, base: str, lora: Mapping[str, Any] | None = None, **numbers: Any
+    ) -> language_models.LanguageModel:
+        """A language model by its name or folder, or with `base` "llama" a random one of the numbers given."""
+        if base == "llama":
+            return language_models.llama(lora=lora, **numbers)
+        return language_models.pretrained(_folder(base), lora=lora, **numbers)
+
+
+def _load_tower(model: Tower, weights: str) -> None:
     if weights == "imagenet":
-        load_weights(model, towers.lite0_state(read_state(assets.vision_weights())), source="EfficientNet-Lite0")
-    elif weights != "random" and isinstance(model, eva.EVACLIP):  # a published file, which this package does not fetch
+        load_weights(model, lite0_state(read_state(assets.vision_weights())), source="EfficientNet-Lite0")
+    elif isinstance(model, eva.EVACLIP):  # a published file, which this package does not fetch
         load_weights(model, eva.read_published(Path(weights), model)[0], source=weights)
-    elif weights != "random" and isinstance(model, towers.CLIPLevels):
-        load_weights(model, clip_weights.read_published(Path(weights), model)[0], source=weights)
-    elif weights != "random":  # the tower of a finished model
+    elif isinstance(model, CLIPLevels):
+        load_weights(model, clip_checkpoint.read_published(Path(weights), model)[0], source=weights)
+    else:  # the tower of a finished model
         path = model_folder(weights) / "model.safetensors"
         state = {n.removeprefix("vision."): t for n, t in read_state(path).items() if n.startswith("vision.")}
         load_weights(model, state, source=str(path), needed=dict(model.named_parameters()))
-    return model
-
-
-def _language(*, base: str, lora: Mapping[str, Any] | None = None, **numbers: Any) -> languages.LanguageModel:
-    if base == "llama":
-        return languages.llama(lora=lora, **numbers)
-    return languages.pretrained(_folder(base), lora=lora, **numbers)
 
 
 def _folder(base: str) -> Path:

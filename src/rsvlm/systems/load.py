@@ -1,14 +1,17 @@
 """Any model behind one door: `load(name)` gives something that answers, whatever it is and wherever it runs."""
 
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 
-from rsvlm.errors import BadInput, MissingPart, missing_extra
-from rsvlm.systems.abilities import FORMS, Answers
+from rsvlm.errors import missing_extra
+from rsvlm.recipe import read_recipe
+from rsvlm.systems.abilities import Answers
+from rsvlm.systems.model_dir import model_folder
+from rsvlm.systems.registry import SYSTEMS
 
 
 def load(name: str) -> Answers:
-    """The model called `name`, in one of the forms that `rsvlm.systems.abilities.FORMS` lists.
+    """The model called `name`, in one of the forms that `rsvlm.systems.abilities.MODEL_NAMES` lists.
 
     "mini" (the package rsvlm-mini), the folder of a finished run, "hf:<folder or id>" or the folder of a Hugging Face
     model, "openai:<URL>#<model>". Raises MissingPart where a package or a model is not on this machine, BadInput for an
@@ -20,34 +23,25 @@ def load(name: str) -> Answers:
         return Endpoint(name)
     try:
         if name.startswith("hf:"):
-            return _hub(name, name.removeprefix("hf:"))
+            return _hugging_face(name, name.removeprefix("hf:"))
         folder = model_folder(name)
         if (folder / "config.json").is_file() and not (folder / "recipe.yaml").is_file():
-            return _hub(name, name)
-        from rsvlm.systems.runtime.detecting import open_chat
-
-        return open_chat(folder, name)
+            return _hugging_face(name, name)
+        return _own(folder, name)
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "torch", "model") from error
 
 
-def model_folder(name: str) -> Path:
-    """The folder of a model of ours: "mini", or a folder. Raises like `load`."""
-    if name != "mini" and not Path(name).is_dir():
-        raise BadInput(f"No model is named {name!r}, and there is no such folder; give one of: {', '.join(FORMS)}.")
-    return _mini() if name == "mini" else Path(name)
+def _own(folder: Path, name: str) -> Answers:
+    """A model of ours, opened by the runtime of its system; a folder without a recipe is refused there."""
+    from rsvlm.systems.runtime.load_system import check_folder
+
+    check_folder(folder)
+    system = SYSTEMS[read_recipe(folder / "recipe.yaml").system]
+    return import_module(system.runtime).open_model(folder, name)  # pyright: ignore
 
 
-def _mini() -> Path:
-    found = find_spec("rsvlm_mini")
-    if found is None or not found.submodule_search_locations:
-        raise MissingPart(
-            "The embedded model is not installed; run: pip install ./packages/rsvlm-mini (from the repository)"
-        )
-    return Path(found.submodule_search_locations[0])
-
-
-def _hub(name: str, where: str) -> Answers:
+def _hugging_face(name: str, where: str) -> Answers:
     from rsvlm.systems.providers.hf import HubModel
 
     return HubModel(name, where)

@@ -1,7 +1,8 @@
 """The loop: one stage, step by step, on accelerate. Stops on a loss that is not finite; resumes to the same losses."""
 
+import multiprocessing
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from rsvlm.errors import RsvlmError
 from rsvlm.recipe import Stage
@@ -38,6 +40,18 @@ def distribute(accelerator: Accelerator, model: nn.Module, *, sharded: bool) -> 
             fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
     return model
+
+
+def ahead(batches: Dataset[list[Batch]], steps: Sequence[int]) -> DataLoader[list[Batch]]:
+    """The batches of `steps` in order, the next ones made by a second process while one is trained on.
+
+    The process is forked: it shares the samples and cached levels instead of getting a copy.
+    """
+    fork = len(steps) > 8 and "fork" in multiprocessing.get_all_start_methods()
+    return DataLoader(
+        Subset(batches, steps), batch_size=None, num_workers=int(fork),
+        multiprocessing_context="fork" if fork else None,
+    )  # fmt: skip
 
 
 def fit(
@@ -69,7 +83,7 @@ def fit(
         _check(stage, step, "gradient norm", norm)
         optimizer.step()
         optimizer.zero_grad()
-        getattr(accelerator.unwrap_model(model), "after_step", lambda: None)()
+        accelerator.unwrap_model(model).after_step()
         numbers = {name: _mean(accelerator, value) for name, value in means.items()}
         tokens, rate = _tokens(accelerator, micro_batches), optimizer.param_groups[0]["lr"]
         report(step, {**numbers, "lr": rate, "grad_norm": float(norm), "tokens": tokens})

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from fake import llava_release as release
 from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints.clip import read_published, regridded
+from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.parts.vision.positions import resized
-from rsvlm.parts.vision.tower import CLIPLevels
 
 SIZES = {"width": 16, "depth": 2, "patch": 8}
 POSITIONS = "embeddings.position_embedding.weight"

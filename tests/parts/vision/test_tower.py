@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from rsvlm.parts.vision.tower import CLIPLevels, EfficientNetLite0, lite0_state
+from rsvlm.parts.vision.clip import CLIPLevels
+from rsvlm.parts.vision.efficientnet import EfficientNetLite0, lite0_state
 
 
 @pytest.fixture(scope="module")

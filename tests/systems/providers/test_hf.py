@@ -8,10 +8,9 @@ import torch
 
 from fake import hub
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.systems.abilities import Answers, Compares
+from rsvlm.systems.abilities import Answers, Compares, Streams
 from rsvlm.systems.load import load
 from rsvlm.systems.providers.hf import HubModel
-from rsvlm.systems.streaming import Streams
 
 QUESTIONS = ("What?", "Describe this image, please.", "How many boats are there?")
 PICTURES = [

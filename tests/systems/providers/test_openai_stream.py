@@ -6,8 +6,8 @@ import pytest
 
 from fake.endpoint import PICTURE, QUICK, FakeEndpoint, events, reply
 from rsvlm.errors import BadInput
+from rsvlm.systems.abilities import Streams
 from rsvlm.systems.providers.openai import Endpoint
-from rsvlm.systems.streaming import Streams
 
 
 def streamed(server, question="Where?", **more):

@@ -9,8 +9,8 @@ from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.shards import read_shards, read_tensors
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
+from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.parts.vision.positions import resized
-from rsvlm.parts.vision.tower import CLIPLevels
 
 _POSITIONS = "embeddings.position_embedding.weight"
 

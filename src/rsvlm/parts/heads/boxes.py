@@ -5,12 +5,16 @@ CenterNet's (arXiv:1904.07850): no anchors, a peak is an object. For models too 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rsvlm.parts.heads.head import Head
 from rsvlm.parts.language.model import LanguageModel
+from rsvlm.parts.vision.tower import Tower
+from rsvlm.sample import Batch
 
 COARSE = 14  # cells a side on which all places see one another
 _WAVES = 4  # sines and cosines a coordinate
@@ -19,7 +23,7 @@ _NEAR = 0.6  # of a target's bump: cells that learn its box, too
 
 
 class SteeredBlock(nn.Module):
-    """Look around, compare all places, think: each time with features scaled and shifted by the phrase (FiLM)."""
+    """Depthwise conv, self-attention and MLP, each FiLM-conditioned on the phrase (arXiv:1709.07871)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -52,16 +56,23 @@ class SteeredBlock(nn.Module):
         return x + self.mlp(steered(tokens, 2)).transpose(1, 2).unflatten(2, (side, side))
 
 
-class BoxHead(nn.Module):
+class BoxHead(Head):
     """Levels [(B, N_l, D_l)] on square grids and phrases (B, P) -> heat logits (B, G, G) and boxes (B, G, G, 4).
 
     G is the side of the finest level, to which the others are enlarged. Boxes are (x1, y1, x2, y2) in fractions of the
     picture, around the cell's middle; they may reach over its edge. It computes in float32 under any autocast: it is
-    small, and half precision would shift boxes and flatten peaks.
+    small, and half precision would shift boxes and flatten peaks. With `size` and `grids` it looks through the
+    system's tower at larger pictures, on finer grids (`Tower.at`).
     """
 
-    def __init__(self, *, level_dims: Sequence[int], phrase_dim: int, width: int, depth: int, heads: int) -> None:
+    objective, target = "boxes", "boxes"
+
+    def __init__(
+        self, *, level_dims: Sequence[int], phrase_dim: int, width: int, depth: int, heads: int,
+        size: int | None = None, grids: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.size, self.grids = size, tuple(grids)
         self.level = nn.ModuleList(nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width)) for dim in level_dims)
         self.phrase = nn.Sequential(
             nn.LayerNorm(phrase_dim), nn.Linear(phrase_dim, width), nn.GELU(), nn.Linear(width, width)
@@ -71,6 +82,19 @@ class BoxHead(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.heat, self.sides = nn.Linear(width, 1), nn.Linear(width, 4)
         nn.init.constant_(self.heat.bias, _PRIOR)
+
+    def tower(self, vision: Tower) -> Tower:
+        """As every head, at the pictures and grids of this one."""
+        return vision.at(size=self.size, grids=self.grids) if self.size else vision
+
+    def locate(self, system: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Where the phrases of a batch are: heat logits (B, G, G), boxes (B, G, G, 4); training and asking go here."""
+        phrase = mean_of_tokens(system.language, batch["phrase"], batch["phrase_mask"])
+        return self(system.see(batch, self.objective), phrase)
+
+    def loss(self, system: Any, batch: Batch) -> dict[str, Tensor]:
+        """The named scalars of `box_loss`."""
+        return box_loss(*self.locate(system, batch), batch["boxes"])
 
     def forward(self, levels: Sequence[Tensor], phrase: Tensor) -> tuple[Tensor, Tensor]:
         """Levels and phrase -> heat logits (B, G, G), boxes (B, G, G, 4)."""

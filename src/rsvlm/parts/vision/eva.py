@@ -12,8 +12,9 @@ from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints import published as checkpoint
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import WeightTable
+from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.parts.vision.positions import resized
-from rsvlm.parts.vision.tower import CLIPLevels, Tower
+from rsvlm.parts.vision.tower import Tower
 
 
 class EVAAttention(nn.Module):

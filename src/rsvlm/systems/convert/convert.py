@@ -15,11 +15,11 @@ from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.registry import unknown
-from rsvlm.systems.abilities import SYSTEMS
 from rsvlm.systems.build import build  # noqa: F401  (every system registers itself where they are built)
 from rsvlm.systems.convert.base_llm import check_base
 from rsvlm.systems.convert.identify import Adapter, Look, look
 from rsvlm.systems.convert.model_dir import SOURCES, Source
+from rsvlm.systems.registry import SYSTEMS
 
 
 def readers() -> dict[str, Any]:

@@ -12,10 +12,10 @@ from rsvlm import assets
 from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints import weights
 from rsvlm.recipe import Recipe, read_recipe, shipped
-from rsvlm.systems.abilities import SYSTEMS
 from rsvlm.systems.build import GATED, build, own_tensors
 from rsvlm.systems.convert.base_llm import config_numbers
 from rsvlm.systems.convert.convert import recognise
+from rsvlm.systems.registry import SYSTEMS
 
 
 def check(path: Path, *, system: str | None = None) -> dict[str, Any]:

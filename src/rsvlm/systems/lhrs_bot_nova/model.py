@@ -11,11 +11,11 @@ from typing import Any
 from rsvlm.parts.bridges.positioned_perceiver import PositionedPerceiver
 from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.vision.tower import Tower
-from rsvlm.systems.abilities import SYSTEMS
 from rsvlm.systems.lhrs_bot.model import LHRSBot
+from rsvlm.systems.registry import SYSTEMS
 
 # How the released weights are asked, by task ("CONSIZE" is how it is spelt); their boxes are the dialect "nova".
-QUESTIONS: Mapping[str, str] = {
+PROMPTS: Mapping[str, str] = {
     "scene": "[CLS] Choose the best categories describe the image from: {choices}",
     "vqa": "[CONSIZE] {question} Answer in a single word. Answer:",
     "ground": "[DET] {question}",
@@ -28,11 +28,11 @@ class LHRSBotNova(LHRSBot):
     """see: levels of SigLIP; bridge: perceiver with positions, dense in stage 1 and of experts from stage 2 on."""
 
     box_dialect = "nova"
-    questions = QUESTIONS
+    prompts = PROMPTS
 
-    def phrase(self, task: str, words: str) -> str | None:
+    def native_prompt(self, task: str, words: str) -> str | None:
         """As LHRS-Bot; a question gets the mark that it lacks (main_vqa.py)."""
-        return super().phrase(task, f"{words}?" if task == "vqa" and not words.endswith("?") else words)
+        return super().native_prompt(task, f"{words}?" if task == "vqa" and not words.endswith("?") else words)
 
     def perceiver(self, vision: Tower, language: LanguageModel, **numbers: Any) -> PositionedPerceiver:
         """The bridge; `experts: 0` in its numbers makes it the dense one of stage 1."""

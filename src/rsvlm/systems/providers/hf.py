@@ -17,10 +17,12 @@ from rsvlm.data.box_codecs import smart_resize
 from rsvlm.data.reply import end_of, stop_strings, tell, whole
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
-from rsvlm.systems.abilities import Pixels, by_sight, dialect_of
+from rsvlm.systems.abilities import Pixels
+from rsvlm.systems.batching import split_by_image
 from rsvlm.systems.providers.hf_files import local_folder, opened, weights_hash
 from rsvlm.systems.providers.hf_generation import Report, Sureness, Until, overheard, stop_tokens
 from rsvlm.systems.runtime.limits import check_context
+from rsvlm.systems.text_boxes import dialect_of
 
 # Special tokens that are words of questions and answers about boxes; all others stand for no word.
 _WORDS = re.compile(r"</?(box|quad|ref)>|<\|(box|quad|object_ref)_(start|end)\|>")
@@ -69,7 +71,7 @@ class HubModel:
         """One greedy reply per (image, question), up to the first of the strings `stop`; None is no picture."""
         pairs = [(() if image is None else (image,), text) for image, text in zip(images, questions, strict=True)]
         ends = stop_strings(stop)
-        return by_sight(images, lambda places: self._generate([pairs[i] for i in places], max_new_tokens, ends))
+        return split_by_image(images, lambda places: self._generate([pairs[i] for i in places], max_new_tokens, ends))
 
     def stream(
         self, image: Pixels | None, question: str, *, max_new_tokens: int = 64, stop: Sequence[str] = ()

@@ -13,12 +13,13 @@ from rsvlm.data.box_codecs import smart_resize
 from rsvlm.data.reply import stop_strings, tell
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
-from rsvlm.systems.abilities import Pixels, dialect_of
+from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.providers.chat_completions import data_uri, grown, read_reply
 from rsvlm.systems.providers.endpoint_url import SET_KEY, key_for, listed_by, parsed
 from rsvlm.systems.providers.http_body import NoReply
 from rsvlm.systems.providers.http_client import Wire
 from rsvlm.systems.providers.retry import Patience
+from rsvlm.systems.text_boxes import dialect_of
 
 T = TypeVar("T")
 _PATIENT = Patience()

@@ -7,12 +7,11 @@ Source: arXiv:2406.12479, github.com/GeoX-Lab/RS-GPT4V. GeoChat (arXiv:2311.1582
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from rsvlm.data.prompt import filled
 from rsvlm.parts.bridges.projector import MLPProjector
 from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.parts.vlm import VisionLanguageModel
-from rsvlm.systems.abilities import SYSTEMS
+from rsvlm.systems.registry import SYSTEMS
 
 # How GeoChat is asked, by task, blanks as in its scripts (eval/batch_geochat_*.py); RS-GPT4V's wordings are unknown.
 GEOCHAT: Mapping[str, str] = {
@@ -40,9 +39,5 @@ class RSGPT4V(VisionLanguageModel):
     ) -> None:  # fmt: skip
         projector = MLPProjector(level_dim=vision.dims[-1], output_dim=language.dim, **bridge)
         super().__init__(vision, projector, language, image_tokens=vision.tokens[-1])
-        self.prompts = GEOCHAT if speech == "geochat" else {}
-        self.box_dialect, self.box_sides = ("geochat", "stored") if self.prompts else ("lhrs", "shown")
-
-    def phrase(self, task: str, words: str) -> str | None:
-        """How it is asked for `task`; None where it has no wording of its own."""
-        return filled(self.prompts[task], words) if task in self.prompts else None
+        self.native_prompts = GEOCHAT if speech == "geochat" else {}
+        self.box_dialect, self.box_sides = ("geochat", "stored") if speech == "geochat" else ("lhrs", "shown")

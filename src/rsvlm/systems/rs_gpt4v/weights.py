@@ -15,7 +15,7 @@ from rsvlm.errors import MissingPart
 from rsvlm.parts.checkpoints import clip as clip_weights
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
-from rsvlm.parts.vision.tower import CLIPLevels
+from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.convert.model_dir import write_folder

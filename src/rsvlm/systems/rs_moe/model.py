@@ -27,8 +27,8 @@ from rsvlm.parts.vision.tower import Tower
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.registry import unknown
 from rsvlm.sample import IMAGE_TOKEN, Batch
-from rsvlm.systems.abilities import SYSTEMS
-from rsvlm.systems.runtime.rounds import Ask, Talk, concat, vote
+from rsvlm.systems.registry import SYSTEMS
+from rsvlm.systems.runtime.rounds import Prompt, Rounds, concat, vote
 
 FUSE = "Write one description of this image from these notes: {drafts}"  # ours
 
@@ -78,12 +78,12 @@ class RSMoE(VisionLanguageModel):
         mean = self.language.embed(question).where(known, 0).sum(1) / known.sum(1).clamp(min=1)
         return torch.cat([picture, self.router(picture, mean, batch.get("expert"))], 1)
 
-    def talk(self, question: str) -> Talk:
+    def rounds(self, question: str) -> Rounds:
         """What the answer to a question takes: for a caption a draft of each expert, else the expert that it is for."""
 
-        def ask(text: str, expert: int | None, *, routed: bool = True) -> Ask:
+        def ask(text: str, expert: int | None, *, routed: bool = True) -> Prompt:
             places = None if routed else self.picture_tokens
-            return Ask(text=text, about=question, expert=expert, image_tokens=places)
+            return Prompt(text=text, question=question, expert=expert, image_tokens=places)
 
         everyone = range(len(self.experts))
         kind = question_kind(question)
@@ -109,7 +109,7 @@ class RSMoE(VisionLanguageModel):
         name = ROUTES.get(question_kind(question))
         return self.experts.index(name) if name in self.experts else None
 
-    def encoder(
+    def conversation_encoder(
         self, tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most: int, max_tokens: int
     ) -> Encode:
         """Conversations as this stage learns them: one question a row, because its picture is read with it."""

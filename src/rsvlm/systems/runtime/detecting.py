@@ -4,8 +4,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,27 +11,26 @@ from torch import Tensor
 from rsvlm.data.referring_parser import read_phrase
 from rsvlm.data.resize import Part, part
 from rsvlm.data.synth.box_targets import collate_targets, phrase_ids
-from rsvlm.parts.heads.boxes import peaks
-from rsvlm.recipe import read_recipe
+from rsvlm.parts.heads.boxes import BoxHead, peaks
 from rsvlm.sample import Batch, Region
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.runtime.chat import ChatModel
 
-MOST = 100  # boxes of one phrase
-LEAST = 0.3  # score of a box that is told, where a phrase may mean several
-OVERLAP = 0.5  # IoU from which two boxes are taken for one object
+MAX_BOXES = 100  # of one phrase
+SCORE_THRESHOLD = 0.3  # of a box, where a phrase may mean several
+NMS_IOU = 0.5  # from which two boxes are taken for one object
 
 
-class Finder(ChatModel):
-    """A `ChatModel` whose system has `boxes`. The boxes are the head's; `answer` still speaks in words."""
+class DetectingModel(ChatModel):
+    """A `ChatModel` whose system has a box head. The boxes are the head's; `answer` still speaks in words."""
 
     def detect(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[tuple[Region, ...]]:
         """Regions per (image, phrase): boxes in pixels of the image as given, each with its score, best first.
 
         A phrase that says which of several is meant ("the largest boat", `rsvlm.data.referring_parser`) is answered in
         two steps: the head finds all of the kind, and geometry chooses among them. Any other that begins with "the", or
-        finds none so, gets the best box; the rest ("boats", "all cars") every box with a score of `LEAST` or more,
-        perhaps none. The same array given several times is seen once.
+        finds none so, gets the best box; the rest ("boats", "all cars") every box with a score of `SCORE_THRESHOLD` or
+        more, perhaps none. The same array given several times is seen once.
         """
         if len(images) != len(phrases):
             raise ValueError(f"{len(images)} images and {len(phrases)} phrases")
@@ -54,18 +51,18 @@ class Finder(ChatModel):
     def _find(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[tuple[Region, ...]]:
         """What the head finds for each phrase as it stands."""
         ids = [(phrase_ids(self.tokenizer, phrase), []) for phrase in phrases]
-        told = collate_targets(ids, self.tokenizer.pad_token_id)
-        levels, picture = self._see(images, "boxes")
+        phrase = collate_targets(ids, self.tokenizer.pad_token_id)
+        head: BoxHead = self.model.heads["boxes"]
+        levels, picture = self.levels(images, head.objective)
         batch: Batch = {
             "levels": [level[picture] for level in levels],
-            "phrase": told["phrase"].to(self.device),
-            "phrase_mask": told["phrase_mask"].to(self.device),
+            "phrase": phrase["phrase"].to(self.device),
+            "phrase_mask": phrase["phrase_mask"].to(self.device),
         }
-        system: Any = self.model  # which has `locate`, because its recipe has `boxes`
-        with self._precision():
-            heat, boxes = system.locate(batch)
-        vision = self.model.tower("boxes")
-        scores, found = (tensor.cpu() for tensor in peaks(heat, boxes, most=MOST))
+        with self.precision():
+            heat, boxes = head.locate(self.model, batch)
+        vision = self.model.tower(head.objective)
+        scores, found = (tensor.cpu() for tensor in peaks(heat, boxes, most=MAX_BOXES))
         return [
             _regions(phrase, part(image.shape[1::-1], vision.size, vision.fit), rows, where)
             for phrase, image, rows, where in zip(phrases, images, scores, found, strict=True)
@@ -81,9 +78,9 @@ def _regions(phrase: str, shown: Part, scores: Tensor, boxes: Tensor) -> tuple[R
         region = Region(label=phrase, box=box, score=score)
         if one:
             return (region,)
-        if score < LEAST:
+        if score < SCORE_THRESHOLD:
             break
-        if all(_iou(region.box, other.box) < OVERLAP for other in kept):
+        if all(_iou(region.box, other.box) < NMS_IOU for other in kept):
             kept.append(region)
     return tuple(kept)
 
@@ -93,10 +90,3 @@ def _iou(one: Sequence[float], other: Sequence[float]) -> float:
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
     shared = sides[0] * sides[1]
     return shared / max(sum(areas) - shared, 1e-9)
-
-
-def open_chat(folder: Path, name: str) -> ChatModel:
-    """The model in a folder: a `Finder` where its recipe has a box head, else a `ChatModel`."""
-    path = folder / "recipe.yaml"
-    finds = path.is_file() and bool(read_recipe(path).model.get("boxes"))
-    return (Finder if finds else ChatModel)(folder, name)

@@ -1,6 +1,5 @@
 """A model folder opened: the recipe, the system with its weights in place, and what a result file says of both."""
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -8,28 +7,33 @@ import transformers
 
 from rsvlm.data.ingredients import datasets_of
 from rsvlm.errors import BadInput
-from rsvlm.parts.checkpoints.weights import read_state
-from rsvlm.parts.vlm import VisionLanguageModel
+from rsvlm.parts.checkpoints.weights import read_state, sha256
+from rsvlm.parts.system import System
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems.build import build, load_weights, own_tensors
 
 
-def opened(folder: Path) -> tuple[Recipe, VisionLanguageModel, dict[str, str]]:
-    """What `folder` holds (model.safetensors, recipe.yaml): recipe, model with its adapters merged, trace.
-
-    Raises BadInput where it holds no model, or one that is not of its recipe.
-    """
+def check_folder(folder: Path) -> Path:
+    """The model.safetensors in `folder`. Raises BadInput where there is none."""
     path = folder / "model.safetensors"
     if not path.is_file():
         raise BadInput(f"{folder} holds no model.safetensors; expected the model folder of a finished run.")
+    return path
+
+
+def load_system(folder: Path) -> tuple[Recipe, System, dict[str, str]]:
+    """What `folder` holds (model.safetensors, recipe.yaml): recipe, system with its adapters merged, trace.
+
+    Raises BadInput where it holds no model, or one that is not of its recipe.
+    """
+    path = check_folder(folder)
     recipe = read_recipe(folder / "recipe.yaml")
     model = build(recipe, for_training=False)
     load_weights(model, read_state(path), source=str(path), needed=own_tensors(recipe, model))
-    model.language.merge()
+    model.merge_adapters()
     trace = {
-        "system": recipe.system, "size": recipe.size, "recipe": recipe.hash,
-        "weights": hashlib.sha256(path.read_bytes()).hexdigest()[:16], "dtype": recipe.precision,
-        "torch": str(torch.__version__), "transformers": transformers.__version__,
+        "system": recipe.system, "size": recipe.size, "recipe": recipe.hash, "weights": sha256(path)[:16],
+        "dtype": recipe.precision, "torch": str(torch.__version__), "transformers": transformers.__version__,
         "trained_on": " ".join(sorted({name for s in recipe.stages for i in s.data for name in datasets_of(i.set)})),
     }  # fmt: skip
     return recipe, model, trace

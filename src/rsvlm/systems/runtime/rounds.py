@@ -1,4 +1,4 @@
-"""Answers that take more than one asking: a system says what it asks itself, round by round, and what comes of it."""
+"""Answers that take more than one prompt: a system says what it asks itself, round by round, and what comes of it."""
 
 import math
 import re
@@ -12,62 +12,63 @@ from rsvlm.systems.abilities import Pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One asking: `text` as the model reads it, which is part of answering the question `about`.
+class Prompt:
+    """One prompt: `text` as the model reads it, which is part of answering the user's `question`.
 
-    `expert` is the number of the one who answers, None where the system has no experts; `image_tokens` how many tokens
-    the prompt has for the picture, where not as many as usual.
+    `expert` is the number of the expert that replies, None where the system has no experts; `image_tokens` how many
+    tokens the prompt has for the picture, where not as many as usual.
     """
 
     text: str
-    about: str
+    question: str
     expert: int | None = None
     image_tokens: int | None = None
 
     @classmethod
-    def of(cls, question: str) -> "Ask":
-        """The question itself, put as it is."""
-        return cls(text=question, about=question)
+    def of(cls, question: str) -> "Prompt":
+        """The question itself, as it is."""
+        return cls(text=question, question=question)
 
 
-Talk = Generator[list[Ask], list[Reply], Reply]  # yields the askings of a round, is sent their replies, returns the end
+# Yields the prompts of a round, is sent their replies, returns the answer.
+Rounds = Generator[list[Prompt], list[Reply], Reply]
 
 
 @runtime_checkable
-class Talks(Protocol):
-    """A system that asks itself before it answers."""
+class AnswersInRounds(Protocol):
+    """A system that prompts itself before it answers."""
 
-    def talk(self, question: str) -> Talk:
-        """The rounds of asking that answer `question`."""
+    def rounds(self, question: str) -> Rounds:
+        """The rounds of prompts that answer `question`."""
         ...
 
 
-def hold(
-    talks: Sequence[Talk], images: Sequence[Pixels | None],
-    answer: Callable[[list[Pixels | None], list[Ask]], list[Reply]],
+def run_rounds(
+    questions: Sequence[Rounds], images: Sequence[Pixels | None],
+    answer: Callable[[list[Pixels | None], list[Prompt]], list[Reply]],
 ) -> list[Reply]:  # fmt: skip
-    """What each talk about its image comes to, the askings of a round together in batches.
+    """The answer to each question about its image; the prompts of a round go together in batches.
 
-    What one batch cannot mix is asked apart: with a picture and without, with more image tokens and with fewer.
+    What one batch cannot mix goes apart: with a picture and without, with more image tokens and with fewer.
     """
     results: dict[int, Reply] = {}
-    sent: dict[int, Any] = dict.fromkeys(range(len(talks)))  # None is what starts a generator
+    sent: dict[int, Any] = dict.fromkeys(range(len(questions)))  # None is what starts a generator
     while sent:
-        rounds: dict[int, list[Ask]] = {}
-        for place, replies in sent.items():
+        prompts: dict[int, list[Prompt]] = {}
+        for row, replies in sent.items():
             try:
-                rounds[place] = talks[place].send(replies)
+                prompts[row] = questions[row].send(replies)
             except StopIteration as end:
-                results[place] = end.value
-        flat = [(place, ask) for place, asks in rounds.items() for ask in asks]
+                results[row] = end.value
+        flat = [(row, prompt) for row, several in prompts.items() for prompt in several]
         kinds: dict[Any, list[int]] = {}
-        for index, (place, ask) in enumerate(flat):
-            kinds.setdefault((images[place] is None, ask.image_tokens, ask.expert is None), []).append(index)
-        said: dict[int, Reply] = {}
+        for index, (row, prompt) in enumerate(flat):
+            kinds.setdefault((images[row] is None, prompt.image_tokens, prompt.expert is None), []).append(index)
+        replied: dict[int, Reply] = {}
         for at in kinds.values():
-            said |= zip(at, answer([images[flat[i][0]] for i in at], [flat[i][1] for i in at]), strict=True)
-        sent = {place: [said[i] for i, (of, _) in enumerate(flat) if of == place] for place in rounds}
-    return [results[place] for place in range(len(talks))]
+            replied |= zip(at, answer([images[flat[i][0]] for i in at], [flat[i][1] for i in at]), strict=True)
+        sent = {row: [replied[i] for i, (of, _) in enumerate(flat) if of == row] for row in prompts}
+    return [results[row] for row in range(len(questions))]
 
 
 def concat(drafts: Sequence[Reply]) -> Reply:

@@ -8,14 +8,14 @@ from MiniGPT-v2 (github.com/Vision-CAIR/MiniGPT-4), in whose code its checkpoint
 from collections.abc import Mapping
 from typing import Any
 
-from rsvlm.data.prompt import filled
 from rsvlm.errors import BadInput
 from rsvlm.parts.bridges.token_merge import TokenMerge
 from rsvlm.parts.language.model import LanguageModel
+from rsvlm.parts.system import fill
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.registry import unknown
-from rsvlm.systems.abilities import SYSTEMS
+from rsvlm.systems.registry import SYSTEMS
 
 # What stands where the question goes, letter by letter as in the figures of the repository, odd grammar included.
 # {box} is a box in the dialect "minigpt", {classes} a list with commas.
@@ -73,7 +73,7 @@ def prompt(task: str, words: str = "") -> str:
     """
     if task not in PROMPTS:
         raise BadInput(unknown("task of SkyEyeGPT", task, list(PROMPTS)))
-    return filled(PROMPTS[task][0], words)
+    return fill(PROMPTS[task][0], words)
 
 
 @SYSTEMS("skyeyegpt")
@@ -81,14 +81,12 @@ class SkyEyeGPT(VisionLanguageModel):
     """see: the last tokens of a frozen EVA-CLIP; bridge: merged tokens, linear; speak: LLaMA-2 with LoRA."""
 
     box_dialect = "minigpt"
+    native_prompts = {task: wordings[0] for task, wordings in PROMPTS.items()}  # noqa: RUF012 (declared by the base)
 
     def __init__(self, vision: Tower, bridge: Mapping[str, Any], language: LanguageModel) -> None:
         merge = TokenMerge(dim=vision.dims[-1], tokens=vision.tokens[-1], output_dim=language.dim, **bridge)
         super().__init__(vision, merge, language, image_tokens=merge.tokens)
 
-    def phrase(self, task: str, words: str) -> str | None:
-        """How it is asked for `task`, by `prompt`; None where it has no wording of its own.
-
-        A phrase loses its "the", which the wording brings. Ours.
-        """
-        return prompt(task, words.removeprefix("the ") if task == "ground" else words) if task in PROMPTS else None
+    def native_prompt(self, task: str, words: str) -> str | None:
+        """As every system; a phrase loses its "the", which the wording brings. Ours."""
+        return super().native_prompt(task, words.removeprefix("the ") if task == "ground" else words)

@@ -1,0 +1,19 @@
+"""Batches that a model cannot mix, asked apart."""
+
+from collections.abc import Callable, Sequence
+
+from rsvlm.sample import Reply
+from rsvlm.systems.abilities import Pixels
+
+
+def split_by_image(images: Sequence[Pixels | None], ask: Callable[[list[int]], list[Reply]]) -> list[Reply]:
+    """Replies in order, where rows with a picture and rows without are asked apart.
+
+    `ask` gets the row numbers of one kind, and gives their replies.
+    """
+    replies: dict[int, Reply] = {}
+    for shown in (True, False):
+        rows = [row for row, image in enumerate(images) if (image is not None) is shown]
+        if rows:
+            replies |= zip(rows, ask(rows), strict=True)
+    return [replies[row] for row in range(len(images))]

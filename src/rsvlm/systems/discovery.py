@@ -1,0 +1,19 @@
+"""Which systems there are: the folders of this package that hold model.py. Imports no system, and no PyTorch."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+
+import rsvlm.systems
+
+
+def system_names() -> list[str]:
+    """The systems in every folder of `rsvlm.systems.__path__`, in alphabetical order."""
+    return sorted({model.parent.name for root in rsvlm.systems.__path__ for model in Path(root).glob("*/model.py")})
+
+
+def submodule(system: str, part: str) -> ModuleType | None:
+    """The module `part` (card, weights, ...) of a system; None where it has none."""
+    name = f"rsvlm.systems.{system}.{part}"
+    return import_module(name) if find_spec(name) else None

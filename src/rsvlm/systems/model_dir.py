@@ -1,0 +1,28 @@
+"""The folder of a model of ours: model.safetensors and recipe.yaml, "mini" or wherever the user keeps one."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from rsvlm.errors import BadInput, MissingPart
+from rsvlm.systems.abilities import MODEL_NAMES
+
+
+def model_folder(name: str) -> Path:
+    """The folder of a model: that of the package rsvlm-mini for "mini", else `name`.
+
+    Raises MissingPart where rsvlm-mini is not installed, BadInput where there is no such folder.
+    """
+    if name != "mini" and not Path(name).is_dir():
+        raise BadInput(
+            f"No model is named {name!r}, and there is no such folder; give one of: {', '.join(MODEL_NAMES)}."
+        )
+    return _mini() if name == "mini" else Path(name)
+
+
+def _mini() -> Path:
+    found = find_spec("rsvlm_mini")
+    if found is None or not found.submodule_search_locations:
+        raise MissingPart(
+            "The embedded model is not installed; run: pip install ./packages/rsvlm-mini (from the repository)"
+        )
+    return Path(found.submodule_search_locations[0])

@@ -1,0 +1,57 @@
+"""What an objective is: a module of this package with `KEYS`, `TEXT_ONLY`, `CACHED` and `collate`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol, cast
+
+from rsvlm.data.loader import Collate, Pictures
+from rsvlm.errors import BadInput
+from rsvlm.recipe import Recipe, Stage
+from rsvlm.sample import Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the batches of a stage are made of; `recipe` is as the stage has it (`Recipe.in_stage`)."""
+
+    recipe: Recipe
+    stage: Stage
+    samples: Sequence[Sample]
+    model: Any  # a rsvlm.parts.system.System, with what its class has besides
+    tokenizer: Any
+    pictures: Pictures
+
+
+class Objective(Protocol):
+    """An objective's module."""
+
+    KEYS: tuple[str, ...]  # keys of the batch contract that its batches always have, besides `image` or `levels`
+    TEXT_ONLY: bool  # whether samples without a picture can be learned
+    CACHED: bool  # whether the cached levels of a frozen tower will do in place of pixels
+
+    def collate(self, setting: Setting) -> Collate:
+        """What makes the micro-batches of a step from its draws."""
+        ...
+
+
+def load_objective(name: str) -> Objective:
+    """The module of an objective. Raises BadInput for a name without one."""
+    module = f"{__package__}.{name}"
+    if not name.isidentifier() or name == "base" or not find_spec(module):
+        raise BadInput(f"There is no objective {name!r}; an objective is a module of {__package__}.")
+    return cast(Objective, import_module(module))
+
+
+def check_samples(stage: Stage, objective: Objective, samples: Sequence[Sample]) -> None:
+    """Raises BadInput for samples without a picture where the objective learns from pictures, and for packing there."""
+    if objective.TEXT_ONLY:
+        return
+    if stage.pack is not None:
+        raise BadInput(f"Stage {stage.name!r} learns {stage.objective} and has no conversations to pack; remove pack.")
+    if blind := sum(not sample.images for sample in samples):
+        raise BadInput(
+            f"Stage {stage.name!r} learns {stage.objective} from pictures, and {blind} of its {len(samples)} samples "
+            "have none; give it sets of pictures only."
+        )
