@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from rsvlm.cli import keep_freed_memory
-from rsvlm.data.loader import collate
 from rsvlm.data.prompt import Encoded
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
 from rsvlm.systems.build import build
+from rsvlm.train.objectives.language import pad_conversations
 from rsvlm.train.stages import freeze
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "lhrs_bot" / "tiny.yaml"
@@ -52,7 +52,7 @@ def mix(count: int, rng: np.random.Generator) -> list[Encoded]:
 
 
 def collated(model: VisionLanguageModel, talks: list[Encoded], pack: int | None) -> Batch:
-    batch = collate(talks, 0, pack)
+    batch = pad_conversations(talks, 0, pack)
     pictures = max(sum(IMAGE_TOKEN in talk.prompt for talk in talks), 1)
     draw = torch.Generator().manual_seed(0)
     shapes = zip(model.vision.tokens, model.vision.dims, strict=True)

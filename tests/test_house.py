@@ -80,23 +80,25 @@ def test_sizes_and_docstrings():
 
 def test_the_ratchet_bites(tmp_path):
     (tmp_path / "tools").mkdir()
-    (tmp_path / "src" / "systems").mkdir(parents=True)
+    (tmp_path / "src" / "systems" / "b").mkdir(parents=True)
     long = "def f():\n" + "    x = 1\n" * 60
     (tmp_path / "src" / "a.py").write_text(
         f'"""A."""\n\nclass C:\n    """C."""\n\n    def m(self):\n        pass\n\n{long}'
     )
-    (tmp_path / "src" / "systems" / "b.py").write_text('"""B."""\n' + "y = 1\n" * 150 + f"z = '{'z' * 120}'\n")
+    (tmp_path / "src" / "systems" / "b" / "model.py").write_text(
+        '"""B."""\n' + "y = 1\n" * 150 + f"z = '{'z' * 120}'\n"
+    )
 
     def found(allowed: str) -> list[str]:
         (tmp_path / "tools" / "sizes_allowed.txt").write_text(allowed)
         return sizes().problems(tmp_path)
 
     first = found("")
-    assert [line.split(":")[0].split(" ")[0] for line in first] == ["src/a.py"] * 3 + ["src/systems/b.py"] * 2
+    assert [line.split(":")[0].split(" ")[0] for line in first] == ["src/a.py"] * 3 + ["src/systems/b/model.py"] * 2
     assert "src/a.py::f has 61 lines, the limit is 60: split it" in first
     assert "src/a.py: C.m has no docstring" in first and "src/a.py: f has no docstring" in first
-    assert "src/systems/b.py has 152 lines, the limit is 150: split it" in first
-    assert "src/systems/b.py:152 has 126 characters, the limit is 120" in first
+    assert "src/systems/b/model.py has 152 lines, the limit is 150: split it" in first
+    assert "src/systems/b/model.py:152 has 126 characters, the limit is 120" in first
     assert not any("::f" in line for line in found("src/a.py::f 61"))
     assert "src/a.py::f has grown from 60 to 61 lines: split it" in found("src/a.py::f 60")
     assert any("::f has shrunk to 61 lines" in line for line in found("src/a.py::f 70"))

@@ -73,7 +73,7 @@ def written() -> Iterator[tuple[Path, str]]:
             told[path] = filled(told.get(path) or path.read_text("utf-8"), name, make())
     yield from told.items()
     for card in (CARDS[name] for name in CARDS):
-        head = f"<!-- Written by tools/tables.py from src/rsvlm/systems/cards/{card.name}.py. -->\n\n"
+        head = f"<!-- Written by tools/tables.py from src/rsvlm/systems/{card.name}/card.py. -->\n\n"
         yield ROOT / f"docs/systems/{card.name}.md", head + pages.page(card)
 
 

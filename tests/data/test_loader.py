@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from fake import annotations, runs
-from rsvlm.data.loader import Schedule, StageBatches, collate, cropped, encoder, picture, to_tensor, turned
+from fake.stages import stage_batches
+from rsvlm.data.loader import Schedule, check_pictures, cropped, picture, to_tensor, turned
 from rsvlm.data.prompt import FRAMES, Encoded
 from rsvlm.errors import BadInput
 from rsvlm.sample import IGNORE, Image, Sample, Turn
 from rsvlm.systems.build import byte_tokenizer
+from rsvlm.train.objectives.language import conversation_encoder, pad_conversations
 
 
 def test_every_sample_once_before_any_comes_again():
@@ -55,7 +57,7 @@ def test_pictures_become_squares_in_range(tmp_path):
 
 def test_prompts_are_padded_left_and_replies_right():
     short, long = Encoded([1], [2], [IGNORE], [0]), Encoded([3, 4, 5], [6, 7, 8], [IGNORE, 7, 8], [0, 0, 1])
-    batch = collate([short, long], pad=9)
+    batch = pad_conversations([short, long], pad=9)
     assert batch["prompt"].tolist() == [[9, 9, 1], [3, 4, 5]]
     assert batch["prompt_mask"].tolist() == [[False, False, True], [True] * 3]
     assert batch["reply"].tolist() == [[2, 9, 9], [6, 7, 8]]
@@ -76,13 +78,6 @@ def samples(tmp_path):
         )
         for n in range(5)
     ]  # fmt: skip
-
-
-def stage_batches(samples, **more):
-    encode = encoder(byte_tokenizer(), FRAMES["chatml"], image_tokens=4, seed=1, most=3, max_tokens=200)
-    schedule = Schedule.draw([len(samples)], [1.0], 32, [3])
-    values = {"batch": 8, "size": 16, "views": 8, "pad": 0, "encode": encode, "seed": 3}
-    return StageBatches(samples, schedule, **values | more)
 
 
 def rows(parts):
@@ -123,24 +118,24 @@ def test_samples_of_another_number_of_pictures_are_refused_by_name(samples):
     pairs = [replace(one, images=(one.images[0], samples[0].images[0])) for one in samples]
     say = r"set, sample set/1, has 2 pictures where the system sees 1 \(found in 4 of 5 samples\)"
     with pytest.raises(BadInput, match=say):
-        stage_batches([samples[0], *pairs[1:]])
+        check_pictures([samples[0], *pairs[1:]], 1)
     with pytest.raises(BadInput, match="has 1 pictures where the system sees 2"):
-        stage_batches(samples, num_images=2)
-    stage_batches([*samples, Sample(id="text", images=(), source="words")])  # text alone shows nothing
+        check_pictures(samples, 2)
+    check_pictures([*samples, Sample(id="text", images=(), source="words")], 1)  # text alone shows nothing
 
 
 def test_a_system_of_two_dates_gets_both_and_in_order(samples):
     pairs = [replace(one, images=(one.images[0], samples[(n + 1) % 5].images[0])) for n, one in enumerate(samples)]
-    (batch,) = stage_batches(pairs, num_images=2, views=1)[0]
+    (batch,) = stage_batches(pairs, views=1)[0]
     drawn = [pairs[n] for n in stage_batches(samples).schedule.sample[:8]]
     wanted = to_tensor([picture(image, 16) for one in drawn for image in one.images])
     assert torch.equal(batch["image"], wanted) and len(batch["prompt"]) == 8
-    (tagged,) = stage_batches(pairs, num_images=2, encode=None, tags=["place"])[0]
+    (tagged,) = stage_batches(pairs, tags=["place"])[0]
     assert len(tagged["image"]) == 16 and len(tagged["tags"]) == 8
 
 
 def test_tag_batches_have_a_target_for_every_tag(samples):
-    made = stage_batches(samples, encode=None, tags=["set:airport", "place", "", "other:river"])
+    made = stage_batches(samples, tags=["set:airport", "place", "", "other:river"])
     (batch,) = made[0]
     assert batch["image"].shape == (8, 3, 16, 16) and batch["tags"].shape == (8, 4)
     assert batch["tags"][0].tolist() == [1, 1, -1, -1]
@@ -150,7 +145,7 @@ def test_tag_batches_have_a_target_for_every_tag(samples):
 
 def test_training_loads_the_train_split_only(tmp_path, monkeypatch):
     from rsvlm.data import catalogue
-    from rsvlm.train import run
+    from rsvlm.train import run, stage_data
 
     asked, seen = [], []
 
@@ -160,7 +155,7 @@ def test_training_loads_the_train_split_only(tmp_path, monkeypatch):
         seen.extend(found)
         return found
 
-    monkeypatch.setattr(run, "load", load)
+    monkeypatch.setattr(stage_data, "load", load)
     data = runs.data(tmp_path / "data")
     run.train(runs.recipe(tmp_path / "tiny.yaml"), data, tmp_path / "out", max_steps=1)
     assert set(asked) == {"train"} and {sample.split for sample in seen} == {"train"}
@@ -170,7 +165,7 @@ def test_training_loads_the_train_split_only(tmp_path, monkeypatch):
 
 
 def test_encoder_chains_every_fifth_visit():
-    encode = encoder(byte_tokenizer(), FRAMES["chatml"], image_tokens=4, seed=1, most=3, max_tokens=500)
+    encode = conversation_encoder(byte_tokenizer(), FRAMES["chatml"], image_tokens=4, seed=1, most=3, max_tokens=500)
     asked = (Turn(question="a?", answer="yes", task="vqa"), Turn(question="b?", answer="no", task="vqa"))
     sample = Sample(id="12345", images=(Image(path="x"),), turns=asked)
     branches = [max(encode(sample, visit).turn) for visit in range(40)]

@@ -41,7 +41,7 @@ class Speaker:
     def __init__(self, phrase=None) -> None:
         self.trace, self.asked = {"system": "fake"}, []
         if phrase is not None:
-            self.phrase = phrase
+            self.native_prompt = phrase
 
     def answer(self, images, questions, *, max_new_tokens=64):
         self.asked += questions
@@ -57,7 +57,7 @@ def phrases():
     out = {}
     for name in RECIPES:
         with torch.device("meta"):
-            out[name] = build(read_recipe(runs.ROOT / "recipes" / f"{name}.yaml"), for_training=False).phrase
+            out[name] = build(read_recipe(runs.ROOT / "recipes" / f"{name}.yaml"), for_training=False).native_prompt
     return out
 
 
@@ -95,13 +95,13 @@ def test_the_protocols_words_are_the_default(phrases):
 def test_mini_has_no_words_of_its_own():
     with torch.device("meta"):
         mini = build(read_recipe(runs.ROOT / "recipes/lhrs_bot/tiny.yaml"), for_training=False)
-    assert mini.phrase("vqa", "What?") is None
+    assert mini.native_prompt("vqa", "What?") is None
 
 
 def test_a_run_in_own_words_says_so(tmp_path):
     annotations.make("ucm_captions", tmp_path, "UCM_captions")
     model = ColourModel(otherwise="a place")
-    model.phrase = lambda task, words: f"[{task}] {words}"
+    model.native_prompt = lambda task, words: f"[{task}] {words}"
     result = evaluate("ucm_captions", tmp_path, model, split="val", wording="own", leak=False, blind=False)
     assert {words for _, words in model.asked} == {"[caption] Describe this image."} and result["trace"][
         "wording"

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import torch
 
-from rsvlm.data.loader import collate
 from rsvlm.data.prompt import FRAMES, encode
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.sample import Image, Sample, Turn
 from rsvlm.systems.build import build, build_tokenizer
+from rsvlm.train.objectives.language import pad_conversations
 
 TALKS = (
     (Turn(question="What is it?", answer="A port."), Turn(question="Any boats?", answer="Yes")),
@@ -44,7 +44,7 @@ def language(recipe, model, tokenizer, talks=TALKS, *, chained: bool = False) ->
         encode(tokenizer, frame, [talk] if chained else [[turn] for turn in talk], image_tokens=model.image_tokens)
         for talk in talks
     ]
-    return collate(encoded, tokenizer.pad_token_id) | {"image": pictures(model, len(talks))}
+    return pad_conversations(encoded, tokenizer.pad_token_id) | {"image": pictures(model, len(talks))}
 
 
 def tags(model, count: int = 4) -> dict:

@@ -50,7 +50,7 @@ def test_boxes_in_words_of_every_dialect(tmp_path, dialect):
         assert len(answer.regions) == 2 and answer.confidence == pytest.approx(0.6), answer.trace
         for region, (x1, y1, x2, y2) in zip(answer.regions, [(12, 10, 16, 14), (100, 50, 104, 54)], strict=True):
             assert region["properties"]["box_px"] == pytest.approx([x1, y1, x2, y2], abs=0.7)
-        assert answer.trace["prompt"] == find.wording(model, "boats") and "boats" in answer.trace["prompt"]
+        assert answer.trace["prompt"] == find.question_for(model, "boats") and "boats" in answer.trace["prompt"]
 
 
 @pytest.mark.parametrize("model", [Detector(), Writer("qwen3vl")], ids=["detects", "writes"])

@@ -81,7 +81,7 @@ def test_replies():
 class Tagged:
     """Has words of its own for two tasks."""
 
-    def phrase(self, task, words):
+    def native_prompt(self, task, words):
         return {"vqa": f"[vqa] {words}", "caption": "[caption] briefly"}.get(task)
 
 

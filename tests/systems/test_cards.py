@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from fake import hub
+from parity.registry import PARITY
 from rsvlm import cli
 from rsvlm.cli import pages
 from rsvlm.data.catalogue import DATASETS
@@ -23,7 +24,6 @@ from rsvlm.evaluate.solvers import WAYS
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.cards import CARDS, sizes
-from rsvlm.systems.parity import PARITY
 from rsvlm.systems.registry import SYSTEMS
 from rsvlm.systems.text_boxes import dialect_of
 
@@ -60,8 +60,8 @@ def test_every_system_has_a_card_and_a_page_and_there_are_no_others():
     assert list(CARDS) == list(SYSTEMS) == list(sizes()) and len(CARDS) == 5
     written = {path.stem for path in (ROOT / "docs/systems").glob("*.md")}
     assert written == {*CARDS, "index", "any_model"}
-    there = {path.stem for path in (ROOT / "src/rsvlm/systems/cards").glob("*.py")}
-    assert there == {*CARDS, "__init__"} and all(CARDS[name].name == name for name in CARDS)
+    there = {path.parent.name for path in (ROOT / "src/rsvlm/systems").glob("*/card.py")}
+    assert there == {*CARDS} and all(CARDS[name].name == name for name in CARDS)
 
 
 @EVERY
@@ -84,7 +84,7 @@ def test_a_card_is_true_to_the_system(name, papers):
     speaker = build(read_recipe(ROOT / f"recipes/{name}/tiny.yaml"))
     assert card.abilities == (("answers", "grounds") if speaker.box_dialect else ("answers",))
     assert set(card.abilities) <= set(WAYS)
-    for module, _, part in (part.partition(".") for part in card.parts):
+    for module, _, part in (part.rpartition(".") for part in card.parts):
         wanted = getattr(importlib.import_module(f"rsvlm.parts.{module}"), part)
         assert any(issubclass(kind, wanted) for kind in papers[name][0]), part
 

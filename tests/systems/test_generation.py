@@ -13,7 +13,7 @@ from rsvlm.sample import IMAGE_TOKEN
 from rsvlm.systems.abilities import Streams
 from rsvlm.systems.registry import SYSTEMS
 from rsvlm.systems.runtime.limits import stops_of
-from rsvlm.systems.runtime.rounds import Ask
+from rsvlm.systems.runtime.rounds import AnswersInRounds, Prompt
 
 NEW = 10
 CAPTION = "Describe this image."
@@ -27,7 +27,7 @@ def chat(request, tmp_path_factory):
 def asks(chat, questions):
     """Askings by one expert where the system has several: a language model alone is what transformers can run."""
     expert = 1 if getattr(chat.model, "experts", ()) else None
-    return [Ask(text=question, about=question, expert=expert) for question in questions]
+    return [Prompt(text=question, question=question, expert=expert) for question in questions]
 
 
 @torch.inference_mode()
@@ -53,7 +53,7 @@ def by_transformers(chat, batch, expert, stop):
 @torch.inference_mode()
 def test_tokens_and_probabilities_are_those_of_transformers(chat):
     asked = asks(chat, QUESTIONS)
-    batch = chat._batch(PICTURES, asked, NEW)
+    batch = chat.batch([(picture,) for picture in PICTURES], asked, NEW)
     assert batch["prompt_mask"].sum(1).unique().numel() == 3  # left-padded
     free, _ = chat.model.answer(batch, stop=frozenset(), max_new_tokens=NEW)
     assert len({tuple(row) for row in free}) > 1
@@ -96,7 +96,7 @@ def test_the_pieces_of_a_stream_are_the_answer(chat, image):
         pieces, end = drain(chat.stream(image, question, max_new_tokens=NEW))
         assert "".join(pieces) == reply.text == end.text and all(pieces)
         assert end.confidence == pytest.approx(reply.confidence, rel=1e-4)
-    assert len(pieces) > 1 or hasattr(chat.model, "talk")  # what is put together of drafts comes at once
+    assert len(pieces) > 1 or isinstance(chat.model, AnswersInRounds)  # what is put together of drafts comes at once
 
 
 def drain(stream):
@@ -109,7 +109,7 @@ def drain(stream):
 
 
 def test_a_reply_ends_before_a_stop_string(chat):
-    question = "x" if hasattr(chat.model, "talk") else QUESTIONS[1]  # "x" is for one expert at a time
+    question = "x" if isinstance(chat.model, AnswersInRounds) else QUESTIONS[1]  # "x" is for one expert at a time
     (free,) = chat.answer([PICTURES[0]], [question], max_new_tokens=NEW)
     inner = free.text[3:5]
     assert len(inner) == 2 and inner.strip()  # bytes are tokens: it takes two to say it
@@ -123,12 +123,12 @@ def test_a_reply_ends_before_a_stop_string(chat):
 
 
 def test_a_prompt_longer_than_the_context_says_so(chat):
-    before = len(chat._batch(PICTURES[:1], asks(chat, [""]), 1)["prompt"][0])
+    before = len(chat.batch([PICTURES[:1]], asks(chat, [""]), 1)["prompt"][0])
     fits = "a" * (512 - before - 3)
-    chat._batch(PICTURES[:1], asks(chat, [fits]), 3)
+    chat.batch([PICTURES[:1]], asks(chat, [fits]), 3)
     said = r"reads 512 tokens at once; the prompt has 509, the reply up to 4: give .* a shorter question or fewer new"
     with pytest.raises(BadInput, match=said):
-        chat._batch(PICTURES[:1], asks(chat, [fits]), 4)
+        chat.batch([PICTURES[:1]], asks(chat, [fits]), 4)
     with pytest.raises(BadInput, match="reads 512 tokens at once"):
         chat.answer(PICTURES[:1], ["a" * 600])
     with pytest.raises(BadInput, match="reads 512 tokens at once"):
@@ -136,7 +136,7 @@ def test_a_prompt_longer_than_the_context_says_so(chat):
 
 
 def test_image_tokens_are_as_many_as_the_system_says(chat):
-    prompt = chat._batch(PICTURES[:1], asks(chat, ["x"]), 1)["prompt"]
+    prompt = chat.batch([PICTURES[:1]], asks(chat, ["x"]), 1)["prompt"]
     assert int((prompt == IMAGE_TOKEN).sum()) == chat.model.image_tokens
 
 
@@ -167,4 +167,4 @@ def test_a_line_break_ends_a_reply_as_text(tmp_path):
     chat = chats.chat(tmp_path, "lhrs_bot", frame="plain")
     assert stops_of("mine", chat.tokenizer, FRAMES["plain"]) == (frozenset([chat.tokenizer.eos_token_id]), ("\n",))
     ids = chat.tokenizer("one\ntwo")["input_ids"]
-    assert chat._until(9, chat._ends)["ended"](ids) and decode_reply(chat.tokenizer, ids) == "one\ntwo"
+    assert chat.limits(9, chat.stop_texts)["ended"](ids) and decode_reply(chat.tokenizer, ids) == "one\ntwo"

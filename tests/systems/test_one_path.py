@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from fake import batches, runs
-from rsvlm.data.loader import collate, encoder
+from rsvlm.data.loader import Pictures
 from rsvlm.data.prompt import FRAMES
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
@@ -18,12 +18,14 @@ from rsvlm.evaluate.solvers import WAYS, check_ability
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
 from rsvlm.systems.abilities import ABILITIES, Answers, Embeds, who_can
-from rsvlm.systems.build import build, own_tensors
+from rsvlm.systems.build import build, build_tokenizer, own_tensors
 from rsvlm.systems.load import load
 from rsvlm.systems.registry import SYSTEMS
 from rsvlm.train import run as running
 from rsvlm.train.log import Log
 from rsvlm.train.loop import fit
+from rsvlm.train.objectives.base import Setting
+from rsvlm.train.objectives.language import encoder_of, pad_conversations
 from rsvlm.train.run import train
 from rsvlm.train.stages import freeze, named, optimizer
 
@@ -91,12 +93,12 @@ def batch_of(stage, recipe, model, tokenizer):
     """Three pictures and talks of the fakes as the system's own encoder puts them, each expert with a row."""
     if stage.objective == "tags":
         return batches.tags(model)
-    encode = getattr(model, "encoder", encoder)(
-        tokenizer, FRAMES[recipe.model["frame"]], image_tokens=model.image_tokens, seed=recipe.seed, most=stage.turns,
-        max_tokens=stage.max_tokens,
-    )  # fmt: skip
+    pictures = Pictures(size=model.vision.size)
+    encode = encoder_of(
+        Setting(recipe=recipe, stage=stage, samples=(), model=model, tokenizer=tokenizer, pictures=pictures)
+    )
     rows = [encode(batches.sample(number), number) for number in range(6)]
-    batch = collate(rows, tokenizer.pad_token_id) | {"image": batches.pictures(model, len(rows))}
+    batch = pad_conversations(rows, tokenizer.pad_token_id) | {"image": batches.pictures(model, len(rows))}
     if "expert" in batch:
         batch["expert"] = torch.arange(len(rows)) % len(model.experts)
     return batch
@@ -199,7 +201,7 @@ def test_a_saved_model_is_the_trained_one(name, whole):
     opened, kept = load(str(out / "model")).model, copy.deepcopy(trained)
     kept.language.merge()  # as a model is opened for answering
     assert not differing(tensors(opened), tensors(kept))
-    tokenizer = running.build_tokenizer(recipe)
+    tokenizer = build_tokenizer(recipe)
     asked = as_asked(batch_of(recipe.stages[-1], recipe, opened, tokenizer))
     with torch.no_grad():
         logits = [

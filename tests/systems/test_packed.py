@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from fake import batches, runs
-from rsvlm.data.loader import collate
 from rsvlm.data.prompt import FRAMES, encode
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Turn
+from rsvlm.train.objectives.language import pad_conversations
 
 TALKS = (*batches.TALKS, (Turn(question="What is 2 + 2?", answer="Four."), Turn(question="And 3 + 3?", answer="Six.")))
 SHOWN = (True, False, True, True, False)  # which talks are about a picture
@@ -35,7 +35,10 @@ def encoded(recipe, model, tokenizer):
 
 def batch_of(model, made, pack):
     shown = sum(IMAGE_TOKEN in one.prompt for one in made)
-    return collate(made, 0, pack) | {"image": batches.pictures(model, max(shown, 1)), "normaliser": torch.tensor(50.0)}
+    return pad_conversations(made, 0, pack) | {
+        "image": batches.pictures(model, max(shown, 1)),
+        "normaliser": torch.tensor(50.0),
+    }
 
 
 def loss_and_gradients(model, batch):
@@ -76,7 +79,7 @@ def test_conversations_in_one_row_are_what_they_are_alone(path, index):
     together = model.loss(batch_of(model, made, 512))["language"]
     pictures, alone = iter(batches.pictures(model, sum(SHOWN))), torch.zeros(())
     for one, shown in zip(made, SHOWN, strict=True):
-        batch = collate([one], 0) | {"normaliser": torch.tensor(50.0)}
+        batch = pad_conversations([one], 0) | {"normaliser": torch.tensor(50.0)}
         alone += model.loss(batch | ({"image": next(pictures)[None]} if shown else {}))["language"]
     assert torch.allclose(together, alone, rtol=1e-5)
     swapped = batch_of(model, made, 512)

@@ -110,11 +110,11 @@ def test_the_router_reads_picture_and_question_and_says_the_same_twice():
 
 def played(model, question, answer):
     """The rounds of a talk as (expert, text, image tokens), answered by `answer(ask)`, and what it comes to."""
-    talk, rounds, replies = model.talk(question), [], None
+    talk, rounds, replies = model.rounds(question), [], None
     try:
         while True:
             asks = talk.send(replies)
-            assert all(ask.about == question for ask in asks)
+            assert all(ask.question == question for ask in asks)
             rounds.append([(ask.expert, ask.text, ask.image_tokens) for ask in asks])
             replies = [answer(ask) for ask in asks]
     except StopIteration as end:

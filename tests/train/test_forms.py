@@ -13,8 +13,8 @@ from rsvlm.errors import BadInput
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import byte_tokenizer
 from rsvlm.systems.load import load
-from rsvlm.train import run as running
 from rsvlm.train.log import Log
+from rsvlm.train.objectives import language
 from rsvlm.train.run import train
 
 NOVA = runs.tiny("lhrs_bot_nova")
@@ -181,7 +181,7 @@ def test_a_first_stage_may_be_plain(whole, tmp_path, monkeypatch):
     """LHRS-Bot: pictures and captions alone in stage 1, conversations in stage 2."""
     texts = {}
     tokenizer = byte_tokenizer()
-    encode = running.encoder
+    encode = language.conversation_encoder
 
     def spied(*args, **numbers):
         one = encode(*args, **numbers)
@@ -193,7 +193,7 @@ def test_a_first_stage_may_be_plain(whole, tmp_path, monkeypatch):
 
         return kept
 
-    monkeypatch.setattr(running, "encoder", spied)
+    monkeypatch.setattr(language, "conversation_encoder", spied)
     values = read_recipe(runs.tiny("lhrs_bot")).model_dump(mode="json")
     values["model"]["frame"] = "llava_llama_2"
     values["stages"] = [values["stages"][1] | {"model": {"frame": "plain"}}, values["stages"][2]]

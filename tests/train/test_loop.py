@@ -10,6 +10,7 @@ from accelerate import Accelerator
 
 from fake import batches, runs
 from rsvlm.errors import BadInput
+from rsvlm.parts.system import System
 from rsvlm.recipe import Ingredient, Stage
 from rsvlm.train.log import Log, draw, read_log
 from rsvlm.train.loop import NotFinite, fit
@@ -64,7 +65,7 @@ def test_vectors_are_not_decayed_and_every_pattern_has_its_rate():
     assert found == {(0.1, 0.5): {True}, (0.1, 0.0): {False}, (0.2, 0.5): {True}}
 
 
-class Sick(torch.nn.Module):
+class Sick(System):
     """A loss that is (weight * value), so that value, or its square's gradient, can be anything."""
 
     def __init__(self):

@@ -1,5 +1,6 @@
 """A protocol asked in a model's own words: for systems that were trained with tags and wordings of their own."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ def worded(task: Task, model: Any, wording: str) -> Task:
         return task
     protocol = task.protocol
     kind = _task(task, model)
-    own = model.native_prompt if kind and isinstance(model, HasNativePrompts) else None
+    own = _native_prompt(model) if kind else None
     items = [replace(item, question=own(kind, item.question) or "") for item in task.items] if own else []
     if not items or not all(item.question for item in items):
         raise BadInput(
@@ -44,3 +45,7 @@ def _task(task: Task, model: Any) -> str:
     if protocol.ability != "answers" or any(item.choices for item in task.items):
         return ""
     return {task_question("caption"): "caption", "": "vqa"}.get(protocol.wording[0], "")
+
+
+def _native_prompt(model: object) -> Callable[[str, str], str | None] | None:
+    return model.native_prompt if isinstance(model, HasNativePrompts) else None

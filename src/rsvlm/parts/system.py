@@ -1,4 +1,6 @@
 """What a class of a published system declares, whatever it is made of: the base of `vlm` and `dual`."""
+# Which keys a batch has is said by BATCH_CONTRACT, not by its type.
+# pyright: reportTypedDictNotRequiredAccess=false
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, Self

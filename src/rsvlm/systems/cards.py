@@ -4,13 +4,14 @@ A card is read in three forms: `rsvlm list systems`, a page docs/systems/<name>.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rsvlm.registry import Registry
+from rsvlm.systems.discovery import has_submodule, system_names
 
 SIZES = Path(__file__).with_name("sizes.json")
 UNKNOWN = "unknown"
@@ -35,8 +36,8 @@ class SystemCard:
     `switches` which values of a recipe choose between forms, `traps` what misled others. `weights` is empty where there
     are none, else how to get them, step by step. `licences` has the keys code, weights, data and language model.
     `parameters` are published or counted on the original, by the group of `sizes.json` ("total": of all), a number or
-    words; `counted` is where they come from. `recordings` are names of `rsvlm.systems.parity.PARITY`. `commands` are
-    whole lines by what they do.
+    words; `counted` is where they come from. `recordings` are names of recorded modules, "<source>/<module>"
+    (tests/parity). `commands` are whole lines by what they do.
     """
 
     name: str
@@ -63,10 +64,28 @@ class SystemCard:
     commands: Mapping[str, str]
 
 
-CARDS: Registry[SystemCard] = Registry("system")
+class _Cards(Registry[SystemCard]):
+    """Name -> card, found by a look into the folders of the systems; one is imported when it is asked for."""
 
-for _name in ("lhrs_bot", "lhrs_bot_nova", "rs_gpt4v", "rs_moe", "skyeyegpt"):
-    CARDS.add(_name, import_module(f"rsvlm.systems.{_name}.card").CARD)
+    def names(self) -> list[str]:
+        return [name for name in system_names() if has_submodule(name, "card")]
+
+    def __getitem__(self, name: str) -> SystemCard:
+        if name in self.names() and name not in self._items:
+            self.add(name, import_module(f"rsvlm.systems.{name}.card").CARD)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+
+CARDS = _Cards("system")
 
 
 def sizes() -> dict[str, dict[str, Any]]:

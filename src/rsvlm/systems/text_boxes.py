@@ -31,19 +31,20 @@ def can_ground(model: object) -> bool:
 
 
 def ground(
-    model: Any, images: Sequence[Pixels | None], phrases: Sequence[str], questions: Sequence[str],
+    model: object, images: Sequence[Pixels | None], phrases: Sequence[str], questions: Sequence[str],
     sizes: Sequence[Size], *, max_new_tokens: int,
 ) -> list[Grounding]:  # fmt: skip
     """The regions of each phrase in its picture of `sizes`; all sequences have one length.
 
     A detector gets the phrase itself; a model that writes boxes, and any model without pictures (None), the question.
     """
-    if isinstance(model, Detects) and all(image is not None for image in images):
-        shown = [image for image in images if image is not None]
+    shown = [image for image in images if image is not None]
+    if len(shown) == len(images) and isinstance(model, Detects):
         return [Grounding(regions=regions) for regions in model.detect(shown, phrases)]
-    replies = model.answer(images, questions, max_new_tokens=max_new_tokens)
+    speaker: Any = model
+    replies = speaker.answer(images, questions, max_new_tokens=max_new_tokens)
     return [
-        Grounding(regions=regions_in(reply.text, model, phrase, size), reply=reply)
+        Grounding(regions=regions_in(reply.text, speaker, phrase, size), reply=reply)
         for reply, phrase, size in zip(replies, phrases, sizes, strict=True)
     ]
 

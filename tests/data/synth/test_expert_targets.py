@@ -2,11 +2,11 @@
 
 import pytest
 
-from rsvlm.data.loader import collate
 from rsvlm.data.prompt import FRAMES, encode_question
 from rsvlm.data.synth.expert_targets import expert_encoder
 from rsvlm.sample import IGNORE, Image, Sample, Turn
 from rsvlm.systems.build import byte_tokenizer
+from rsvlm.train.objectives.language import pad_conversations
 
 NAMES = ("theme", "object", "relation")
 PROMPTS = {"theme": "Theme?", "object": "Objects?", "relation": "Relations?"}
@@ -80,7 +80,7 @@ def test_before_there_are_experts_captions_are_learned_whole(tokenizer):
 def test_the_same_visit_is_the_same_row_and_batches_carry_it(tokenizer):
     rows = [encoder(tokenizer)(sample(), visit) for visit in range(4)]
     assert rows == [encoder(tokenizer)(sample(), visit) for visit in range(4)]
-    batch = collate(rows, pad=0)
+    batch = pad_conversations(rows, pad=0)
     assert batch["expert"].tolist() == [row.expert for row in rows]
     width = max(len(row.question) for row in rows)
     assert batch["question"].tolist() == [[*row.question, *[-1] * (width - len(row.question))] for row in rows]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
+from fake.stages import stage_batches
 from rsvlm.data import box_codecs as boxes
 from rsvlm.data.dihedral import turned_box, turned_size
-from rsvlm.data.loader import Schedule, StageBatches, encoder, turned
-from rsvlm.data.prompt import FRAMES, TASK_QUESTIONS
+from rsvlm.data.loader import Schedule, turned
+from rsvlm.data.prompt import TASK_QUESTIONS
 from rsvlm.data.synth.box_targets import locator
 from rsvlm.data.synth.conversations import converse, merge
 from rsvlm.data.synth.referring import GAP, LARGER, ingredient, phrases, refer, turned_sample
@@ -167,9 +168,8 @@ def test_the_loader_shows_the_view_that_is_spoken_of(tmp_path):
     pixels = rng.integers(0, 255, (16, 16, 3), np.uint8)
     PILImage.fromarray(pixels).save(tmp_path / "a.png")
     made = ingredient([sample(("boat", 10, 10, 8), path=str(tmp_path / "a.png"))], dialect="lhrs", views=8)
-    encode = encoder(byte_tokenizer(), FRAMES["chatml"], image_tokens=4, seed=1, most=3, max_tokens=200)
     schedule = Schedule.draw([8], [1.0], 32, [3])
-    steps = StageBatches(made, schedule, batch=8, size=16, views=8, pad=0, encode=encode, seed=3)
+    steps = stage_batches(made, schedule)
     for step in range(4):
         (batch,) = steps[step]
         for k in range(8):

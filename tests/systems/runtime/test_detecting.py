@@ -9,8 +9,9 @@ import yaml
 from accelerate import Accelerator
 
 from fake import batches, finders, runs
+from fake.stages import stage_batches
 from rsvlm.data.catalogue import load as load_set
-from rsvlm.data.loader import Schedule, StageBatches
+from rsvlm.data.loader import Schedule
 from rsvlm.data.synth.box_targets import collate_targets, locator, phrase_ids
 from rsvlm.data.synth.referring import ingredient, phrases
 from rsvlm.errors import BadInput
@@ -53,7 +54,7 @@ def test_a_stage_moves_the_head_alone_and_its_loss_falls(tmp_path):
 
 def test_it_finds_on_the_path_that_it_was_trained_on(tmp_path):
     model = load(str(finders.folder(tmp_path)))
-    assert isinstance(model, Detects) and isinstance(model, Answers) and isinstance(model, finder.Finder)
+    assert isinstance(model, Detects) and isinstance(model, Answers) and isinstance(model, finder.DetectingModel)
     assert model.trace["trained_on"] == "ships"  # the data set, whatever was made of it
     asked = ["the largest boat", "the boat"]
     found = model.detect(PICTURES, asked)
@@ -61,7 +62,9 @@ def test_it_finds_on_the_path_that_it_was_trained_on(tmp_path):
     for picture, phrase, (region,) in zip(PICTURES, asked, found, strict=True):
         batch = collate_targets([(phrase_ids(model.tokenizer, phrase), [])], 0)
         with torch.inference_mode():
-            heat, boxes = model.model.locate({"levels": model._see([picture])[0], **batch})
+            heat, boxes = model.model.heads["boxes"].locate(
+                model.model, {"levels": model.levels([picture])[0], **batch}
+            )
         best = boxes.flatten(1, 2)[0, heat.flatten(1).argmax()].clamp(0, 1) * torch.tensor([30, 20, 30, 20])
         assert torch.allclose(torch.tensor(region.box), best, atol=1e-3) and region.label == phrase
         assert region.score == pytest.approx(heat.sigmoid().max().item(), abs=1e-5)
@@ -76,11 +79,13 @@ def test_a_head_may_look_through_the_same_tower_at_larger_pictures(tmp_path):
     path.write_text(yaml.safe_dump(values))
     folder = train(path, finders.data(tmp_path / "data"), tmp_path / "out")
     model = load(str(folder))
-    assert [level.shape[1] for level in model._see(PICTURES)[0]] == [4, 4, 1]
-    levels, _ = model._see(PICTURES, "boxes")
+    assert [level.shape[1] for level in model.levels(PICTURES)[0]] == [4, 4, 1]
+    levels, _ = model.levels(PICTURES, "boxes")
     assert [level.shape[1] for level in levels] == [64, 16, 4]
     with torch.inference_mode():
-        heat, _ = model.model.locate({"levels": levels, **collate_targets([([1], [])] * 2, 0)})
+        heat, _ = model.model.heads["boxes"].locate(
+            model.model, {"levels": levels, **collate_targets([([1], [])] * 2, 0)}
+        )
     assert heat.shape == (2, 8, 8) and model.model.vision.size == 32
     towers = [name for name in read_state(folder / "model.safetensors") if name.endswith("stem.0.weight")]
     assert towers == ["vision.stem.0.weight"]  # one tower, however it is looked through
@@ -146,9 +151,7 @@ def test_targets_are_the_boxes_of_the_view(tmp_path):
         assert locate(sample, visit) == (ids, boxes)
         seen.add(words)
     assert {"the boat", "boats"} <= seen
-    steps = StageBatches(
-        samples, Schedule.draw([len(samples)], [1.0], 16, [0]), batch=8, size=16, views=8, pad=0, locate=locate
-    )
+    steps = stage_batches(samples, Schedule.draw([len(samples)], [1.0], 16, [0]), objective="boxes")
     (batch,) = steps[1]
     assert batch["image"].shape == (8, 3, 16, 16) and batch["boxes"].shape[::2] == (8, 4)
     assert (batch["phrase_mask"].sum(1) > 0).all() and "labels" not in batch

@@ -3,7 +3,7 @@
 import pytest
 
 from rsvlm.sample import Reply
-from rsvlm.systems.runtime.rounds import Ask, concat, hold, vote
+from rsvlm.systems.runtime.rounds import Prompt, concat, run_rounds, vote
 
 
 def said(text, confidence=0.5):
@@ -11,12 +11,12 @@ def said(text, confidence=0.5):
 
 
 def once(question):
-    return (yield [Ask(text=question, about=question)])[0]
+    return (yield [Prompt(text=question, question=question)])[0]
 
 
 def twice(question):
-    drafts = yield [Ask(text=f"{question} {n}", about=question, expert=n) for n in range(2)]
-    (end,) = yield [Ask(text="+".join(d.text for d in drafts), about=question, expert=2, image_tokens=3)]
+    drafts = yield [Prompt(text=f"{question} {n}", question=question, expert=n) for n in range(2)]
+    (end,) = yield [Prompt(text="+".join(d.text for d in drafts), question=question, expert=2, image_tokens=3)]
     return end
 
 
@@ -33,13 +33,13 @@ def test_rounds_are_asked_together_and_kept_apart():
         return [said(ask.text.upper()) for ask in asks]
 
     talks = [twice("a"), once("b"), twice("c"), nothing("d"), once("e")]
-    replies = hold(talks, ["x", "y", None, "z", "z"], answer)
+    replies = run_rounds(talks, ["x", "y", None, "z", "z"], answer)
     assert [reply.text for reply in replies] == ["A 0+A 1", "B", "C 0+C 1", "d", "E"]
     assert calls == [
         (["x", "x"], ["a 0", "a 1"]), (["y", "z"], ["b", "e"]), ([None, None], ["c 0", "c 1"]),
         (["x"], ["A 0+A 1"]), ([None], ["C 0+C 1"]),
     ]  # fmt: skip
-    assert hold([], [], answer) == []
+    assert run_rounds([], [], answer) == []
 
 
 def test_drafts_become_one_text():

@@ -3,6 +3,8 @@
 phrase (mean of its token embeddings) x levels -> one grid -> blocks that the phrase steers -> heat, boxes. The form is
 CenterNet's (arXiv:1904.07850): no anchors, a peak is an object. For models too small to write coordinates as text.
 """
+# Which keys a batch has is said by BATCH_CONTRACT, not by its type.
+# pyright: reportTypedDictNotRequiredAccess=false
 
 from collections.abc import Sequence
 from typing import Any

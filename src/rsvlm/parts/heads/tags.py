@@ -1,4 +1,6 @@
 """Tags: which words fit an image, read off pooled feature levels. Ours: a cheap way to bring a tower down to Earth."""
+# Which keys a batch has is said by BATCH_CONTRACT, not by its type.
+# pyright: reportTypedDictNotRequiredAccess=false
 
 from collections.abc import Sequence
 from typing import Any

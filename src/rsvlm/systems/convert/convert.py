@@ -1,11 +1,9 @@
 """Published weights behind one door: which system a checkpoint is of, and that system's reader.
 
-A reader is `rsvlm.systems.<system>_weights.convert_published(path, out, *, recipe, language_model, vision, lora)`.
+A reader is `rsvlm.systems.<system>.weights.convert_published(path, out, *, recipe, language_model, vision, lora)`.
 """
 
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +13,29 @@ from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.registry import unknown
-from rsvlm.systems.build import build  # noqa: F401  (every system registers itself where they are built)
 from rsvlm.systems.convert.base_llm import check_base
-from rsvlm.systems.convert.identify import Adapter, Look, look
-from rsvlm.systems.convert.model_dir import SOURCES, Source
+from rsvlm.systems.convert.identify import Adapter, Identified, identify_tensors
+from rsvlm.systems.convert.provenance import source_of
+from rsvlm.systems.discovery import submodule, system_names
 from rsvlm.systems.registry import SYSTEMS
 
 
 def readers() -> dict[str, Any]:
-    """`convert_published` of every system that has one, by the name of the system."""
-    found = {}
-    for system in SYSTEMS:
-        if find_spec(f"rsvlm.systems.{system}.weights"):
-            module = import_module(f"rsvlm.systems.{system}.weights")
-            if hasattr(module, "convert_published"):
-                found[system] = module.convert_published
-    return found
+    """`convert_published` of every system that has weights.py, by the name of the system."""
+    found = {system: submodule(system, "weights") for system in system_names()}
+    return {system: module.convert_published for system, module in found.items() if module}
 
 
-def recognise(path: Path) -> Look:
+def identify(path: Path) -> Identified:
     """What the checkpoint at `path` looks like, with the adapters beside it. Raises BadInput for a damaged one."""
     if path.is_dir() and (path / "adapter_config.json").is_file():
         parts = sorted(f for f in path.iterdir() if f.suffix in checkpoint.SUFFIXES)
-        return look({name: tensor for part in parts for name, tensor in checkpoint.tensors(part).items()})
+        return identify_tensors({name: tensor for part in parts for name, tensor in checkpoint.tensors(part).items()})
     path = checkpoint.located(path)
     tensors = checkpoint.tensors(path)
     for part in sorted((path.parent / "TextLoRA").glob("adapter_model.*")) if _is_final(tensors) else ():
         tensors |= {f"TextLoRA.{name}": tensor for name, tensor in checkpoint.tensors(part).items()}
-    return look(tensors)
+    return identify_tensors(tensors)
 
 
 def convert(
@@ -61,7 +54,7 @@ def convert(
     system, seen = _whose(path, system or (recipe.system if recipe else None))
     if recipe and recipe.system != system:
         raise BadInput(f"The recipe is of {recipe.system}, the system is {system}; give a recipe of {system}, or none.")
-    base = SOURCES.get(system, Source()).base
+    base = source_of(system).base
     told = _adapter_config(path)
     sizes = recipe or _paper(system, told if seen.adapter else {})
     if seen.adapter and lora:
@@ -71,14 +64,14 @@ def convert(
     return readers()[system](path, out, recipe=sizes, language_model=language_model, vision=vision, lora=lora)
 
 
-def _whose(path: Path, system: str | None) -> tuple[str, Look]:
+def _whose(path: Path, system: str | None) -> tuple[str, Identified]:
     """The system that a reader is taken of, and what the checkpoint looks like; the two have to agree."""
     known = list(readers())
     if system is not None and system not in SYSTEMS:
         raise BadInput(unknown("system", system, known))
     if system is not None and system not in known:
         raise BadInput(f"No weights of {system} are published; there is a reader for {', '.join(known)}.")
-    seen = recognise(path)
+    seen = identify(path)
     if seen.system is None and system is None:
         raise BadInput(f"{path} looks like {seen.what}; if it is a system's checkpoint, say of which (--system).")
     if system and seen.system not in (None, system):

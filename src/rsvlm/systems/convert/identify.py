@@ -1,10 +1,15 @@
 """Whose checkpoint is it? Told from the names and shapes of its tensors alone."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from torch import Tensor
+
+from rsvlm.systems.discovery import submodule, system_names
+
+QFORMER = r"query_tokens|Qformer"  # BLIP-2 and its children
 
 # LLaMAs by the width of their stream and of their keys: who is asked for when an adapter does not fit.
 _BASES = {
@@ -33,8 +38,27 @@ class Adapter:
         return f"{name} ({sizes})" if name else f"a language model {sizes}"
 
 
+class Names:
+    """The names of a checkpoint's tensors, flattened."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.all = tuple(names)
+
+    def have(self, pattern: str) -> bool:
+        """Whether a regular expression is found in any of them."""
+        return any(re.search(pattern, name) for name in self.all)
+
+
+class Identity(NamedTuple):
+    """What a checkpoint is, in words; `variant` and `stage` are "" where there is only one."""
+
+    what: str
+    variant: str = ""
+    stage: str = ""
+
+
 @dataclass(frozen=True, slots=True)
-class Look:
+class Identified:
     """What a checkpoint looks like: a system of ours (None = of nobody here), in words, its variant and stage."""
 
     what: str
@@ -46,15 +70,15 @@ class Look:
     adapter: Adapter | None = None
 
 
-def look(tensors: Mapping[str, Tensor]) -> Look:
+def identify_tensors(tensors: Mapping[str, Tensor]) -> Identified:
     """What these tensors look like, by flattened name; TextLoRA, where it lies beside, under "TextLoRA."."""
     groups: dict[str, int] = {}
     for name in tensors:
         top = ".".join(name.split(".")[: 2 if name.startswith("other_ckpt.") else 1])
         groups[top] = groups.get(top, 0) + 1
-    system, what, variant, stage = _whose(list(tensors))
+    system, (what, variant, stage) = _whose(Names(tensors))
     parameters = sum(tensor.numel() for tensor in tensors.values())
-    return Look(what, system, variant, stage, parameters, groups, adapter(tensors))
+    return Identified(what, system, variant, stage, parameters, groups, adapter(tensors))
 
 
 def adapter(tensors: Mapping[str, Tensor]) -> Adapter | None:
@@ -69,44 +93,19 @@ def adapter(tensors: Mapping[str, Tensor]) -> Adapter | None:
     return Adapter(rank, width, keys) if rank else None
 
 
-def _whose(names: list[str]) -> tuple[str | None, str, str, str]:
-    """System, words, variant and stage."""
-
-    def has(pattern: str) -> bool:
-        return any(re.search(pattern, name) for name in names)
-
-    if has(r"^rgb_ckpt\.|^other_ckpt\."):
-        return _lhrs(has)
-    if has(r"query_tokens|Qformer"):
-        return None, "a BLIP-2 child with a Q-Former (MiniGPT-4, InstructBLIP, DeltaVLM)", "", ""
-    if has(r"^llama_proj\."):
-        bridge = "adapters on the alignment layer" if has(r"^llama_proj\.lora_") else "a plain alignment layer"
-        tower = "the vision tower in it" if has(r"^visual_encoder\.") else "the vision tower apart"
-        return "skyeyegpt", "SkyEyeGPT (or MiniGPT-v2, which has the same names)", f"{bridge}, {tower}", "unknown"
-    if has(r"mm_projector|multi_modal_projector"):
-        kind = "adapters" if has(r"\.lora_[AB]\.") else "whole" if has(r"embed_tokens") else "the projector alone"
-        return "rs_gpt4v", "LLaVA-1.5 (RS-GPT4V's form; GeoChat has the same names)", kind, "unknown"
-    if has(r"^(vision|bridge|language)\..+"):
-        return None, "a model of rsvlm itself, which is converted already", "", ""
-    for pattern, what in _OTHERS.items():
-        if has(pattern):
-            return None, what, "", ""
-    return None, "no system that is known here", "", ""
+def _whose(names: Names) -> tuple[str | None, Identity]:
+    """The system whose checkpoint this is, by asking each (None = none here), and what it is."""
+    for system in system_names():
+        module = submodule(system, "weights")
+        if module and (found := module.identify(names)):
+            return system, found
+    what = next((what for pattern, what in _OTHERS.items() if names.have(pattern)), "no system that is known here")
+    return None, Identity(what)
 
 
-def _lhrs(has: Callable[[str], bool]) -> tuple[str, str, str, str]:
-    adapted = has(r"^TextLoRA\.")
-    if not has(r"\.layernorm_kv\.|\.mlp\.gate\."):
-        stage = "2 or 3 (their names are the same)" if adapted else "1, unless its TextLoRA folder is missing"
-        return "lhrs_bot", "LHRS-Bot (branch main)", "dense perceiver", stage
-    names = "names as in Stage3_HF" if has(r"^rgb_ckpt\.(model|rgb)\.|rgb_pooler\.(model|rgb_pooler)\.") else ""
-    if has(r"\.mlp\.c_fc\."):
-        return "lhrs_bot_nova", "LHRS-Bot-Nova (branch nova)", ", ".join(filter(None, ["dense perceiver", names])), "1"
-    variant = ", ".join(filter(None, ["perceiver of experts", names or "names as in Stage3"]))
-    return "lhrs_bot_nova", "LHRS-Bot-Nova (branch nova)", variant, "2 or 3 (their names are the same)"
-
-
-_OTHERS = {
+_OTHERS = {  # what is of no system, the first that fits
+    QFORMER: "a BLIP-2 child with a Q-Former (MiniGPT-4, InstructBLIP, DeltaVLM)",
+    r"^(vision|bridge|language)\..+": "a model of rsvlm itself, which is converted already",
     r"\.lora_[AB]\.": "an adapter alone, which belongs beside a checkpoint",
     r"^cls_token$|^blocks\.0\.": "the EVA-CLIP tower alone, which belongs beside a checkpoint (--vision)",
     r"^model\.embed_tokens|^model\.layers\.": "a language model alone, which belongs beside a checkpoint "

@@ -16,7 +16,11 @@ from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import GATED, build
-from rsvlm.systems.convert.model_dir import write_folder
+from rsvlm.systems.convert.identify import Names
+from rsvlm.systems.convert.provenance import write_model_dir
+
+REPOSITORY = "github.com/NJU-LHRS/LHRS-Bot"
+NOVA = r"\.layernorm_kv\.|\.mlp\.gate\."  # names that only branch nova has
 
 # PEFT's names, whatever modules stand around LLaMA's layers.
 LORA = WeightTable(
@@ -33,6 +37,11 @@ UNREAD = WeightTable(
         r"other_ckpt\.(lm_head|text_proj)\..+": "never trained; the released loader never reads it",
     },
 )
+
+
+def is_lhrs(names: Names) -> bool:
+    """Whether these are names of a FINAL.pt, of either branch."""
+    return names.have(r"^rgb_ckpt\.|^other_ckpt\.")
 
 
 def final_file(path: Path, vision: Path | None) -> Path:
@@ -79,7 +88,7 @@ def write_model(
     state, account = weights.adopt(published, own, table(own), source=str(path), elsewhere=apart)
     folder = str(language_model.resolve()) if language_model else base
     final = {**numbers, "language": {"base": folder, "lora": adapter}}
-    write_folder(aside, state, recipe.model_copy(update={"model": final, "stages": ()}), files, account)
+    write_model_dir(aside, state, recipe.model_copy(update={"model": final, "stages": ()}), files, account)
     return account
 
 

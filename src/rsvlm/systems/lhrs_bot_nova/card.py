@@ -11,7 +11,8 @@ CARD = SystemCard(
     repository="https://github.com/NJU-LHRS/LHRS-Bot/tree/nova",
     figure="image -> SigLIP levels -> PositionedPerceiver (112 > 96 > 64 queries, experts) -> language model with LoRA "
     "-> text",
-    parts=("siglip.SigLIPLevels", "perceiver.PositionedPerceiver", "experts.Experts", "language.LanguageModel"),
+    parts=("vision.siglip.SigLIPLevels", "bridges.positioned_perceiver.PositionedPerceiver", "experts.Experts",
+           "language.model.LanguageModel"),
     abilities=("answers", "grounds"),
     published=(
         "Code, with the configuration of each stage.",

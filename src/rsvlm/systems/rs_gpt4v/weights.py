@@ -18,8 +18,11 @@ from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
-from rsvlm.systems.convert.model_dir import write_folder
+from rsvlm.systems.convert.identify import QFORMER, Identity, Names
+from rsvlm.systems.convert.provenance import Source, write_model_dir
 from rsvlm.systems.rs_gpt4v.files import base_of, check, read, write_language
+
+SOURCE = Source("github.com/GeoX-Lab/RS-GPT4V", "Apache-2.0", base="lmsys/vicuna-7b-v1.5")
 
 _TABLE = WeightTable(
     {
@@ -37,6 +40,15 @@ def published_table(own: Iterable[str]) -> WeightTable:
     """Names of LLaVA-1.5 and GeoChat, whole or in part -> names of `RSGPT4V`, which are `own`."""
     tower = [name.removeprefix("vision.") for name in own if name.startswith("vision.")]
     return _TABLE | clip_weights.published_table(tower).under("model.vision_tower.vision_tower.", "vision.")
+
+
+def identify(names: Names) -> Identity | None:
+    """What a checkpoint with these names of tensors is, where it is one of LLaVA-1.5's form."""
+    if not names.have(r"mm_projector|multi_modal_projector") or names.have(QFORMER):
+        return None
+    whole = "whole" if names.have(r"embed_tokens") else "the projector alone"
+    kind = "adapters" if names.have(r"\.lora_[AB]\.") else whole
+    return Identity("LLaVA-1.5 (RS-GPT4V's form; GeoChat has the same names)", kind, "unknown")
 
 
 def convert_published(
@@ -80,7 +92,7 @@ def convert_published(
             base = base_of(found, language_model, language, path)
         final = {**numbers, "language": {"base": base, **adapted}}
         sources = {str(file.relative_to(path) if path in file.parents else file.name): file for file in files}
-        write_folder(aside, state, recipe.model_copy(update={"model": final, "stages": ()}), sources, account)
+        write_model_dir(aside, state, recipe.model_copy(update={"model": final, "stages": ()}), sources, account)
     return account
 
 

@@ -11,10 +11,8 @@ CARD = SystemCard(
     repository="https://github.com/CongcongWen1208/RS-MoE",
     figure="image -> vision -> Q-Former, which reads the question too -> router -> theme | object | relation -> merge "
     "-> text",
-    parts=(
-        "eva.EVACLIP", "qformer.QFormerBridge", "instruction_router.SoftRouter", "expert_language.ExpertLanguage",
-        "language.LanguageModel",
-    ),
+    parts=("vision.eva.EVACLIP", "bridges.qformer.QFormerBridge", "language.instruction_router.SoftRouter",
+           "language.expert_language.ExpertLanguage", "language.model.LanguageModel"),
     abilities=("answers",),
     published=(
         "The code of InstructBLIP with LoRA, and of a mixture that works word by word (`text_moe`), which is not the "

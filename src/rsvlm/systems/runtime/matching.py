@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,6 @@ class MatchingModel(OpenModel):
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length; a text longer than the system's `max_text` tokens is cut."""
-        batch = padded_texts(self.tokenizer, texts, self.model.max_text)
+        batch: Any = padded_texts(self.tokenizer, texts, self.model.max_text)
         with self.precision():
             return self.model.embed_text({key: ids.to(self.device) for key, ids in batch.items()}).cpu().numpy()

@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.checkpoints import published as checkpoint
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.parts.vision import eva
-from rsvlm.parts.vision.eva import EVA, EVACLIP
+from rsvlm.parts.vision.eva import EVACLIP
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
-from rsvlm.systems.convert.model_dir import write_folder
-from rsvlm.systems.parity import PARITY, Parity, Tensors
+from rsvlm.systems.convert.identify import QFORMER, Identity, Names
+from rsvlm.systems.convert.provenance import Source, write_model_dir
+
+SOURCE = Source("github.com/ZhanYang-nwpu/SkyEyeGPT", base="meta-llama/Llama-2-7b-chat-hf")
 
 # peft before 0.3 wrote no name of the adapter, later ones write "default".
 _LORA = WeightTable(
@@ -45,6 +47,15 @@ def published_table(own: Iterable[str], depth: int) -> WeightTable:
     }
     tower = eva.published_table(depth).under("visual_encoder.", "vision.")
     return WeightTable(bridge) | _LORA.under("llama_model.", "language.model.") | tower
+
+
+def identify(names: Names) -> Identity | None:
+    """What a checkpoint with these names of tensors is, where it is one of SkyEyeGPT; MiniGPT-4 has a Q-Former too."""
+    if not names.have(r"^llama_proj\.") or names.have(QFORMER):
+        return None
+    bridge = "adapters on the alignment layer" if names.have(r"^llama_proj\.lora_") else "a plain alignment layer"
+    tower = "the vision tower in it" if names.have(r"^visual_encoder\.") else "the vision tower apart"
+    return Identity("SkyEyeGPT (or MiniGPT-v2, which has the same names)", f"{bridge}, {tower}", "unknown")
 
 
 def convert_published(
@@ -85,7 +96,7 @@ def convert_published(
         base = str(language_model.resolve()) if language_model else "llama-2-7b-chat"
         numbers |= {"language": {"base": base, "lora": adapter}}
         final = recipe.model_copy(update={"model": numbers, "stages": ()})
-        write_folder(aside, state, final, files, account)
+        write_model_dir(aside, state, final, files, account)
     return account
 
 
@@ -128,22 +139,3 @@ def _tower(vision: Path | None, tower: EVACLIP, path: Path) -> dict[str, Tensor]
             "LAVIS' BLIP-2, and give its path as `vision` (--vision)."
         )
     return {f"vision.{name}": tensor for name, tensor in eva.read_published(vision, tower)[0].items()}
-
-
-def _recorded_tower(config: Mapping[str, Any]) -> nn.Module:
-    """`VisionTransformer` of the original from its constructor's values; all its tokens are kept, no norm behind."""
-    values = config["vit"]
-    return EVACLIP(
-        width=values["embed_dim"], depth=values["depth"], heads=values["num_heads"], patch=values["patch_size"],
-        size=values["img_size"], mlp_ratio=values["mlp_ratio"], class_token=True,
-    )  # fmt: skip
-
-
-def _run_tower(module: nn.Module, inputs: Tensors, config: Mapping[str, Any]) -> Tensors:
-    """The recorded pictures are normalised already."""
-    assert isinstance(module, EVACLIP)
-    hidden = list(module.hidden(inputs["image"]))
-    return {f"block_{index}": x for index, x in enumerate(hidden)} | {"out": hidden[-1]}
-
-
-PARITY.add("deltavlm/eva_vit", Parity(build=_recorded_tower, run=_run_tower, table=EVA))  # the same tower as here

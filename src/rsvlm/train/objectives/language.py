@@ -55,12 +55,15 @@ def collate(setting: Setting) -> Collate:
 
 def encoder_of(setting: Setting) -> Encode:
     """How samples become token ids in a stage: the system's own way, else `conversation_encoder`."""
-    model = setting.model
-    own = model.conversation_encoder if isinstance(model, EncodesConversations) else conversation_encoder
+    own = _encoder_of(setting.model)
     return own(
-        setting.tokenizer, FRAMES[setting.recipe.model["frame"]], image_tokens=model.image_tokens,
+        setting.tokenizer, FRAMES[setting.recipe.model["frame"]], image_tokens=setting.model.image_tokens,
         seed=setting.recipe.seed, most=setting.stage.turns, max_tokens=setting.stage.max_tokens,
     )  # fmt: skip
+
+
+def _encoder_of(model: object) -> Callable[..., Encode]:
+    return model.conversation_encoder if isinstance(model, EncodesConversations) else conversation_encoder
 
 
 def conversation_encoder(

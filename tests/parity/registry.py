@@ -1,4 +1,4 @@
-"""Parity with the original code: the recorded modules each system answers for, how they are built and run here."""
+"""Parity with the original code: the recorded modules that we answer for, how they are built and run here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -13,6 +13,7 @@ from rsvlm import __version__
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account
 from rsvlm.recipe import Recipe
+from rsvlm.systems.discovery import submodule
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +26,13 @@ class Source:
     base: str = "unknown"
 
 
-_LHRS = "github.com/NJU-LHRS/LHRS-Bot"
-SOURCES = {
-    "lhrs_bot": Source(f"{_LHRS}, branch main", "Apache-2.0", base="meta-llama/Llama-2-7b-chat-hf"),
-    "lhrs_bot_nova": Source(f"{_LHRS}, branch nova", "Apache-2.0", base="meta-llama/Meta-Llama-3-8B-Instruct"),
-    "skyeyegpt": Source("github.com/ZhanYang-nwpu/SkyEyeGPT", base="meta-llama/Llama-2-7b-chat-hf"),
-    "rs_gpt4v": Source("github.com/GeoX-Lab/RS-GPT4V", "Apache-2.0", base="lmsys/vicuna-7b-v1.5"),
-    "rs_moe": Source("github.com/CongcongWen1208/RS-MoE"),
-}
+def source_of(system: str) -> Source:
+    """What a system's weights.py says of its publishers (`SOURCE`); all "unknown" where it says nothing."""
+    module = submodule(system, "weights")
+    return module.SOURCE if module else Source()
 
 
-def write_folder(
+def write_model_dir(
     folder: Path, state: Mapping[str, Tensor], recipe: Recipe, files: Mapping[str, Path], account: Account
 ) -> None:
     """Write model.safetensors, recipe.yaml and provenance.json into `folder`; `files` are the sources by name.
@@ -46,7 +43,7 @@ def write_folder(
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
     record = {
         "system": recipe.system, "recipe": recipe.hash, "rsvlm": __version__,
-        "source": asdict(SOURCES.get(recipe.system, Source())),
+        "source": asdict(source_of(recipe.system)),
         "sha256": {name: weights.sha256(file) for name, file in files.items()},
         "written": {name: weights.sha256(folder / name) for name in ("model.safetensors", "recipe.yaml")},
         "loaded": len(account.loaded), "ignored": dict(account.ignored),
