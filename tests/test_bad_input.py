@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from fake import annotations
+from fake import annotations, runs
 from fake.rasters import HOSTILE, REFUSED_NAMES, geotiff
 from fake.speaker import Speaker, coast
 from rsvlm import cli
 from rsvlm.serve import assistant as ask
 from rsvlm.serve.assistant import Assistant
 
-RECIPES = Path(__file__).parents[1] / "recipes" / "lhrs_bot"
+RECIPES = runs.RECIPES / "lhrs_bot"
 ASKED = "Is there water?"
 
 

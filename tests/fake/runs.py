@@ -1,4 +1,4 @@
-"""Miniatures for training: data sets of a few generated pictures, and recipes made of recipes/*/tiny.yaml."""
+"""Miniatures for training: data sets of a few generated pictures, and recipes made of the tiny ones."""
 
 import json
 import os
@@ -11,11 +11,12 @@ from typing import Any
 import yaml
 
 from fake import annotations
+from rsvlm import recipe as recipes
 from rsvlm.recipe import Recipe, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = sorted(ROOT.glob("recipes/*/tiny.yaml"))
-
+RECIPES = Path(recipes.__file__).parent / "recipes"  # <system>/<size>.yaml, all that are shipped
+TINY = sorted(RECIPES.glob("*/tiny.yaml"))
 
 KILL = """
 import os, signal
@@ -47,7 +48,7 @@ def dying(step: Callable[..., None], place: tuple[str, int]) -> Callable[..., No
 
 def tiny(system: str) -> Path:
     """The tiny recipe of a system."""
-    return ROOT / "recipes" / system / "tiny.yaml"
+    return RECIPES / system / "tiny.yaml"
 
 
 def data(root: Path) -> Path:
@@ -59,12 +60,17 @@ def data(root: Path) -> Path:
 
 def recipe(path: Path, *, stages: int = 9, dropout: float = 0.0, **changes: object) -> Path:
     """The tiny LHRS-Bot recipe at `path`: its first `stages` stages, LoRA `dropout`, top-level or stage `changes`."""
-    values = read_recipe(ROOT / "recipes/lhrs_bot/tiny.yaml").model_dump(mode="json")
+    values = read_recipe(tiny("lhrs_bot")).model_dump(mode="json")
     values["stages"] = values["stages"][:stages]
     values["model"]["language"]["lora"]["lora_dropout"] = dropout
     for key, value in changes.items():
         for place in [values] if key in values else values["stages"]:
             place[key] = value
+    return written(path, values)
+
+
+def written(path: Path, values: dict[str, Any]) -> Path:
+    """The recipe of these `values` at `path`; refused where it is not one."""
     Recipe.model_validate(values)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -118,4 +124,7 @@ def processes(*befores: str, recipe: Path, data: Path, out: Path, world: int = 1
 def losses(out: Path) -> list[tuple[str, int, float]]:
     """(stage, step, loss) of every line of a run's log, as they stand."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [(line["stage"], line["step"], line.get("language", line.get("tags"))) for line in lines]
+    return [
+        (line["stage"], line["step"], next(line[loss] for loss in ("language", "tags", "heat") if loss in line))
+        for line in lines
+    ]

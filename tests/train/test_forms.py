@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from fake import runs
@@ -21,9 +20,7 @@ NOVA = runs.tiny("lhrs_bot_nova")
 
 
 def recipe(path, system="lhrs_bot_nova", **changes):
-    values = read_recipe(runs.tiny(system)).model_dump(mode="json") | changes
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return path
+    return runs.written(path, read_recipe(runs.tiny(system)).model_dump(mode="json") | changes)
 
 
 @pytest.fixture(scope="module")

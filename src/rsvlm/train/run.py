@@ -39,6 +39,7 @@ from rsvlm.train.features import FeatureCache
 from rsvlm.train.log import Log
 from rsvlm.train.loop import distribute, fit
 from rsvlm.train.stages import freeze, optimizer
+from rsvlm.train.start import fitting_state, inherit_model
 
 
 def train(
@@ -52,6 +53,8 @@ def train(
     trials. Raises BadInput for a stage, data or checkpoint that is not what the recipe needs, NotFinite for a loss.
     """
     recipe, out = read_recipe(recipe_path), Path(out)
+    if recipe.start:
+        recipe = inherit_model(recipe, read_recipe(model_folder(recipe.start) / "recipe.yaml"))
     stages = [s for s in recipe.stages if only_stage in (None, s.name)]
     if not stages:
         raise BadInput(f"{recipe_path} has no stage {only_stage!r}; it has {', '.join(s.name for s in recipe.stages)}.")
@@ -103,10 +106,15 @@ class _Run:
     def _build(self, index: int) -> None:
         """The model as stage `index` has it, with its first weights, or those of the finished model it starts from."""
         set_seed(self.recipe.seed)
-        self.form = self.recipe.in_stage(index)
+        first, self.form = self.form is None, self.recipe.in_stage(index)
         self.model = build(self.form)
         if self.recipe.start:
-            self._go_on(model_folder(self.recipe.start) / "model.safetensors")
+            path = model_folder(self.recipe.start) / "model.safetensors"
+            state, left_out = fitting_state(read_state(path), self.model.state_dict(), source=str(path))
+            load_weights(self.model, state, source=str(path))
+            if left_out and first:
+                say = f"{path}: left out {', '.join(left_out)}, which this recipe does not build."
+                self.accelerator.print(say, file=sys.stderr)
 
     def _go_on(self, path: Path) -> dict[str, Any]:
         """Give the model the weights in `path`, of this form or of the one before its MLPs became experts."""
