@@ -23,8 +23,9 @@ from rsvlm.systems.parity import PARITY
 
 OWN = Path(__file__).parent / "golden"
 ROOT = Path(os.environ.get("RSVLM_GOLDEN_DIR") or OWN).resolve()
-# metrics/ holds texts and pictures for tests/evaluate and tests/data, which read them by name.
-FILES = sorted(p for p in ROOT.rglob("*") if p.suffix in {".safetensors", ".json"} and p.parent.name != "metrics")
+# Others read these by name: texts and pictures for tests/evaluate and tests/data, our own losses for tests/train.
+OTHERS = {"metrics", "losses"}
+FILES = sorted(p for p in ROOT.rglob("*") if p.suffix in {".safetensors", ".json"} and p.parent.name not in OTHERS)
 
 for _module in pkgutil.iter_modules(rsvlm.systems.__path__, "rsvlm.systems."):
     importlib.import_module(_module.name)  # each one registers what it answers for
