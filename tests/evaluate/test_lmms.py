@@ -37,7 +37,7 @@ def root(tmp_path_factory):
     for name in sorted({BENCHMARKS[name].dataset for name in WORDS} & set(annotations.LAYOUTS)):
         for one in (name, *BESIDE.get(name, ())):
             if not (folder / DATASETS[one].folder).exists():
-                annotations.make(one, folder, DATASETS[one].folder)
+                annotations.make(one, folder)
     return folder
 
 

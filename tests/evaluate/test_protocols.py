@@ -34,7 +34,7 @@ def root(tmp_path_factory):
     for name in sorted({BENCHMARKS[name].dataset for name in MEASURED}):
         for one in (name, *BESIDE.get(name, ())):
             if not (folder / DATASETS[one].folder).exists():
-                annotations.make(one, folder, DATASETS[one].folder)
+                annotations.make(one, folder)
     hr = folder / DATASETS["rsvqa_hr"].folder
     first = json.loads((hr / "USGS_split_test_phili_questions.json").read_text())["questions"][1]["id"]
     (hr / "hrben_47k.jsonl").write_text(json.dumps({"question_id": first}) + "\n")
@@ -145,7 +145,7 @@ def test_rsvqa_variants_ask_what_they_say(root):
 
 
 def test_the_47k_questions_must_be_listed(tmp_path):
-    folder = annotations.make("rsvqa_hr", tmp_path, DATASETS["rsvqa_hr"].folder)
+    folder = annotations.make("rsvqa_hr", tmp_path)
     with pytest.raises(BadInput, match="never published which 47k"):
         BENCHMARKS["rsvqa_hr/phili-geochat-47k@1"].ask(load("rsvqa_hr", folder, "test"))
     assert BENCHMARKS["rsvqa_hr/phili-geochat-47k@1"].ask(load("rsvqa_hr", folder, "train"))
@@ -153,10 +153,10 @@ def test_the_47k_questions_must_be_listed(tmp_path):
 
 def test_vrsbench_leak_free_needs_dior_rsvg(tmp_path):
     protocol = BENCHMARKS["vrsbench_referring/leak-free@1"]
-    folder = annotations.make("vrsbench", tmp_path, DATASETS["vrsbench"].folder)
+    folder = annotations.make("vrsbench", tmp_path)
     with pytest.raises(BadInput, match="put its folder DIOR_RSVG"):
         protocol.ask(load("vrsbench", folder, "val"))
-    annotations.make("dior_rsvg", tmp_path, DATASETS["dior_rsvg"].folder)
+    annotations.make("dior_rsvg", tmp_path)
     assert [Path(i.image.path).name for i in protocol.ask(load("vrsbench", folder, "val"))] == ["P0003_0002.png"]
     assert protocol.ask(load("vrsbench", folder, "train"))
 

@@ -7,7 +7,6 @@ import pytest
 
 from fake import annotations
 from fake.knower import Knower, data_root, task_of, told, vectors
-from rsvlm.data.catalogue import DATASETS
 from rsvlm.data.masks import decode_rle, encode_rle
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
@@ -174,7 +173,7 @@ def test_counts_and_places_are_read_out_of_sentences(root):
 
 
 def test_references_that_cannot_be_read_are_told_before_anything_is_asked(tmp_path):
-    folder = annotations.make("changechat", tmp_path, DATASETS["changechat"].folder) / "annotations"
+    folder = annotations.make("changechat", tmp_path) / "annotations"
     for name, part in (("count/plain", "count"), ("dialogue/turns", "dialog"), ("locate/grid", "loc")):
         path = folder / f"changechat_105k_test_{part}.json"
         text = path.read_text()

@@ -8,7 +8,7 @@ import pytest
 
 from fake import able, annotations
 from fake.model import Answerer
-from rsvlm.data.catalogue import DATASETS, load
+from rsvlm.data.catalogue import load
 from rsvlm.data.images import picture_size
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
@@ -18,7 +18,7 @@ from rsvlm.evaluate.solvers import WAYS, read_map, read_vector, write_map, write
 
 def miniature(name, root):
     protocol = find(name)
-    annotations.make(protocol.dataset, root, DATASETS[protocol.dataset].folder)
+    annotations.make(protocol.dataset, root)
     return protocol
 
 

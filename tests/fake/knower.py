@@ -20,7 +20,7 @@ CAPTIONS = {"rsicd": ("RSICD_images", "dataset_rsicd.json"), "ucm_captions": ("i
 def data_root(folder: Path, protocols) -> Path:
     """Miniatures of all data sets; caption sets have twelve test pictures, more than the ten that recall@10 takes."""
     for name in {protocol.dataset for protocol in protocols} - set(CAPTIONS):
-        annotations.make(name, folder, DATASETS[name].folder)
+        annotations.make(name, folder)
     for name, (images, listing) in CAPTIONS.items():
         pictures = {f"airport_{n}.jpg": "test" for n in range(12)}
         annotations.karpathy(folder / DATASETS[name].folder, images, listing, pictures)
