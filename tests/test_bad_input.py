@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fake import annotations, runs
+from fake.chat_model import Speaker, coast
 from fake.rasters import HOSTILE, REFUSED_NAMES, geotiff
-from fake.speaker import Speaker, coast
 from rsvlm import cli
 from rsvlm.serve import assistant as ask
 from rsvlm.serve.assistant import Assistant

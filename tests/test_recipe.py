@@ -5,15 +5,11 @@ from pathlib import Path
 import pytest
 
 from fake import runs
+from fake.runs import stage
 from rsvlm.errors import BadInput
-from rsvlm.recipe import Ingredient, Recipe, Stage, read_recipe, shipped
+from rsvlm.recipe import Recipe, read_recipe, shipped
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def stage(**numbers):
-    data = (Ingredient(set="rsicd"),)
-    return Stage(**{"name": "s", "data": data, "trainable": ("bridge",), "steps": 1, "batch": 1, "lr": 1.0, **numbers})
 
 
 def test_a_stage_replaces_single_numbers_of_the_model_at_any_depth():

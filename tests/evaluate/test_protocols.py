@@ -15,7 +15,6 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.protocols import change, knowledge, masks, matching, objects, referring
 from rsvlm.evaluate.solvers import WAYS
 
-BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose miniature another one needs
 MEASURED = [name for name in BENCHMARKS if BENCHMARKS[name].dataset in annotations.LAYOUTS]
 ELSEWHERE = {one.name for group in (change, knowledge, masks, matching, objects, referring) for one in group.PROTOCOLS}
 SEEN = [
@@ -30,11 +29,7 @@ SEEN = [
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """One data root with every miniature that a protocol here needs."""
-    folder = tmp_path_factory.mktemp("data")
-    for name in sorted({BENCHMARKS[name].dataset for name in MEASURED}):
-        for one in (name, *BESIDE.get(name, ())):
-            if not (folder / DATASETS[one].folder).exists():
-                annotations.make(one, folder)
+    folder = annotations.make_all(tmp_path_factory.mktemp("data"), {BENCHMARKS[name].dataset for name in MEASURED})
     hr = folder / DATASETS["rsvqa_hr"].folder
     first = json.loads((hr / "USGS_split_test_phili_questions.json").read_text())["questions"][1]["id"]
     (hr / "hrben_47k.jsonl").write_text(json.dumps({"question_id": first}) + "\n")

@@ -3,7 +3,7 @@
 `make(name, root)` writes the layout of a data set of the catalogue below `root`, under the folder name of its card.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fake import benches, change, grounding, knowledge, masks, matching, scenes
@@ -234,6 +234,18 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
 def make(name: str, root: Path, folder: str = "") -> Path:
     """The layout of data set `name` under `root / folder`; without one, where its card says."""
     return LAYOUTS[name](root / (folder or DATASETS[name].folder))
+
+
+BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose pictures another one is about
+
+
+def make_all(root: Path, names: Iterable[str]) -> Path:
+    """`root` with the data sets `names`, and those that they need beside them."""
+    for name in sorted(names):
+        for one in (name, *BESIDE.get(name, ())):
+            if not (root / DATASETS[one].folder).exists():
+                make(one, root)
+    return root
 
 
 def refusal(name: str, root: Path, file: str, text: str) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from fake import annotations
+from fake.model import Killed
 from rsvlm import recipe as recipes
-from rsvlm.recipe import Recipe, read_recipe
+from rsvlm.recipe import Ingredient, Recipe, Stage, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = Path(recipes.__file__).parent / "recipes"  # <system>/<size>.yaml, all that are shipped
@@ -29,10 +30,6 @@ def step(self, number, numbers):
         os.kill(os.getpid(), signal.SIGKILL)
 Log.step = step
 """  # for `processes`, formatted with place=(stage, step)
-
-
-class Killed(BaseException):
-    """Stands for a kill within this process: nothing may catch it."""
 
 
 def dying(step: Callable[..., None], place: tuple[str, int]) -> Callable[..., None]:
@@ -53,9 +50,7 @@ def tiny(system: str) -> Path:
 
 def data(root: Path) -> Path:
     """A data root with what the tiny recipes name: RSICD (and AID in it) and EuroSAT."""
-    annotations.make("rsicd", root, "RSICD")
-    annotations.make("eurosat", root, "EuroSAT_RGB")
-    return root
+    return annotations.make_all(root, ["rsicd", "eurosat"])
 
 
 def recipe(path: Path, *, stages: int = 9, dropout: float = 0.0, **changes: object) -> Path:
@@ -67,6 +62,12 @@ def recipe(path: Path, *, stages: int = 9, dropout: float = 0.0, **changes: obje
         for place in [values] if key in values else values["stages"]:
             place[key] = value
     return written(path, values)
+
+
+def stage(**numbers: Any) -> Stage:
+    """A stage of one step, and of other `numbers`."""
+    data = (Ingredient(set="rsicd"),)
+    return Stage(**{"name": "s", "data": data, "trainable": ("bridge",), "steps": 1, "batch": 1, "lr": 1.0, **numbers})
 
 
 def written(path: Path, values: dict[str, Any]) -> Path:
@@ -128,3 +129,10 @@ def losses(out: Path) -> list[tuple[str, int, float]]:
         (line["stage"], line["step"], next(line[loss] for loss in ("language", "tags", "heat") if loss in line))
         for line in lines
     ]
+
+
+def same(found: list[tuple[str, int, float]], wanted: list[tuple[str, int, float]], *, tolerance: float = 1e-6) -> None:
+    """Fails where the two runs have not the same steps (none twice, none missing) with losses that are this close."""
+    assert [line[:2] for line in found] == [line[:2] for line in wanted]
+    far = [(a, b[2]) for a, b in zip(found, wanted, strict=True) if not abs(a[2] - b[2]) <= tolerance]
+    assert not far, f"{len(far)} losses differ, the first: {far[0]}"

@@ -12,8 +12,8 @@ from pyproj import Geod
 from shapely.geometry import shape
 
 import rsvlm
+from fake.chat_model import Speaker, coast
 from fake.rasters import geotiff
-from fake.speaker import Speaker, coast
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.geo.raster import open_scene
