@@ -7,20 +7,18 @@ pycocoevalcap with its Java program where `java` is installed. All values must b
 
 import contextlib
 import io
-import json
 import os
 import random
 import shutil
-import time
-from collections.abc import Callable
-from pathlib import Path
-from statistics import median
+from functools import partial
+from typing import Any
 
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
+from harness import medians, ratio, run, take_turns
 from rsvlm.data.catalogue import load
 from rsvlm.errors import BadInput
 from rsvlm.metrics.text import tokenizer
@@ -29,70 +27,63 @@ from rsvlm.metrics.text.tokenizer import ptb, whitespace
 
 IMAGES, REFERENCES, ROUNDS = 10_000, 5, 3
 NAMES = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d")
-DATA = Path(os.environ.get("RSVLM_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 Captions = list[str]
 
 
-def captions() -> tuple[Captions, list[Captions], int]:
-    """Predictions, references, and how many of the images are real ones."""
+def captions(images: int, data: str | None) -> tuple[Captions, list[Captions], int]:
+    """Predictions, references, and how many of the images are real ones: none without a folder of `data`."""
     rng = random.Random(0)
-    told: list[Captions] = []
-    for name in ("rsicd", "ucm_captions"):
+    references: list[Captions] = []
+    for name in ("rsicd", "ucm_captions") if data else ():
         with contextlib.suppress(BadInput):
-            told += [list(s.turns[0].references) for s in load(name, DATA, "all") if len(s.turns[0].references) == 5]
-    real = min(len(told), IMAGES)
+            found = [list(sample.turns[0].references) for sample in load(name, data, "all")]
+            references += [captions for captions in found if len(captions) == REFERENCES]
+    real = min(len(references), images)
     words = [f"word{i}" for i in range(2000)]
-    for i in range(real, IMAGES):
-        again = [caption.split() for caption in told[i - real]] if real else [words[:20]] * REFERENCES
-        told.append([" ".join(rng.sample(w, len(w)) if real else rng.choices(words, k=11)) for w in again])
-    told = told[:IMAGES]
-    return [told[(i + 1) % IMAGES][0] for i in range(IMAGES)], told, real
+    for i in range(real, images):
+        again = [caption.split() for caption in references[i - real]] if real else [words[:20]] * REFERENCES
+        references.append([" ".join(rng.sample(w, len(w)) if real else rng.choices(words, k=11)) for w in again])
+    references = references[:images]
+    return [references[(i + 1) % images][0] for i in range(images)], references, real
 
 
-def theirs(said: Captions, told: list[Captions], tokenise: bool) -> list[float]:
+def ours(predictions: Captions, references: list[Captions], tokenise: bool) -> list[float]:
+    """The six values of rsvlm."""
+    tokenizer._scan_chunk.cache_clear()  # each round begins cold
+    scores = caption_scores(predictions, references, tokenizer=ptb if tokenise else whitespace)
+    return [scores[name].value for name in NAMES]
+
+
+def pycocoevalcap(predictions: Captions, references: list[Captions], tokenise: bool) -> list[float]:
     """The six values of pycocoevalcap."""
-    references, candidates = dict(enumerate(told)), {i: [caption] for i, caption in enumerate(said)}
+    sides: Any = dict(enumerate(references)), {i: [caption] for i, caption in enumerate(predictions)}
     if tokenise:
-        references, candidates = (
-            PTBTokenizer().tokenize({i: [{"caption": c} for c in many] for i, many in side.items()})
-            for side in (references, candidates)
-        )
+        sides = [PTBTokenizer().tokenize({i: [{"caption": c} for c in m] for i, m in side.items()}) for side in sides]
     with contextlib.redirect_stdout(io.StringIO()):
-        bleu, rouge, cider = (metric.compute_score(references, candidates)[0] for metric in (Bleu(4), Rouge(), Cider()))
+        bleu, rouge, cider = (metric.compute_score(*sides)[0] for metric in (Bleu(4), Rouge(), Cider()))
     return [*bleu, rouge, cider]
 
 
-def timed(work: Callable[..., list[float]], *arguments: object) -> tuple[float, list[float]]:
-    start = time.perf_counter()
-    values = work(*arguments)
-    return time.perf_counter() - start, values
-
-
-def main() -> None:
-    raw_said, raw_told, real = captions()
-    said, told = [ptb(c) for c in raw_said], [[ptb(c) for c in many] for many in raw_told]
-
-    def ours(said: Captions, told: list[Captions], tokenise: bool) -> list[float]:
-        tokenizer._scan_chunk.cache_clear()  # each round begins cold
-        scores = caption_scores(said, told, tokenizer=ptb if tokenise else whitespace)
-        return [scores[name].value for name in NAMES]
-
-    kinds = {"tokens": (said, told, False)} | ({"raw": (raw_said, raw_told, True)} if shutil.which("java") else {})
-    seconds: dict[str, dict[str, float]] = {}
-    for kind, arguments in kinds.items():
-        rounds = [(timed(ours, *arguments), timed(theirs, *arguments)) for _ in range(ROUNDS)]
-        for (_, mine), (_, other) in rounds:
-            assert max(abs(a - b) for a, b in zip(mine, other, strict=True)) < 1e-9, (mine, other)
-        seconds[kind] = {"ours": median(o[0] for o, _ in rounds), "pycocoevalcap": median(t[0] for _, t in rounds)}
-    print(json.dumps({
-        "benchmark": "caption_metrics", "images": IMAGES, "references": REFERENCES, "real_images": real,
-        "distinct_captions": len({c for many in told for c in many}),
-        "seconds": {kind: {side: round(s, 3) for side, s in both.items()} for kind, both in seconds.items()},
-        "ratio": {kind: round(both["pycocoevalcap"] / both["ours"], 2) for kind, both in seconds.items()},
+def main(*, smallest: bool) -> dict[str, Any]:
+    images = 4 if smallest else IMAGES
+    raw, raw_references, real = captions(images, None if smallest else os.environ.get("RSVLM_DATA"))
+    kinds = {"tokens": ([ptb(c) for c in raw], [[ptb(c) for c in many] for many in raw_references], False)}
+    if shutil.which("java"):
+        kinds["raw"] = (raw, raw_references, True)
+    seconds: dict[str, dict[str, list[float]]] = {}
+    for kind, captioned in kinds.items():
+        sides = {"ours": partial(ours, *captioned), "pycocoevalcap": partial(pycocoevalcap, *captioned)}
+        seconds[kind], values = take_turns(sides, ROUNDS, smallest=smallest)
+        assert max(abs(a - b) for a, b in zip(*values.values(), strict=True)) < 1e-9, values
+    return {
+        "images": images, "references": REFERENCES, "real_images": real,
+        "distinct_captions": len({caption for many in kinds["tokens"][1] for caption in many}),
+        "seconds": {kind: medians(sides) for kind, sides in seconds.items()},
+        "ratio": {kind: ratio(sides, "ours", "pycocoevalcap", 2) for kind, sides in seconds.items()},
         "target_ratio": 3.0, "equal_to": 1e-9,
-    }))  # fmt: skip
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

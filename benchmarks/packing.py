@@ -5,25 +5,22 @@ The language model has the shapes of SmolLM2-135M, random weights and LoRA, but 
 proportion; levels of the tower are given, as from the cache of a run.
 """
 
-import json
-import sys
-import time
-from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 
+from harness import run, timed
 from rsvlm.cli import keep_freed_memory
 from rsvlm.data.prompt import Encoded
 from rsvlm.parts.vlm import VisionLanguageModel
-from rsvlm.recipe import Recipe, read_recipe
+from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
 from rsvlm.systems.build import build
 from rsvlm.train.objectives.language import pad_conversations
 from rsvlm.train.stages import freeze
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "lhrs_bot" / "tiny.yaml"
 SMOLLM2 = {
     "hidden_size": 576, "intermediate_size": 1536, "num_attention_heads": 9,
     "num_key_value_heads": 3, "max_position_embeddings": 2048,
@@ -33,7 +30,7 @@ QUERIES, HEAD = (64, 48, 32), 3  # visual tokens a level, as LHRS-Bot has them; 
 
 
 def recipe(layers: int) -> Recipe:
-    tiny = read_recipe(RECIPE)
+    tiny = read_recipe(shipped("lhrs_bot", "tiny"))
     bridge = {**tiny.model["bridge"], "num_queries": list(QUERIES)}
     size = {"num_hidden_layers": layers, "vocab_size": WORDS * layers // LAYERS}
     language = {**tiny.model["language"], **SMOLLM2, **size}
@@ -61,17 +58,17 @@ def collated(model: VisionLanguageModel, talks: list[Encoded], pack: int | None)
     return batch
 
 
-def step(model: VisionLanguageModel, batch: Batch) -> tuple[float, float]:
-    """Summed loss of the labelled tokens, and seconds for it and its gradients."""
-    start = time.perf_counter()
+def step(model: VisionLanguageModel, batch: Batch) -> float:
+    """Summed loss of the labelled tokens, whose gradients are computed and thrown away."""
     loss = model(batch)["language"]
     loss.backward()
-    seconds = time.perf_counter() - start
     model.zero_grad()
-    return float(loss.detach()), seconds
+    return float(loss.detach())
 
 
-def main(pack: int = 1024, batch: int = 16, layers: int = 4, steps: int = 7) -> None:
+def main(pack: int = 1024, batch: int = 16, layers: int = 4, steps: int = 7, *, smallest: bool) -> dict[str, Any]:
+    if smallest:
+        pack, batch, layers, steps = 640, 2, 1, 0
     keep_freed_memory()
     torch.manual_seed(0)
     numbers, rng = recipe(layers), np.random.default_rng(0)
@@ -84,22 +81,21 @@ def main(pack: int = 1024, batch: int = 16, layers: int = 4, steps: int = 7) -> 
         real = sum(len(talk.prompt) + len(talk.reply) for talk in talks)
         for packed in sorted(sides, reverse=bool(number % 2)):
             made = collated(model, talks, pack if packed else None)
-            losses[packed], seconds = step(model, made)
+            seconds, losses[packed] = timed(lambda made=made: step(model, made))
             rows = int(made["row"].max()) + 1 if packed else batch
             width = pack if packed else made["prompt"].shape[1] + made["reply"].shape[1]
-            if number:  # the first is for warming up
+            if number or smallest:  # the first is for warming up
                 sides[packed].append(real / seconds)
                 share[packed].append(real / (rows * width))
         assert np.isclose(losses[True], losses[False], rtol=1e-5), losses
     packed, padded = (median(sides[side]) for side in (True, False))
-    figures = {
-        "pack": pack, "batch": batch, "layers": layers, "packed_tokens_s": round(packed),
+    return {
+        "target_ratio": 1.5, "pack": pack, "batch": batch, "layers": layers, "packed_tokens_s": round(packed),
         "padded_tokens_s": round(padded), "ratio": round(packed / padded, 2),
         "packed_real": round(median(share[True]), 2), "padded_real": round(median(share[False]), 2),
         "threads": torch.get_num_threads(),
     }  # fmt: skip
-    print(json.dumps({"benchmark": "packing", "target_ratio": 1.5, **figures}))
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run(main)

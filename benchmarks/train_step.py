@@ -4,39 +4,38 @@ Same model, same optimiser, turns taken step by step in one run. With the langua
 rsvlm-mini's in its last stage, else the tiny one.
 """
 
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import nn
 
+from harness import run
 from rsvlm import assets
 from rsvlm.cli import keep_freed_memory
 from rsvlm.errors import MissingPart
 from rsvlm.parts.vlm import VisionLanguageModel
-from rsvlm.recipe import Recipe, read_recipe
+from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.sample import IMAGE_TOKEN, Batch
 from rsvlm.systems.build import build
 from rsvlm.train.log import Log
 from rsvlm.train.loop import fit
 from rsvlm.train.stages import freeze, optimizer
 
-RECIPES = Path(__file__).parents[1] / "recipes" / "lhrs_bot"
 BATCH, REPLY = 8, 64
 
 
-def recipe() -> Recipe:
+def recipe(smallest: bool) -> Recipe:
     try:
         assets.language_model(), assets.vision_weights()
     except MissingPart:
-        return read_recipe(RECIPES / "tiny.yaml")
-    return read_recipe(RECIPES / "mini.yaml")
+        smallest = True
+    return read_recipe(shipped("lhrs_bot", "tiny" if smallest else "mini"))
 
 
 def batch(model: VisionLanguageModel) -> Batch:
@@ -51,10 +50,11 @@ def batch(model: VisionLanguageModel) -> Batch:
     }  # fmt: skip
 
 
-def main(seconds: float = 40.0) -> None:
+def main(seconds: float = 40.0, *, smallest: bool) -> dict[str, Any]:
     keep_freed_memory()
     torch.manual_seed(0)
-    numbers, ours, bare = recipe(), [], []
+    numbers, ours, bare = recipe(smallest), [], []
+    seconds = 0 if smallest else seconds
     model, stage = build(numbers).train(), numbers.stages[-1]
     moving = optimizer(stage, freeze(model, stage.trainable))
     half = numbers.precision == "bf16"
@@ -89,8 +89,8 @@ def main(seconds: float = 40.0) -> None:
         fit(accelerator, accelerator.prepare_model(model), moving, stage, turns(), report=log.step)
     a, b = median(ours[1:]), median(bare[1:])
     figures = {"model": numbers.size, "steps": len(ours), "ours_s": round(a, 4), "bare_s": round(b, 4)}
-    print(json.dumps({"benchmark": "train_step", "target": 0.95, **figures, "ratio": round(b / a, 3)}))
+    return {"target": 0.95, **figures, "ratio": round(b / a, 3)}
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:]))
+    run(main)

@@ -3,50 +3,45 @@
 The other side is what a user would write: the same tower, bridge and language model, and `generate` of transformers.
 """
 
-import json
-import sys
-import time
-from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 
+from harness import medians, ratio, run, take_turns
+from harness.models import chat_model
 from rsvlm.data.prompt import TASK_QUESTIONS, encode_prompt
-from rsvlm.systems.load import load
+from rsvlm.systems.runtime.chat import ChatModel
 
-ROUNDS = 7
+ROUNDS, SIDE, TOKENS = 7, 512, 24
 
 
-def main(name: str = "mini") -> None:
-    chat = load(name)
-    tile = np.random.default_rng(0).integers(0, 255, (512, 512, 3), np.uint8)
+def main(model: str = "mini", *, smallest: bool) -> dict[str, Any]:
+    chat, tokens = chat_model(model, smallest=smallest), 3 if smallest else TOKENS
+    tile = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), np.uint8)
     question = TASK_QUESTIONS["caption"][0]
-    ours, theirs = [], []
-    for _ in range(ROUNDS + 1):
-        start = time.perf_counter()
-        reply = chat.answer([tile], [question], max_new_tokens=24)[0]
-        ours.append(time.perf_counter() - start)
-        start = time.perf_counter()
-        plain(chat, tile, question)
-        theirs.append(time.perf_counter() - start)
-    ours, theirs = median(ours[1:]), median(theirs[1:])
-    figures = {"ours_s": round(ours, 3), "transformers_generate_s": round(theirs, 3), "ratio": round(theirs / ours, 3)}
-    print(json.dumps({"benchmark": "warm_caption", "target_s": 0.8, "threads": torch.get_num_threads(), **figures,
-                      "answer": reply.text}))  # fmt: skip
+    sides = {
+        "ours_s": lambda: chat.answer([tile], [question], max_new_tokens=tokens)[0].text,
+        "transformers_generate_s": lambda: plain(chat, tile, question, tokens),
+    }
+    seconds, replies = take_turns(sides, ROUNDS, smallest=smallest)
+    figures = {**medians(seconds), "ratio": ratio(seconds, "ours_s", "transformers_generate_s")}
+    return {"target_s": 0.8, "threads": torch.get_num_threads(), **figures, "answer": replies["ours_s"]}
 
 
 @torch.inference_mode()
-def plain(chat: object, tile: np.ndarray, question: str) -> None:
+def plain(chat: ChatModel, tile: np.ndarray, question: str, tokens: int) -> str:
     """The same answer with `generate` doing the decoding."""
     prompt = encode_prompt(chat.tokenizer, chat.frame, question, image_tokens=chat.model.image_tokens)
-    batch = {"levels": chat._see([tile]), "prompt": torch.tensor([prompt])}
-    with torch.autocast("cpu", torch.bfloat16):
-        prefix = chat.model.read(batch)
-        chat.model.language.model.generate(
+    levels, _ = chat.levels([tile])
+    with chat.precision():
+        prefix = chat.model.read({"levels": levels, "prompt": torch.tensor([prompt])})
+        ids = chat.model.language.model.generate(
             inputs_embeds=prefix, attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long), do_sample=False,
-            max_new_tokens=24, eos_token_id=chat.tokenizer.convert_tokens_to_ids(chat.frame.stop), pad_token_id=0,
+            max_new_tokens=tokens, eos_token_id=chat.tokenizer.convert_tokens_to_ids(chat.frame.stop), pad_token_id=0,
         )  # fmt: skip
+    return chat.tokenizer.decode(ids[0], skip_special_tokens=True).strip()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(main)

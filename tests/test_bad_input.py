@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from fake import annotations
+from fake import annotations, runs
+from fake.chat_model import Speaker, coast
 from fake.rasters import HOSTILE, REFUSED_NAMES, geotiff
-from fake.speaker import Speaker, coast
 from rsvlm import cli
 from rsvlm.serve import assistant as ask
 from rsvlm.serve.assistant import Assistant
 
-RECIPES = Path(__file__).parents[1] / "recipes" / "lhrs_bot"
+RECIPES = runs.RECIPES / "lhrs_bot"
 ASKED = "Is there water?"
 
 
@@ -138,7 +138,7 @@ def test_an_unknown_format(rsvlm, tmp_path):
 
 
 def test_the_model_package_is_not_installed(rsvlm, scene, monkeypatch, tmp_path):
-    monkeypatch.setattr(importlib.import_module("rsvlm.systems.load"), "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.import_module("rsvlm.systems.model_dir"), "find_spec", lambda name: None)
     sentence = rsvlm("ask", scene, ASKED, "--out", tmp_path / "out")
     assert "pip install" in sentence and "rsvlm-mini" in sentence and not (tmp_path / "out").exists()
 

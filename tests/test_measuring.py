@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from fake import annotations
 from fake.model import ColourModel
 from rsvlm import cli
-from rsvlm.data.catalogue import DATASETS
 from rsvlm.evaluate.benchmarks import BENCHMARKS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +25,7 @@ def place(tmp_path, monkeypatch):
     """A folder in which `path/to/data` holds what the page speaks of, and every model is one of colours."""
     data = tmp_path / "path" / "to" / "data"
     for name in ("dior_rsvg", "rsvqa_lr"):
-        annotations.make(name, data, DATASETS[name].folder)
+        annotations.make(name, data)
     names = {f"{n}.tif": "train" if n < 12 else "val" for n in range(1, 18)}
     annotations.karpathy(data / "UCM_captions", "imgs", "dataset.json", names)
     monkeypatch.chdir(tmp_path)
@@ -57,7 +56,8 @@ def test_the_page_runs_from_top_to_bottom(place):
 
 
 def test_every_kind_of_problem_is_explained():
-    source = "".join((ROOT / "src/rsvlm/evaluate" / name).read_text() for name in ("answers.py", "answer_file.py"))
+    files = ("answer_entries.py", "score_file.py")
+    source = "".join((ROOT / "src/rsvlm/evaluate" / name).read_text() for name in files)
     kinds = set(re.findall(r'problems\.add\("(\w+)"|_refuse\(\w+, \w+, "(\w+)"', source))
     table = PAGE.partition("| problem |")[2].partition("\n\n")[0]
     told = {kind.strip() for line in table.splitlines()[2:] for kind in line.split("|")[1].split(",")}

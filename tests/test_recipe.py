@@ -5,15 +5,11 @@ from pathlib import Path
 import pytest
 
 from fake import runs
+from fake.runs import stage
 from rsvlm.errors import BadInput
-from rsvlm.recipe import Ingredient, Recipe, Stage, read_recipe, shipped
+from rsvlm.recipe import Recipe, read_recipe, shipped
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def stage(**numbers):
-    data = (Ingredient(set="rsicd"),)
-    return Stage(**{"name": "s", "data": data, "trainable": ("bridge",), "steps": 1, "batch": 1, "lr": 1.0, **numbers})
 
 
 def test_a_stage_replaces_single_numbers_of_the_model_at_any_depth():
@@ -48,9 +44,7 @@ def test_every_tiny_recipe_ends_in_the_form_that_it_describes():
 
 
 def test_the_recipes_come_with_the_package():
-    assert read_recipe(shipped("lhrs_bot")) == read_recipe(ROOT / "recipes" / "lhrs_bot" / "paper.yaml")
-    assert {path.name for path in (ROOT / "recipes").iterdir()} <= {
-        file.parent.name for file in shipped("lhrs_bot").parents[1].glob("*/tiny.yaml")
-    }
+    assert shipped("lhrs_bot") == runs.RECIPES / "lhrs_bot" / "paper.yaml"
+    assert {path.name for path in runs.RECIPES.iterdir()} == {path.parent.name for path in runs.TINY}
     with pytest.raises(BadInput, match=r"No recipe of 'bogus' at size 'paper' comes with rsvlm; there are: lhrs_bot, "):
         shipped("bogus")

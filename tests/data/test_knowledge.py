@@ -5,16 +5,12 @@ from collections import Counter
 import pytest
 
 from fake import annotations
-from rsvlm.data.catalogue import DATASETS, load
+from rsvlm.data.catalogue import load
 from rsvlm.errors import BadInput
 
 
-def fake(name, root):
-    return annotations.make(name, root, DATASETS[name].folder)
-
-
 def test_rswk_joins_its_tasks_by_picture(tmp_path):
-    samples = {s.id: s for s in load("rswk", fake("rswk", tmp_path), "test")}
+    samples = {s.id: s for s in load("rswk", annotations.make("rswk", tmp_path), "test")}
     basilica = samples["rswk/test/St. Mary Cathedral Basilica.png"]
     assert [(t.task, t.kind) for t in basilica.turns] == [
         ("scene", "Historic Site"), ("vqa", "rsk"), ("vqa", "wk"), ("vqa", "c"), ("vqa", "c"),
@@ -29,12 +25,12 @@ def test_rswk_joins_its_tasks_by_picture(tmp_path):
 
 
 def test_the_training_captions_are_called_test(tmp_path):
-    train = {s.id: s for s in load("rswk", fake("rswk", tmp_path), "train")}
+    train = {s.id: s for s in load("rswk", annotations.make("rswk", tmp_path), "train")}
     assert set(train) == {"rswk/train/000001.png", "rswk/train/Salts Mill.png"}
 
 
 def test_rswk_mini_has_no_tasks_in_its_records(tmp_path):
-    folder = fake("rswk_mini", tmp_path)
+    folder = annotations.make("rswk_mini", tmp_path)
     (mill,) = load("rswk_mini", folder, "train")
     assert [t.task for t in mill.turns] == ["caption", "scene", "vqa"]
     tasks = Counter(t.task for s in load("rswk_mini", folder, "test") for t in s.turns)
@@ -51,7 +47,7 @@ def test_the_two_sizes_do_not_mix(tmp_path):
     "text", ['{"messages": []}', '{"messages": [{"content": "a"}, {"content": "b"}], "images": []}']
 )
 def test_bad_records_are_named(text, tmp_path):
-    folder = fake("rswk_mini", tmp_path)
+    folder = annotations.make("rswk_mini", tmp_path)
     (folder / "test" / "image_vqa_mini_test_5242.jsonl").write_text(text + "\n")
     with pytest.raises(BadInput, match="record 0 is not RSWK's"):
         load("rswk_mini", folder, "all")

@@ -111,15 +111,15 @@ PAPERS = {"lhrs_bot/paper": ("crop", "stored"), "lhrs_bot_nova/paper": ("squash"
 def test_every_paper_recipe_says_how_pictures_are_shown():
     import torch
 
-    named = {f"{path.parent.name}/{path.stem}" for path in runs.ROOT.glob("recipes/*/*.yaml")}
+    named = {f"{path.parent.name}/{path.stem}" for path in runs.RECIPES.glob("*/*.yaml")}
     assert {name for name in named if not name.split("/")[1].startswith(("tiny", "mini"))} == set(PAPERS)
     for name, wanted in PAPERS.items():
-        recipe = read_recipe(runs.ROOT / "recipes" / f"{name}.yaml")
+        recipe = read_recipe(runs.RECIPES / f"{name}.yaml")
         assert recipe.model["vision"]["fit"] == wanted[0]
         with torch.device("meta"):
             model = build(recipe, for_training=False)
         assert (model.vision.fit, model.box_sides) == wanted
-    assert "fit" not in read_recipe(runs.ROOT / "recipes/lhrs_bot/mini.yaml").model["vision"]  # squashed, as ever
+    assert "fit" not in read_recipe(runs.RECIPES / "lhrs_bot/mini.yaml").model["vision"]  # squashed, as ever
 
 
 def test_an_unknown_fit_is_refused():

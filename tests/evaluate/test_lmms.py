@@ -26,19 +26,15 @@ from rsvlm.evaluate.solvers import read_boxes
 from rsvlm.evaluate.task import prepare
 from rsvlm.sample import Image
 
-BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose miniature another one needs
 DIALECT = "minigpt"
 WORDS = [name for name in BENCHMARKS if BENCHMARKS[name].ability in ("answers", "compares", "grounds")]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    for name in sorted({BENCHMARKS[name].dataset for name in WORDS} & set(annotations.LAYOUTS)):
-        for one in (name, *BESIDE.get(name, ())):
-            if not (folder / DATASETS[one].folder).exists():
-                annotations.make(one, folder, DATASETS[one].folder)
-    return folder
+    return annotations.make_all(
+        tmp_path_factory.mktemp("data"), {BENCHMARKS[name].dataset for name in WORDS} & set(annotations.LAYOUTS)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -57,7 +57,7 @@ def phrases():
     out = {}
     for name in RECIPES:
         with torch.device("meta"):
-            out[name] = build(read_recipe(runs.ROOT / "recipes" / f"{name}.yaml"), for_training=False).native_prompt
+            out[name] = build(read_recipe(runs.RECIPES / f"{name}.yaml"), for_training=False).native_prompt
     return out
 
 
@@ -94,7 +94,7 @@ def test_the_protocols_words_are_the_default(phrases):
 
 def test_mini_has_no_words_of_its_own():
     with torch.device("meta"):
-        mini = build(read_recipe(runs.ROOT / "recipes/lhrs_bot/tiny.yaml"), for_training=False)
+        mini = build(read_recipe(runs.tiny("lhrs_bot")), for_training=False)
     assert mini.native_prompt("vqa", "What?") is None
 
 

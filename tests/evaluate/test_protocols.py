@@ -15,7 +15,6 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.protocols import change, knowledge, masks, matching, objects, referring
 from rsvlm.evaluate.solvers import WAYS
 
-BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose miniature another one needs
 MEASURED = [name for name in BENCHMARKS if BENCHMARKS[name].dataset in annotations.LAYOUTS]
 ELSEWHERE = {one.name for group in (change, knowledge, masks, matching, objects, referring) for one in group.PROTOCOLS}
 SEEN = [
@@ -30,11 +29,7 @@ SEEN = [
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """One data root with every miniature that a protocol here needs."""
-    folder = tmp_path_factory.mktemp("data")
-    for name in sorted({BENCHMARKS[name].dataset for name in MEASURED}):
-        for one in (name, *BESIDE.get(name, ())):
-            if not (folder / DATASETS[one].folder).exists():
-                annotations.make(one, folder, DATASETS[one].folder)
+    folder = annotations.make_all(tmp_path_factory.mktemp("data"), {BENCHMARKS[name].dataset for name in MEASURED})
     hr = folder / DATASETS["rsvqa_hr"].folder
     first = json.loads((hr / "USGS_split_test_phili_questions.json").read_text())["questions"][1]["id"]
     (hr / "hrben_47k.jsonl").write_text(json.dumps({"question_id": first}) + "\n")
@@ -145,7 +140,7 @@ def test_rsvqa_variants_ask_what_they_say(root):
 
 
 def test_the_47k_questions_must_be_listed(tmp_path):
-    folder = annotations.make("rsvqa_hr", tmp_path, DATASETS["rsvqa_hr"].folder)
+    folder = annotations.make("rsvqa_hr", tmp_path)
     with pytest.raises(BadInput, match="never published which 47k"):
         BENCHMARKS["rsvqa_hr/phili-geochat-47k@1"].ask(load("rsvqa_hr", folder, "test"))
     assert BENCHMARKS["rsvqa_hr/phili-geochat-47k@1"].ask(load("rsvqa_hr", folder, "train"))
@@ -153,10 +148,10 @@ def test_the_47k_questions_must_be_listed(tmp_path):
 
 def test_vrsbench_leak_free_needs_dior_rsvg(tmp_path):
     protocol = BENCHMARKS["vrsbench_referring/leak-free@1"]
-    folder = annotations.make("vrsbench", tmp_path, DATASETS["vrsbench"].folder)
+    folder = annotations.make("vrsbench", tmp_path)
     with pytest.raises(BadInput, match="put its folder DIOR_RSVG"):
         protocol.ask(load("vrsbench", folder, "val"))
-    annotations.make("dior_rsvg", tmp_path, DATASETS["dior_rsvg"].folder)
+    annotations.make("dior_rsvg", tmp_path)
     assert [Path(i.image.path).name for i in protocol.ask(load("vrsbench", folder, "val"))] == ["P0003_0002.png"]
     assert protocol.ask(load("vrsbench", folder, "train"))
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from fake import annotations
-from fake.knower import Knower, data_root, task_of, told, vectors
-from rsvlm.data.catalogue import DATASETS
+from fake.oracle import Oracle, correct_rows, data_root, task_of, vectors
 from rsvlm.data.masks import decode_rle, encode_rle
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
@@ -44,7 +43,7 @@ def test_who_knows_is_right_and_who_knows_nothing_is_not(name, root):
     task = task_of(protocol, root)
     ids = [item.id for item in task.items]
     assert len(set(ids)) == len(ids) and task.data_hash == task_of(protocol, root).data_hash
-    scores, said = scored(task, told(protocol, task.items))
+    scores, said = scored(task, correct_rows(protocol, task.items))
     assert None not in said and protocol.per_item in scores
     assert {len(score.sums) for score in scores.values()} == {len(task.items)}
     for score in scores.values():
@@ -81,7 +80,7 @@ def test_vectors_that_are_all_alike_match_nothing(name, root):
 
 def test_a_vector_of_another_length_matches_nothing(root):
     task = task_of(BENCHMARKS["rsitmd_retrieval/grouped-captions@1"], root)
-    rows = told(task.protocol, task.items)
+    rows = correct_rows(task.protocol, task.items)
     scores, said = scored(task, [{"vector": [1.0, 2.0]}, *rows[1:]])
     assert None not in said and scores["i2t_recall@1"].per_item.tolist()[:12] == [0.0] + [1.0] * 11
 
@@ -122,7 +121,7 @@ def test_nobody_may_know_before_whether_a_pair_has_changed(root):
 
 def test_unchanged_pairs_have_no_cider_but_count(root):
     task = task_of(BENCHMARKS["levir_cc/coco-ptb@1"], root)
-    scores, _ = scored(task, told(task.protocol, task.items))
+    scores, _ = scored(task, correct_rows(task.protocol, task.items))
     assert scores["cider_d_unchanged"].value == 0.0 and scores["bleu_4_unchanged"].value == pytest.approx(1, abs=1e-6)
     assert scores["bleu_4_changed"].n == scores["bleu_4_unchanged"].n == 2
 
@@ -136,7 +135,7 @@ def test_rare_words_match_one_another_only_in_numbers(root):
 
 def test_a_caption_that_never_came_leaves_the_others_as_they_are(root):
     task = task_of(BENCHMARKS["levir_cc/vocabulary-ids@1"], root)
-    rows = told(task.protocol, task.items)
+    rows = correct_rows(task.protocol, task.items)
     whole = scored(task, rows)[0]
     part = scored(task, [{"answer": "", "error": "timed out"}, *rows[1:]])[0]
     assert part["rouge_l"].per_item.tolist() == [0.0, *whole["rouge_l"].per_item[1:]]
@@ -145,7 +144,7 @@ def test_a_caption_that_never_came_leaves_the_others_as_they_are(root):
 
 def test_deltavlm_hears_fifty_words_and_no_marks(root):
     task = task_of(BENCHMARKS["changechat_caption/deltavlm-vocab-ids@1"], root)
-    rows = told(task.protocol, task.items)
+    rows = correct_rows(task.protocol, task.items)
     shouted = [{"answer": row["answer"].upper() + "!!"} for row in rows]
     assert task.read(shouted) == task.read(rows)
     short, long, *_ = task.read([{"answer": "road " * times} for times in (50, 99, 1, 1)])
@@ -174,7 +173,7 @@ def test_counts_and_places_are_read_out_of_sentences(root):
 
 
 def test_references_that_cannot_be_read_are_told_before_anything_is_asked(tmp_path):
-    folder = annotations.make("changechat", tmp_path, DATASETS["changechat"].folder) / "annotations"
+    folder = annotations.make("changechat", tmp_path) / "annotations"
     for name, part in (("count/plain", "count"), ("dialogue/turns", "dialog"), ("locate/grid", "loc")):
         path = folder / f"changechat_105k_test_{part}.json"
         text = path.read_text()
@@ -254,7 +253,7 @@ def test_attributes_are_asked_in_both_wordings(root):
 
 def test_selo_prefers_the_map_of_the_regions(root):
     task = task_of(BENCHMARKS["air_slt/selo@1"], root)
-    scores, _ = scored(task, told(task.protocol, task.items))
+    scores, _ = scored(task, correct_rows(task.protocol, task.items))
     flat, _ = scored(task, [{"map": write_map(np.full((320, 480), 128, np.uint8))}] * 3)
     wrong, _ = scored(task, [{"map": write_map(np.full((9, 9), 128, np.uint8))}] * 3)  # of another size: the worst
     assert scores["rsu"].value > 0.95 > flat["rsu"].value > wrong["rsu"].value == 0.0 and wrong["ras"].value == 1.0
@@ -263,7 +262,7 @@ def test_selo_prefers_the_map_of_the_regions(root):
 
 def test_dubai_counts_no_unlabelled_pixels(root):
     task = task_of(BENCHMARKS["dubai/per-class@1"], root)
-    rows = told(task.protocol, task.items)
+    rows = correct_rows(task.protocol, task.items)
     spilt = [
         {"mask": encode_rle(decode_rle(row["mask"]) | decode_rle(item.meta["ignore_mask"]))}
         for row, item in zip(rows, task.items, strict=True)
@@ -283,7 +282,7 @@ def test_dubai_counts_no_unlabelled_pixels(root):
 )  # fmt: skip
 def test_a_run_from_end_to_end(name, metric, root, tmp_path):
     task = task_of(BENCHMARKS[name], root)
-    model = Knower(task.items, told(task.protocol, task.items))
+    model = Oracle(task.items, correct_rows(task.protocol, task.items))
     result = evaluate(name, root, model, split=task.split, out=tmp_path / "out", leak=False)
     assert result["metrics"][metric]["value"] == pytest.approx(1.0, abs=1e-6) and result["parse_failures"] == 0
     assert result["n"] == len(task.items) and (tmp_path / "out" / "report.html").is_file()
@@ -291,7 +290,7 @@ def test_a_run_from_end_to_end(name, metric, root, tmp_path):
 
 @pytest.mark.parametrize("name", ["rsitmd_retrieval/merged-texts@1", "skyscript_surface/label-v1@1", "air_slt/selo@1"])
 def test_a_run_of_vectors_and_maps(name, root, tmp_path):
-    result = evaluate(name, root, Knower([], []), out=tmp_path / "out", leak=False)
+    result = evaluate(name, root, Oracle([], []), out=tmp_path / "out", leak=False)
     assert result["parse_failures"] == 0 and set(result["baselines"]) & {"chance", "uniform_map"}
     assert set(result["headline"]) <= set(result["metrics"])
 

@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from fake import able, annotations
+from fake import abilities, annotations
 from fake.model import Answerer
-from rsvlm.data.catalogue import DATASETS, load
+from rsvlm.data.catalogue import load
 from rsvlm.data.images import picture_size
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
@@ -18,7 +18,7 @@ from rsvlm.evaluate.solvers import WAYS, read_map, read_vector, write_map, write
 
 def miniature(name, root):
     protocol = find(name)
-    annotations.make(protocol.dataset, root, DATASETS[protocol.dataset].folder)
+    annotations.make(protocol.dataset, root)
     return protocol
 
 
@@ -38,11 +38,11 @@ def test_a_way_is_there_for_every_protocol():
 @pytest.mark.parametrize(
     ("name", "model", "key", "baseline"),
     [
-        ("levir_cc", able.Compares(), "answer", "most_frequent"),
-        ("rrsis_d", able.Segments(), "mask", "centre_box"),
-        ("levir_cd", able.MarksChange(), "mask", "whole_picture"),
-        ("ucm_retrieval/grouped-captions", able.Matches(), "vector", "chance"),
-        ("air_slt", able.Matches(), "map", "uniform_map"),
+        ("levir_cc", abilities.Compares(), "answer", "most_frequent"),
+        ("rrsis_d", abilities.Segments(), "mask", "centre_box"),
+        ("levir_cd", abilities.MarksChange(), "mask", "whole_picture"),
+        ("ucm_retrieval/grouped-captions", abilities.Matches(), "vector", "chance"),
+        ("air_slt", abilities.Matches(), "map", "uniform_map"),
     ],
 )
 def test_each_ability_is_asked_and_kept(name, model, key, baseline, tmp_path):
@@ -61,8 +61,8 @@ def test_each_ability_is_asked_and_kept(name, model, key, baseline, tmp_path):
 def test_boxes_of_a_detector_and_boxes_in_words_are_one(tmp_path):
     protocol = miniature("dior_rsvg", tmp_path)
     boxes, words = targets(protocol, tmp_path)
-    found = evaluate("dior_rsvg", tmp_path, able.Detects(boxes))
-    told = evaluate("dior_rsvg", tmp_path, able.Writes(words))
+    found = evaluate("dior_rsvg", tmp_path, abilities.Detects(boxes))
+    told = evaluate("dior_rsvg", tmp_path, abilities.Writes(words))
     assert found["metrics"]["acc@0.5"]["value"] == told["metrics"]["acc@0.5"]["value"] == 1.0
     assert set(found["baselines"]) == {"centre_box", "typical_box"}  # a detector has nothing to look at when blind
     assert set(told["baselines"]) == {"centre_box", "typical_box", "blind"}
@@ -84,7 +84,7 @@ def test_a_model_is_told_what_it_lacks(tmp_path):
 
 def test_replies_that_failed_are_counted_and_asked_again(tmp_path):
     annotations.make("eurosat", tmp_path, "EuroSAT_RGB")
-    model, out = able.Falters(), tmp_path / "out"
+    model, out = abilities.Falters(), tmp_path / "out"
     first = evaluate("eurosat", tmp_path, model, out=out, blind=False, leak=False)
     assert 0 < first["failed"] < first["n"]
     assert first["failed"] <= first["parse_failures"]

@@ -3,11 +3,13 @@
 `make(name, root)` writes the layout of a data set of the catalogue below `root`, under the folder name of its card.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fake import benches, change, grounding, knowledge, masks, matching, scenes
 from fake.pictures import picture, write_json
+from rsvlm.data.catalogue import DATASETS, load
+from rsvlm.errors import BadInput
 
 UCM_CLASSES = ("agricultural", "airplane", "storagetanks")
 
@@ -229,6 +231,30 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
 }  # fmt: skip
 
 
-def make(name: str, root: Path, folder: str) -> Path:
-    """The layout of data set `name` under `root / folder`."""
-    return LAYOUTS[name](root / (folder or name))
+def make(name: str, root: Path, folder: str = "") -> Path:
+    """The layout of data set `name` under `root / folder`; without one, where its card says."""
+    return LAYOUTS[name](root / (folder or DATASETS[name].folder))
+
+
+BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose pictures another one is about
+
+
+def make_all(root: Path, names: Iterable[str]) -> Path:
+    """`root` with the data sets `names`, and those that they need beside them."""
+    for name in sorted(names):
+        for one in (name, *BESIDE.get(name, ())):
+            if not (root / DATASETS[one].folder).exists():
+                make(one, root)
+    return root
+
+
+def refusal(name: str, root: Path, file: str, text: str) -> str:
+    """What the reader of `name` says, in one sentence, where one `file` of the data set holds `text`."""
+    folder = make(name, root)
+    (folder / file).write_text(text)
+    try:
+        load(name, folder, "all")
+    except BadInput as error:
+        assert "\n" not in str(error)
+        return str(error)
+    raise AssertionError(f"{file} of {name} was read: {text}")

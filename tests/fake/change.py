@@ -40,11 +40,11 @@ def changes(number: int) -> tuple[str, ...]:
 
 
 def captions(item: dict, changed: bool, number: int) -> dict:
-    told = changes(number) if changed else NO_CHANGE
-    told = told[number % 5 :] + told[: number % 5]
+    references = changes(number) if changed else NO_CHANGE
+    references = references[number % 5 :] + references[: number % 5]
     return item | {
         "changeflag": int(changed),
-        "sentences": [{"raw": f" {text} .", "tokens": text.split(), "sentid": i} for i, text in enumerate(told)],
+        "sentences": [{"raw": f" {text} .", "tokens": text.split(), "sentid": i} for i, text in enumerate(references)],
     }
 
 
@@ -125,18 +125,20 @@ def changechat(root: Path) -> Path:
             images = [f"{split}/{date}/{split}_{number + 1:06d}.png" for date in "AB"]
             for seed, file in enumerate(images):
                 picture(root / "images" / file, number * 2 + seed)
-            told = [text.capitalize() + "." for text in (changes(number // 2) if flag else NO_CHANGE)]
+            references = [text.capitalize() + "." for text in (changes(number // 2) if flag else NO_CHANGE)]
             said = {
                 "test_binary": ("No", "Yes")[flag], "test_count": COUNTED[flag], "test_loc": WHERE[flag],
                 "test_open": ("Nothing was built.", "Two houses and a road.")[flag],
             }  # fmt: skip
-            talk = list(zip(TALK, (said["test_binary"], said["test_count"], told[0]), strict=True))
+            talk = list(zip(TALK, (said["test_binary"], said["test_count"], references[0]), strict=True))
             if split == "train":
-                files["train"] += [_spoken(images, flag, (CAPTION, text)) for text in told]
+                files["train"] += [_spoken(images, flag, (CAPTION, text)) for text in references]
                 files["train"] += [_spoken(images, flag, (ASKED[key], said[key])) for key in ASKED]
                 files["train"].append(_spoken(images, flag, *talk))
             else:
-                files["test"].append({"image_A": images[0], "image_B": images[1], "captions": told, "changeflag": flag})
+                files["test"].append(
+                    {"image_A": images[0], "image_B": images[1], "captions": references, "changeflag": flag}
+                )
                 for key in ASKED:
                     files[key].append(_spoken(images, flag, (ASKED[key], said[key])))
                 files["test_dialog"].append(_spoken(images, flag, *talk))

@@ -14,7 +14,7 @@ QUESTIONS = ("What?", "Describe this image, please.", "How many boats are there?
 
 def saved(folder, system, **numbers):
     """A model folder of `system` from its tiny recipe, with other `numbers` of its model or language model."""
-    path = runs.ROOT / f"recipes/{system}/tiny.yaml"
+    path = runs.tiny(system)
     recipe, model, tokenizer = batches.tiny(path)
     for name, parameter in model.named_parameters():
         if "lora_" in name or "lm_head" in name:  # adapters that start at nothing would hide themselves

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import torch
-import yaml
 from safetensors.torch import save_file
 
 from fake import annotations, runs
-from rsvlm.recipe import Recipe, read_recipe
+from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build
 
 STAGE = {
@@ -17,14 +16,11 @@ STAGE = {
 
 
 def recipe(path: Path, **changes: object) -> Path:
-    """recipes/lhrs_bot/tiny.yaml with a box head and one stage for it, written to `path`."""
-    values = read_recipe(runs.ROOT / "recipes/lhrs_bot/tiny.yaml").model_dump(mode="json")
+    """The tiny recipe of LHRS-Bot with a box head and one stage for it, written to `path`."""
+    values = read_recipe(runs.tiny("lhrs_bot")).model_dump(mode="json")
     values["model"]["boxes"] = {"width": 16, "depth": 1, "heads": 2}
     values |= {"stages": [STAGE]} | changes
-    Recipe.model_validate(values)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return path
+    return runs.written(path, values)
 
 
 def folder(root: Path) -> Path:

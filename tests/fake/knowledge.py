@@ -12,13 +12,13 @@ LANDMARKS = ("Þórsmörk", "St. Mary Cathedral Basilica", 'Estadio Monumental "
 
 def _lines(path: Path, rows: list[tuple[str, str, str]], task: str = "") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"task": task} if task else {}
+    named = {"task": task} if task else {}
     records = [
         {
             "messages": [{"role": "user", "content": f"<image>{q}"}, {"role": "assistant", "content": a}],
             "images": [file],
         }
-        | told
+        | named
         for file, q, a in rows
     ]
     path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
@@ -43,8 +43,8 @@ def rswk(root: Path) -> Path:
     _lines(
         base / "image_captioning_full_test_11827.jsonl", [("000001.png", *_caption("Salts Mill"))], "Image Captioning"
     )
-    for split, told in (("test_2993", files), ("train_11827", ["Salts Mill.png"])):
-        classes = [(file, ASKED, ("Forest", "Historic Site", "Park")[i]) for i, file in enumerate(told)]
+    for split, pictures in (("test_2993", files), ("train_11827", ["Salts Mill.png"])):
+        classes = [(file, ASKED, ("Forest", "Historic Site", "Park")[i]) for i, file in enumerate(pictures)]
         _lines(
             root / "image_classification" / f"image_classification_full_{split}.jsonl", classes, "Image Classification"
         )
@@ -52,7 +52,7 @@ def rswk(root: Path) -> Path:
             ("rsk", "What is the ALBEDO value?", "0.45 of all the light"),
             ("wk", "What is its name?", "The old park of Oslo"),
         ):
-            rows = [(file, question, f"{answer}, as of 200{i}") for i, file in enumerate(told)]
+            rows = [(file, question, f"{answer}, as of 200{i}") for i, file in enumerate(pictures)]
             _lines(root / "vqa" / f"vqa_{kind}" / f"vqa_{kind}_full_{split}.jsonl", rows, "Visual Question Answering")
     common = [
         {"image_name": LANDMARKS[1], "gpt_output": [{"question": "Is it dry?", "answer": "It is dry in the summer."},

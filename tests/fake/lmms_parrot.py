@@ -41,9 +41,9 @@ def main(pack, said, out, limit="0"):
     found = simple_evaluate(
         model=model, tasks=sorted(model.said), task_manager=manager, bootstrap_iters=0, limit=int(limit) or None
     )
-    told = {key: found[key] for key in ("results", "versions", "higher_is_better")}
-    told |= {"asked": model.asked, "tags": manager.all_tags, "tasks": manager.all_subtasks}
-    Path(out).write_text(json.dumps(told, default=str))
+    report = {key: found[key] for key in ("results", "versions", "higher_is_better")}
+    report |= {"asked": model.asked, "tags": manager.all_tags, "tasks": manager.all_subtasks}
+    Path(out).write_text(json.dumps(report, default=str))
 
 
 if __name__ == "__main__":

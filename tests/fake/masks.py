@@ -26,11 +26,11 @@ def rrsis_d(root: Path) -> Path:
             {"id": number + 50, "image_id": number, "categories_id": 1, "bbox": [3, number, 7, number + 4], "area": 16,
              "segmentation": [mask], "iscrowd": 0}
         )  # fmt: skip
-        told = ["A plane on the left", "the only plane"][: 2 if split == "test" else 1]
+        phrases = ["A plane on the left", "the only plane"][: 2 if split == "test" else 1]
         refs.append(
             {"ref_id": number, "ann_id": number + 50, "image_id": number, "category_id": 1, "split": split,
              "file_name": file, "sent_ids": [number],
-             "sentences": [{"sent_id": i, "sent": text, "tokens": text.split()} for i, text in enumerate(told)]}
+             "sentences": [{"sent_id": i, "sent": text, "tokens": text.split()} for i, text in enumerate(phrases)]}
         )  # fmt: skip
     folder = root / "rrsisd"
     write_json(

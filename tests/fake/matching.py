@@ -11,10 +11,12 @@ def rsitmd(root: Path) -> Path:
     for number, split in enumerate(("train",) * 2 + ("test",) * 12):
         name = f"airport_{number}.tif"
         picture(root / "images" / name, number)
-        told = [f"sentence {k} of picture {number} ." for k in range(4)] + ["many planes are parked ."]
+        texts = [f"sentence {k} of picture {number} ." for k in range(4)] + ["many planes are parked ."]
         if split == "train":
-            told[0] = " "
-        sentences = [{"raw": text, "tokens": text.split(), "imgid": number, "sentid": k} for k, text in enumerate(told)]
+            texts[0] = " "
+        sentences = [
+            {"raw": text, "tokens": text.split(), "imgid": number, "sentid": k} for k, text in enumerate(texts)
+        ]
         items.append(
             {"filename": name, "imgid": number, "split": split, "sentences": sentences, "class": "airport",
              "keywords": ["plane"]}

@@ -1,4 +1,4 @@
-"""Miniatures for training: data sets of a few generated pictures, and recipes made of recipes/*/tiny.yaml."""
+"""Miniatures for training: data sets of a few generated pictures, and recipes made of the tiny ones."""
 
 import json
 import os
@@ -11,11 +11,13 @@ from typing import Any
 import yaml
 
 from fake import annotations
-from rsvlm.recipe import Recipe, read_recipe
+from fake.model import Killed
+from rsvlm import recipe as recipes
+from rsvlm.recipe import Ingredient, Recipe, Stage, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = sorted(ROOT.glob("recipes/*/tiny.yaml"))
-
+RECIPES = Path(recipes.__file__).parent / "recipes"  # <system>/<size>.yaml, all that are shipped
+TINY = sorted(RECIPES.glob("*/tiny.yaml"))
 
 KILL = """
 import os, signal
@@ -28,10 +30,6 @@ def step(self, number, numbers):
         os.kill(os.getpid(), signal.SIGKILL)
 Log.step = step
 """  # for `processes`, formatted with place=(stage, step)
-
-
-class Killed(BaseException):
-    """Stands for a kill within this process: nothing may catch it."""
 
 
 def dying(step: Callable[..., None], place: tuple[str, int]) -> Callable[..., None]:
@@ -47,24 +45,33 @@ def dying(step: Callable[..., None], place: tuple[str, int]) -> Callable[..., No
 
 def tiny(system: str) -> Path:
     """The tiny recipe of a system."""
-    return ROOT / "recipes" / system / "tiny.yaml"
+    return RECIPES / system / "tiny.yaml"
 
 
 def data(root: Path) -> Path:
     """A data root with what the tiny recipes name: RSICD (and AID in it) and EuroSAT."""
-    annotations.make("rsicd", root, "RSICD")
-    annotations.make("eurosat", root, "EuroSAT_RGB")
-    return root
+    return annotations.make_all(root, ["rsicd", "eurosat"])
 
 
 def recipe(path: Path, *, stages: int = 9, dropout: float = 0.0, **changes: object) -> Path:
     """The tiny LHRS-Bot recipe at `path`: its first `stages` stages, LoRA `dropout`, top-level or stage `changes`."""
-    values = read_recipe(ROOT / "recipes/lhrs_bot/tiny.yaml").model_dump(mode="json")
+    values = read_recipe(tiny("lhrs_bot")).model_dump(mode="json")
     values["stages"] = values["stages"][:stages]
     values["model"]["language"]["lora"]["lora_dropout"] = dropout
     for key, value in changes.items():
         for place in [values] if key in values else values["stages"]:
             place[key] = value
+    return written(path, values)
+
+
+def stage(**numbers: Any) -> Stage:
+    """A stage of one step, and of other `numbers`."""
+    data = (Ingredient(set="rsicd"),)
+    return Stage(**{"name": "s", "data": data, "trainable": ("bridge",), "steps": 1, "batch": 1, "lr": 1.0, **numbers})
+
+
+def written(path: Path, values: dict[str, Any]) -> Path:
+    """The recipe of these `values` at `path`; refused where it is not one."""
     Recipe.model_validate(values)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -118,4 +125,14 @@ def processes(*befores: str, recipe: Path, data: Path, out: Path, world: int = 1
 def losses(out: Path) -> list[tuple[str, int, float]]:
     """(stage, step, loss) of every line of a run's log, as they stand."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [(line["stage"], line["step"], line.get("language", line.get("tags"))) for line in lines]
+    return [
+        (line["stage"], line["step"], next(line[loss] for loss in ("language", "tags", "heat") if loss in line))
+        for line in lines
+    ]
+
+
+def same(found: list[tuple[str, int, float]], wanted: list[tuple[str, int, float]], *, tolerance: float = 1e-6) -> None:
+    """Fails where the two runs have not the same steps (none twice, none missing) with losses that are this close."""
+    assert [line[:2] for line in found] == [line[:2] for line in wanted]
+    far = [(a, b[2]) for a, b in zip(found, wanted, strict=True) if not abs(a[2] - b[2]) <= tolerance]
+    assert not far, f"{len(far)} losses differ, the first: {far[0]}"

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from fake import hub
+from fake.chat_model import coast
 from fake.endpoint import FakeEndpoint, reply
 from fake.rasters import geotiff
-from fake.speaker import coast
 from rsvlm.errors import BadInput
 from rsvlm.serve import assistant as ask
 from rsvlm.serve.assistant import Assistant

@@ -1,6 +1,7 @@
 """The whole path: a file and a question in; an answer with regions, confidence, trace and files out."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from pyproj import Geod
 from shapely.geometry import shape
 
 import rsvlm
+from fake.chat_model import Speaker, coast
 from fake.rasters import geotiff
-from fake.speaker import Speaker, coast
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.geo.raster import open_scene
@@ -116,12 +117,14 @@ def test_a_refusal_has_no_regions(scene):
     assert (answer.answer, answer.regions, answer.confidence) == (REFUSAL, (), 0.97)
 
 
-def test_the_trace_tells_how_the_answer_came_about(scene):
+def test_the_trace_tells_how_the_answer_came_about(scene, monkeypatch):
+    clock = SimpleNamespace(perf_counter=iter([100.0, 102.5]).__next__)
+    monkeypatch.setattr("rsvlm.serve.assistant.time", clock)
     answer = Assistant(Speaker()).ask(scene, "Is there water?", tile=32)
     trace = answer.trace
     assert json.loads(json.dumps(dict(trace), allow_nan=False)) == trace
     assert trace["model"] == "speaker" and trace["recipe"] == "0123456789ab" and trace["rsvlm"] == rsvlm.__version__
-    assert trace["prompt"] == "Is there water?" and trace["kind"] == "presence" and trace["seconds"] >= 0
+    assert trace["prompt"] == "Is there water?" and trace["kind"] == "presence" and trace["seconds"] == 2.5
     assert trace["crs"] == "EPSG:26914" and trace["gsd_m"] == pytest.approx(5, rel=1e-2)
     assert (trace["tile"], trace["tiles"], trace["tiles_without_data"]) == (32, 12, 0)
     assert len(trace["windows"]) == 13 and trace["windows"][-1]["window"] == [0, 0, 128, 96]

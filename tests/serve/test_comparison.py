@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 import pytest
 
 import rsvlm
+from fake.chat_model import Speaker, coast
+from fake.detectors import Detector, Writer
 from fake.endpoint import FakeEndpoint
 from fake.rasters import geotiff
-from fake.seekers import Detector, Writer
-from fake.speaker import Speaker, coast
 from rsvlm import cli
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.sample import Reply

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import rsvlm
+from fake.chat_model import Speaker, coast
 from fake.rasters import geotiff
-from fake.speaker import Speaker, coast
 from rsvlm.serve.assistant import Assistant
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

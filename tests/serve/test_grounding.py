@@ -6,9 +6,9 @@ import pytest
 from pyproj import Geod
 from shapely.geometry import shape
 
+from fake.chat_model import Speaker, coast
+from fake.detectors import Detector, Writer
 from fake.rasters import geotiff
-from fake.seekers import Detector, Writer
-from fake.speaker import Speaker, coast
 from rsvlm.data.box_codecs import DIALECTS
 from rsvlm.data.referring_parser import read_phrase
 from rsvlm.geo.raster import open_scene

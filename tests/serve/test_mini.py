@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import rsvlm
+from fake.chat_model import coast
 from fake.rasters import geotiff
-from fake.speaker import coast
 
 
 @pytest.fixture(scope="module")

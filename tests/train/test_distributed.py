@@ -20,11 +20,6 @@ def one(tmp_path_factory):
     return data, runs.losses(root / "out")
 
 
-def same(found, wanted):
-    assert [line[:2] for line in found] == [line[:2] for line in wanted]
-    assert [line[2] for line in found] == pytest.approx([line[2] for line in wanted], abs=1e-5)
-
-
 @pytest.mark.parametrize("sharded", [False, True], ids=["copies", "FSDP2"])
 def test_two_processes_train_as_one_and_go_on_where_they_stopped(one, tmp_path, sharded):
     data, wanted = one
@@ -32,7 +27,7 @@ def test_two_processes_train_as_one_and_go_on_where_they_stopped(one, tmp_path, 
     stop = "import functools; train = functools.partial(train, max_steps=3, only_stage='see')"
     codes, said = runs.processes(stop, "pass", recipe=recipe, data=data, out=out, world=2)
     assert codes == [[0, 0], [0, 0]], said[-3000:]
-    same(runs.losses(out), wanted)
+    runs.same(runs.losses(out), wanted, tolerance=1e-5)
     assert (out / "model" / "model.safetensors").is_file()
 
 
@@ -44,7 +39,7 @@ def test_torchrun_launches_it(one, tmp_path):
     command = [*launcher, str(program), str(recipe), str(data), str(out)]
     done = subprocess.run(command, env=runs.environment(), capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    same(runs.losses(out)[:1], wanted[:1])
+    runs.same(runs.losses(out)[:1], wanted[:1], tolerance=1e-5)
     assert [line[1] for line in runs.losses(out)] == [0] * 4
 
 
@@ -53,7 +48,7 @@ def test_accumulation_changes_nothing(one, tmp_path):
     for parts in (1, 2, 4):
         out = tmp_path / str(parts)
         train(runs.recipe(tmp_path / "tiny.yaml", accumulate=parts), data, out)
-        same(runs.losses(out), wanted)
+        runs.same(runs.losses(out), wanted, tolerance=1e-5)
 
 
 def test_a_batch_that_cannot_be_cut_is_refused(one, tmp_path):

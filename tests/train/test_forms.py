@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from fake import runs
@@ -21,9 +20,7 @@ NOVA = runs.tiny("lhrs_bot_nova")
 
 
 def recipe(path, system="lhrs_bot_nova", **changes):
-    values = read_recipe(runs.tiny(system)).model_dump(mode="json") | changes
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return path
+    return runs.written(path, read_recipe(runs.tiny(system)).model_dump(mode="json") | changes)
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +82,7 @@ def test_killed_at_the_change_a_run_goes_on_to_the_same_losses(whole, tmp_path):
     codes, said = runs.processes(*kills, "pass", recipe=NOVA, data=data, out=tmp_path / "out")
     assert codes == [[-9], [-9], [-9], [0]], said[-3000:]
     found, wanted = runs.losses(tmp_path / "out"), runs.losses(out)
-    assert [line[:2] for line in found] == [line[:2] for line in wanted]
-    assert [line[2] for line in found] == pytest.approx([line[2] for line in wanted], abs=1e-6)
+    runs.same(found, wanted)
 
 
 @pytest.mark.parametrize("sharded", [False, True], ids=["copies", "FSDP2"])

@@ -11,7 +11,6 @@ from accelerate import Accelerator
 from fake import batches, runs
 from rsvlm.errors import BadInput
 from rsvlm.parts.system import System
-from rsvlm.recipe import Ingredient, Stage
 from rsvlm.train.log import Log, draw, read_log
 from rsvlm.train.loop import NotFinite, fit
 from rsvlm.train.run import train
@@ -19,15 +18,7 @@ from rsvlm.train.stages import freeze, lr_factor, optimizer
 
 
 def stage(**numbers):
-    values = {
-        "name": "s",
-        "data": (Ingredient(set="rsicd"),),
-        "trainable": ("bridge",),
-        "steps": 100,
-        "batch": 1,
-        "lr": 1.0,
-    }
-    return Stage(**values | numbers)
+    return runs.stage(**{"steps": 100, **numbers})
 
 
 def test_the_learning_rate_warms_up_and_follows_a_cosine_to_the_floor():

@@ -54,9 +54,7 @@ def mix(tmp_path_factory):
 
 
 def same(found, wanted):
-    assert [line[:2] for line in runs.losses(found)] == [line[:2] for line in runs.losses(wanted)]
-    losses = [line[2] for line in runs.losses(wanted)]
-    assert [line[2] for line in runs.losses(found)] == pytest.approx(losses, abs=1e-5)
+    runs.same(runs.losses(found), runs.losses(wanted), tolerance=1e-5)
 
 
 def test_packed_training_is_unpacked_training(mix, tmp_path):

@@ -75,11 +75,6 @@ def unbroken(tmp_path_factory):
     return recipe, data, runs.losses(root / "out")
 
 
-def same(found, wanted):
-    assert [line[:2] for line in found] == [line[:2] for line in wanted]  # no step twice, none missing
-    assert [line[2] for line in found] == pytest.approx([line[2] for line in wanted], abs=1e-6)
-
-
 def test_killed_again_and_again(unbroken, tmp_path):
     recipe, data, wanted = unbroken
     assert [line[1] for line in wanted] == [*range(4), *range(6), *range(6)]
@@ -88,7 +83,7 @@ def test_killed_again_and_again(unbroken, tmp_path):
     codes, said = runs.processes(*befores, TORN_LINE, recipe=recipe, data=data, out=out)
     assert dict(zip(KILLS, codes, strict=False)) == {moment: [-9] for moment in KILLS}, said[-3000:]
     assert codes[-1] == [0], said[-3000:]
-    same(runs.losses(out), wanted)
+    runs.same(runs.losses(out), wanted)
     assert (out / "model" / "model.safetensors").is_file() and (out / "loss.png").is_file()
     assert not list(out.glob("*.part")) and not list(out.glob("*.old"))
     assert {path.name for path in (out / "tensorboard").iterdir()} == {"see", "align", "understand"}
@@ -106,7 +101,7 @@ def test_a_finished_run_is_left_as_it_is_and_fresh_begins_anew(unbroken, tmp_pat
     train(recipe, data, tmp_path, resume=False, max_steps=1)
     assert [line[1] for line in runs.losses(tmp_path)] == [0, 0, 0]
     assert (tmp_path / "mine.txt").exists()
-    same(runs.losses(tmp_path)[:1], wanted[:1])
+    runs.same(runs.losses(tmp_path)[:1], wanted[:1])
 
 
 def test_one_stage_alone(unbroken, tmp_path):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from rsvlm.errors import BadInput
 from rsvlm.parts import losses
 from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.packing import Packing
@@ -65,6 +66,10 @@ class VisionLanguageModel(System):
     @classmethod
     def build(cls, numbers: Mapping[str, Any], parts: PartBuilder) -> Self:
         """`vision` and `language` become parts, the other numbers (`bridge`, ...) are the constructor's own."""
+        if missing := [part for part in ("vision", "language", "bridge") if part not in numbers]:
+            raise BadInput(
+                f"The recipe's `model` says nothing of {missing[0]}; give its numbers, or `start` from a model."
+            )
         vision, language = parts.vision(**numbers["vision"]), parts.language(**numbers["language"])
         own = {name: value for name, value in numbers.items() if name not in ("vision", "language")}
         return cls(vision=vision, language=language, **own)

@@ -31,7 +31,7 @@ _TOWERS = {
     "siglip": SigLIPLevels,
     "eva_clip": eva.EVACLIP,
 }
-_HEADS = {"num_tags": "tags", "boxes": "boxes"}  # numbers of a recipe's model -> objective of the head that they are of
+HEADS = {"num_tags": "tags", "boxes": "boxes"}  # numbers of a recipe's model -> objective of the head that they are of
 
 # Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
 GATED = {
@@ -47,7 +47,7 @@ def build(recipe: Recipe, *, for_training: bool = True) -> System:
     Any system with feature levels may have heads (`num_tags`, `boxes`). Without `for_training` the tower starts random,
     because a finished model brings its own.
     """
-    numbers = {name: value for name, value in recipe.model.items() if name not in ("frame", *_HEADS)}
+    numbers = {name: value for name, value in recipe.model.items() if name not in ("frame", *HEADS)}
     system = SYSTEMS[recipe.system].build(numbers, _Parts(for_training=for_training))
     if tags := recipe.model.get("num_tags"):
         system.attach(TagHead(level_dims=system.vision.dims, num_tags=tags))
@@ -61,7 +61,7 @@ def check_objectives(recipe: Recipe) -> None:
     """Raises BadInput for a stage whose objective the recipe's system, with the recipe's heads, cannot learn."""
     for index, stage in enumerate(recipe.stages):
         model = recipe.in_stage(index).model
-        known = objectives_of(SYSTEMS[recipe.system], [head for key, head in _HEADS.items() if model.get(key)])
+        known = objectives_of(SYSTEMS[recipe.system], [head for key, head in HEADS.items() if model.get(key)])
         if stage.objective not in known:
             raise BadInput(
                 f"Stage {stage.name!r} has the objective {stage.objective!r}, which {recipe.system} with these numbers "

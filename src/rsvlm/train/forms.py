@@ -1,5 +1,6 @@
 """The system of a run in the form that each stage has it; another form takes over the weights of the last one."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,17 @@ from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build, load_weights
 from rsvlm.systems.model_dir import model_folder
 from rsvlm.train import checkpoint
+from rsvlm.train.start import fitting_state
 
 
 class ModelForms:
     """The system as the run goes through its stages. `form` is the recipe with the numbers that `model` has now.
 
-    `moved` are the names of the tensors that a stage has moved, or that came new with a form.
+    `say` is given what the user should know. `moved` are the names of the tensors that a stage has moved, or that came new with a form.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.moved = recipe, set[str]()
+    def __init__(self, recipe: Recipe, say: Callable[[str], None]) -> None:
+        self.recipe, self.say, self.moved = recipe, say, set[str]()
         self.form: Recipe | None = None
         self.model: Any = None
 
@@ -50,10 +52,15 @@ class ModelForms:
     def _build(self, index: int) -> None:
         """The system as stage `index` has it, with its first weights, or those of the finished model it starts from."""
         set_seed(self.recipe.seed)
-        self.form = self.recipe.in_stage(index)
+        first, self.form = self.form is None, self.recipe.in_stage(index)
         self.model = build(self.form)
-        if self.recipe.start:
-            self._take_over(model_folder(self.recipe.start) / "model.safetensors")
+        if not self.recipe.start:
+            return
+        path = model_folder(self.recipe.start) / "model.safetensors"
+        state, left_out = fitting_state(read_state(path), self.model.state_dict(), source=str(path))
+        load_weights(self.model, state, source=str(path))
+        if left_out and first:
+            self.say(f"{path}: left out {', '.join(left_out)}, which this recipe does not build.")
 
     def _take_over(self, path: Path) -> dict[str, Any]:
         """Give the model the weights in `path`, of this form or of the one before its MLPs became experts."""

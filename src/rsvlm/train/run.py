@@ -1,6 +1,7 @@
 """`rsvlm train`: a recipe's stages one after another, each from checkpoint to checkpoint, until the model is whole."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.distributed.fsdp import FSDPModule
 from rsvlm.errors import BadInput
 from rsvlm.recipe import Recipe, Stage, read_recipe
 from rsvlm.systems.build import check_objectives, own_tensors
+from rsvlm.systems.model_dir import model_folder
 from rsvlm.train import checkpoint
 from rsvlm.train.finished import write_finished
 from rsvlm.train.forms import ModelForms
@@ -19,6 +21,7 @@ from rsvlm.train.log import Log
 from rsvlm.train.loop import ahead, distribute, fit
 from rsvlm.train.stage_data import StageData
 from rsvlm.train.stages import freeze, optimizer
+from rsvlm.train.start import inherit_model
 
 
 def train(
@@ -32,6 +35,8 @@ def train(
     trials. Raises BadInput for a stage, data or checkpoint that is not what the recipe needs, NotFinite for a loss.
     """
     recipe, out = read_recipe(recipe_path), Path(out)
+    if recipe.start:
+        recipe = inherit_model(recipe, read_recipe(model_folder(recipe.start) / "recipe.yaml"))
     stages = [s for s in recipe.stages if only_stage in (None, s.name)]
     if not stages:
         raise BadInput(f"{recipe_path} has no stage {only_stage!r}; it has {', '.join(s.name for s in recipe.stages)}.")
@@ -71,7 +76,7 @@ class _Run:
     ) -> None:  # fmt: skip
         self.recipe, self.out, self.accelerator, self.found = recipe, out, accelerator, found
         self.max_steps, self.folder = max_steps, out / "checkpoint"
-        self.forms = ModelForms(recipe)
+        self.forms = ModelForms(recipe, say=lambda text: accelerator.print(text, file=sys.stderr))
         if found and found["recipe"] != recipe.hash_up_to(found["stage"] + 1):
             raise BadInput(
                 f"{out} holds a run of another recipe: up to its stage {found['stage'] + 1} the numbers "

@@ -169,7 +169,7 @@ def test_a_recipe_trains_from_the_published_file(tmp_path):
     from rsvlm.systems.build import build
 
     path = release.write_eva(tmp_path / "eva.pth", size=16, width=32, depth=3, patch=8, hidden=139)
-    recipe = read_recipe(runs.ROOT / "recipes/skyeyegpt/tiny.yaml")
+    recipe = read_recipe(runs.tiny("skyeyegpt"))
     vision = {**recipe.model["vision"], "weights": str(path)}
     recipe = recipe.model_copy(update={"model": {**recipe.model, "vision": vision}})
     wanted = torch.load(path, weights_only=True)["blocks.2.mlp.fc1.bias"].float()

@@ -1,8 +1,8 @@
-"""Models that find the white boats of `fake.speaker.coast`: one that detects, one that writes boxes in a dialect."""
+"""Models that find the white boats of `fake.chat_model.coast`: one that detects, one that writes boxes in a dialect."""
 
 import numpy as np
 
-from fake.speaker import BOAT, Speaker, near
+from fake.chat_model import BOAT, Speaker, near
 from rsvlm.data import box_codecs as boxes
 from rsvlm.sample import Region, Reply
 
@@ -29,12 +29,12 @@ class Detector(Speaker):
 
     def detect(self, images, phrases) -> list[tuple[Region, ...]]:
         self.asked += phrases
-        told = []
+        texts = []
         for image, phrase in zip(images, phrases, strict=True):
             found = [] if "plane" in phrase else boats(image)
             regions = tuple(Region(label=phrase, box=box, score=0.9 - 0.1 * at) for at, box in enumerate(found))
-            told.append(regions[:1] if phrase.startswith("the ") else regions)
-        return told
+            texts.append(regions[:1] if phrase.startswith("the ") else regions)
+        return texts
 
 
 class Writer(Speaker):

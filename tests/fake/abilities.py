@@ -7,17 +7,17 @@ import numpy as np
 from rsvlm.sample import Region, Reply
 
 
-class Able:
+class Fake:
     """A name and a trace."""
 
-    name = "able"
+    name = "fake"
 
     def __init__(self) -> None:
         self.trace = {"system": "fake"}
         self.asked: list[str] = []
 
 
-class Compares(Able):
+class Compares(Fake):
     """Says the colour difference of two dates."""
 
     def compare(self, before: Sequence, after: Sequence, questions: Sequence[str], *, max_new_tokens: int = 64):
@@ -26,7 +26,7 @@ class Compares(Able):
         return [Reply(text="the scene is the same as before", confidence=0.5) for _ in questions]
 
 
-class Segments(Able):
+class Segments(Fake):
     """Marks the left half of every picture."""
 
     def segment(self, images: Sequence, phrases: Sequence[str]):
@@ -37,7 +37,7 @@ class Segments(Able):
         return masks
 
 
-class MarksChange(Able):
+class MarksChange(Fake):
     """Marks where two dates differ."""
 
     def segment_change(self, before: Sequence, after: Sequence, phrases: Sequence[str]):
@@ -45,7 +45,7 @@ class MarksChange(Able):
         return [(one != other).any(axis=-1) for one, other in zip(before, after, strict=True)]
 
 
-class Matches(Able):
+class Matches(Fake):
     """Vectors by a hash of what is embedded."""
 
     def embed_images(self, images: Sequence):
@@ -61,8 +61,8 @@ class Matches(Able):
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-class Detects(Able):
-    """Finds the boxes that it was told, by phrase."""
+class Detects(Fake):
+    """Finds the boxes that it is made with, by phrase."""
 
     def __init__(self, boxes: Mapping[str, tuple[float, ...]]) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Detects(Able):
         return [(Region(label=phrase, box=self.boxes[phrase], score=0.9),) for phrase in phrases]
 
 
-class Writes(Able):
+class Writes(Fake):
     """Answers with the box of a phrase in words, in the dialect "lhrs"; blind it has one box for everything."""
 
     box_dialect = "lhrs"
@@ -91,7 +91,7 @@ class Writes(Able):
         ]
 
 
-class Falters(Able):
+class Falters(Fake):
     """Answers, but some calls never come back; `broken` says whether it still does."""
 
     def __init__(self) -> None:

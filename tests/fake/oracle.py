@@ -1,4 +1,4 @@
-"""A model that knows: what it would answer to a protocol's items, and a data root of the miniatures they are about."""
+"""An oracle, which answers a protocol's items with their references, and a data root that the items are about."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ CAPTIONS = {"rsicd": ("RSICD_images", "dataset_rsicd.json"), "ucm_captions": ("i
 def data_root(folder: Path, protocols) -> Path:
     """Miniatures of all data sets; caption sets have twelve test pictures, more than the ten that recall@10 takes."""
     for name in {protocol.dataset for protocol in protocols} - set(CAPTIONS):
-        annotations.make(name, folder, DATASETS[name].folder)
+        annotations.make(name, folder)
     for name, (images, listing) in CAPTIONS.items():
         pictures = {f"airport_{n}.jpg": "test" for n in range(12)}
         annotations.karpathy(folder / DATASETS[name].folder, images, listing, pictures)
@@ -35,8 +35,8 @@ def task_of(protocol, root: Path) -> Task:
         return prepare(protocol, root, "all")
 
 
-def told(protocol, items) -> list[dict]:
-    """The rows of a model that knows."""
+def correct_rows(protocol, items) -> list[dict]:
+    """A row an item, as a model that knows the answers gives it."""
     if protocol.ability in ("segments", "segments_change"):
         return [{"mask": target_of(item)} for item in items]
     if protocol.ability == "localises":
@@ -59,13 +59,13 @@ def vectors(keys: list[list[str]]) -> list[dict]:
     return [{"vector": write_vector(row / np.linalg.norm(row))} for row in rows]
 
 
-class Knower:
+class Oracle:
     """Has the abilities of two dates, masks and matching; answers the rows it is made with, by what it is asked.
 
     As a matcher it sees mean colours and takes all texts for the same.
     """
 
-    name, box_dialect = "knower", ""
+    name, box_dialect = "oracle", ""
 
     def __init__(self, items=(), rows=()) -> None:
         self.trace = {"system": "fake"}

@@ -1,0 +1,60 @@
+"""Every script of benchmarks/ runs at its smallest size and prints one line of JSON with its figures."""
+
+import json
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
+FIGURES = {
+    "batch_caption": "batch tokens target_ratio tiny threads",
+    "caption_metrics": "images references real_images distinct_captions seconds ratio target_ratio equal_to",
+    "cold_ask": "target_s ours_s bare_transformers_s ratio",
+    "decode": "tokens_per_s ratio target_ratio bandwidth_limit_tokens_per_s share_of_limit same_tokens threads",
+    "meteor": "images references real_images distinct_pairs seconds ratio target_ratio equal_to",
+    "packing": ("target_ratio pack batch layers packed_tokens_s padded_tokens_s ratio packed_real padded_real threads"),
+    "shared_prefix": "questions target_ratio prefill answers threads",
+    "stream_tiles": "target_ratio target_rss_mib none deflate",
+    "train_step": "target model steps ours_s bare_s ratio",
+    "warm_caption": "target_s threads ours_s transformers_generate_s ratio answer",
+}
+OPTIONAL = {"meteor": lambda: shutil.which("java")}  # what may be absent from a machine with the extra `dev`
+
+
+@pytest.fixture
+def started(monkeypatch, capfd):
+    """A script's name and arguments -> the objects of JSON that it prints on stdout, a line each."""
+
+    def start(name, *arguments):
+        script = next(path for path in SCRIPTS if path.stem == name)
+        monkeypatch.syspath_prepend(script.parent)  # as `python benchmarks/<script>.py` has it
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+        runpy.run_path(str(script), run_name="__main__")
+        return [json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
+
+    return start
+
+
+def test_every_script_is_known():
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 10
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_script_runs_at_its_smallest_size(name, started):
+    (line,) = started(name, "--smallest")
+    if name in OPTIONAL and not OPTIONAL[name]():
+        pytest.skip(line["skipped"])
+    assert list(line)[:2] == ["benchmark", "smallest"] and line["benchmark"] == name and line["smallest"] is True
+    assert set(line) - {"benchmark", "smallest"} == set(FIGURES[name].split())
+    assert line.get("same_tokens", True) and line.get("real_images", 0) == 0
+
+
+def test_a_script_without_what_it_needs_says_so_in_its_line(started, monkeypatch):
+    monkeypatch.setattr("rsvlm.systems.load.find_spec", lambda name: None)
+    assert started("warm_caption") == [
+        {"benchmark": "warm_caption", "skipped": "The embedded model is not installed; run: "
+         "pip install ./packages/rsvlm-mini (from the repository)"}
+    ]  # fmt: skip
