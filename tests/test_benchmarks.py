@@ -53,7 +53,7 @@ def test_a_script_runs_at_its_smallest_size(name, started):
 
 
 def test_a_script_without_what_it_needs_says_so_in_its_line(started, monkeypatch):
-    monkeypatch.setattr("rsvlm.systems.load.find_spec", lambda name: None)
+    monkeypatch.setattr("rsvlm.systems.model_dir.find_spec", lambda name: None)
     assert started("warm_caption") == [
         {"benchmark": "warm_caption", "skipped": "The embedded model is not installed; run: "
          "pip install ./packages/rsvlm-mini (from the repository)"}

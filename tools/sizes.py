@@ -1,8 +1,8 @@
 """Small by ratchet: files, functions and lines have limits, every public thing a docstring, and exceptions only shrink.
 
-Limits: a file of the package 300 lines, any other 400, a system's model.py 150, a function 60, a line 120 characters. An
-exception is a line `path limit` or `path::function limit` in sizes_allowed.txt. It must say the present size exactly, so
-that whatever gets smaller can not grow back, and it must go once it is no longer needed.
+Limits: a file of the package 300 lines, any other 400, a system's model.py 150, a function 60, a line 120 characters.
+An exception is a line `path limit` or `path::function limit` in sizes_allowed.txt. It must say the present size
+exactly, so that whatever gets smaller can not grow back, and it must go once it is no longer needed.
 """
 
 import ast

@@ -18,7 +18,8 @@ from rsvlm.train.start import fitting_state
 class ModelForms:
     """The system as the run goes through its stages. `form` is the recipe with the numbers that `model` has now.
 
-    `say` is given what the user should know. `moved` are the names of the tensors that a stage has moved, or that came new with a form.
+    `say` is given what the user should know. `moved` are the names of the tensors that a stage has moved, or that came
+    new with a form.
     """
 
     def __init__(self, recipe: Recipe, say: Callable[[str], None]) -> None:

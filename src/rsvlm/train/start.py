@@ -19,9 +19,9 @@ def fitting_state(
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The weights of a finished model for one whose state dict is `own`, and the names of the heads left out.
 
-    A head (`rsvlm.systems.build.HEADS`), which nothing else needs, is left out where `own` has none of that name; the rest goes through `upcycle`, so plain MLPs may
-    become experts. Raises BadInput, which names the `source`, for any other tensor without a place, or of another
-    shape.
+    A head (`rsvlm.systems.build.HEADS`), which nothing else needs, is left out where `own` has none of that name; the
+    rest goes through `upcycle`, so plain MLPs may become experts. Raises BadInput, which names the `source`, for any
+    other tensor without a place, or of another shape.
     """
     brought, built = ({name.partition(".")[0] for name in names} for names in (state, own))
     left_out = tuple(head for head in sorted(HEADS.values()) if head in brought - built)
