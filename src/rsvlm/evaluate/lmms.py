@@ -26,7 +26,6 @@ import yaml
 from pydantic import TypeAdapter
 
 from rsvlm.data.box_codecs import DIALECTS
-from rsvlm.data.formats.files import aside
 from rsvlm.data.formats.record import image_bytes
 from rsvlm.data.images import read_rgb
 from rsvlm.errors import BadInput, MissingPart
@@ -35,6 +34,7 @@ from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.solvers import read_boxes
 from rsvlm.evaluate.task import Task, prepare
+from rsvlm.files import atomic_file
 from rsvlm.metrics.score import lower_is_better
 from rsvlm.registry import unknown
 from rsvlm.sample import Image
@@ -105,7 +105,7 @@ def write_pack(
         written.append(_write_task(folder, task, dialect if protocol.ability == "grounds" else "", put))
     if not written:
         raise BadInput(f"{data} holds no data set of a protocol that is answered in words; see rsvlm list datasets.")
-    with aside(folder / f"{MODULE}.py") as path:
+    with atomic_file(folder / f"{MODULE}.py") as path:
         path.write_text(_CODE, encoding="utf-8")
     return written
 
@@ -191,15 +191,15 @@ def _write_task(folder: Path, task: Task, dialect: str, put: Callable[[Image], I
         protocol=protocol.name, split=task.split, data_hash=task.data_hash, dialect=dialect, items=tuple(items),
         metrics=tuple(_metrics(task)), known=_counted(task.train),
     )  # fmt: skip
-    with aside(_sheet_path(folder, name)) as path:
+    with atomic_file(_sheet_path(folder, name)) as path:
         path.write_bytes(_SHEET.dump_json(sheet, exclude_defaults=True))
-    with aside(folder / f"{name}.jsonl") as path, path.open("w", encoding="utf-8") as file:
+    with atomic_file(folder / f"{name}.jsonl") as path, path.open("w", encoding="utf-8") as file:
         for item in items:
             asked = protocol.wording[0].replace("{}", item.question) if dialect else item.question
             pictures = [image.path for image in item.images]
             line = {"id": item.id, "question": asked, "target": next(iter(item.references), ""), "pictures": pictures}
             file.write(json.dumps({"task": name, **line}, ensure_ascii=False) + "\n")
-    with aside(folder / f"{name}.yaml") as path:  # last: where it is, everything is
+    with atomic_file(folder / f"{name}.yaml") as path:  # last: where it is, everything is
         path.write_text(yaml.dump(_entry(name, task, sheet.metrics), Dumper=_Yaml, sort_keys=False), encoding="utf-8")
     return name
 
@@ -263,7 +263,7 @@ def _put_picture(image: Image, folder: Path) -> Image:
     coded, suffix, size = _coded(image)
     name = f"{hashlib.sha256(coded).hexdigest()[:16]}{suffix}"
     if not (folder / name).exists():
-        with aside(folder / name) as path:
+        with atomic_file(folder / name) as path:
             path.write_bytes(coded)
     return Image(path=f"{folder.name}/{name}", width=size[0], height=size[1])
 

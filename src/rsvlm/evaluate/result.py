@@ -13,13 +13,13 @@ from typing import Any, TypedDict
 import numpy as np
 
 import rsvlm
-from rsvlm.data.formats.files import aside
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import Item, number_pictures, refused
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.report.html import Shown, page
 from rsvlm.evaluate.report.text import summary
 from rsvlm.evaluate.task import Task
+from rsvlm.files import atomic_file
 from rsvlm.metrics.calibration import Curves, calibration_scores
 from rsvlm.metrics.score import Score, intervals
 from rsvlm.sample import Image, Region
@@ -181,14 +181,14 @@ def _shown(task: Task, rows: Sequence[Row], parsed: Sequence[Any], score: Score)
 
 def _write(folder: Path, task: Task, result: Result, shown: Sequence[Shown]) -> None:
     root = task.data.resolve()
-    with aside(folder / "answers.jsonl") as path, path.open("w", encoding="utf-8") as file:
+    with atomic_file(folder / "answers.jsonl") as path, path.open("w", encoding="utf-8") as file:
         for one in shown:
             file.write(json.dumps(_line(one, root)) + "\n")
-    with aside(folder / "report.html") as path:
+    with atomic_file(folder / "report.html") as path:
         path.write_text(page(task.protocol.title, result, shown), encoding="utf-8")
-    with aside(folder / "report.md") as path:
+    with atomic_file(folder / "report.md") as path:
         path.write_text(summary(result), encoding="utf-8", errors="backslashreplace")
-    with aside(folder / "result.json") as path:  # last: where it is, everything is
+    with atomic_file(folder / "result.json") as path:  # last: where it is, everything is
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

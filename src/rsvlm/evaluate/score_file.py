@@ -14,7 +14,6 @@ from typing import Any
 
 from rsvlm.data.box_codecs import DIALECTS
 from rsvlm.data.catalogue import DATASETS, locate
-from rsvlm.data.formats.files import aside
 from rsvlm.data.sources.layout import SPLITS
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.answer_entries import Problems, confidence, entries, identity, readable, told
@@ -25,6 +24,7 @@ from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.result import Result, Told, settle
 from rsvlm.evaluate.solvers import WAYS, read_vector
 from rsvlm.evaluate.task import Task, prepare
+from rsvlm.files import atomic_file
 from rsvlm.registry import unknown
 
 _FEW = 10  # a file with fewer than a tenth of another split's ids in this one is a file of that split
@@ -210,7 +210,7 @@ def questions(benchmark: str, data: str | Path, out: str | Path, *, split: str =
     answer. No reference is in it.
     """
     task = prepare(find(benchmark), data, split, limit)
-    with aside(Path(out)) as path, path.open("w", encoding="utf-8") as file:
+    with atomic_file(Path(out)) as path, path.open("w", encoding="utf-8") as file:
         for item in task.items:
             file.write(json.dumps(_question(task.protocol, item, task.data), ensure_ascii=False) + "\n")
     return len(task.items)

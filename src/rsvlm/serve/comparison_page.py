@@ -12,11 +12,12 @@ from PIL import Image
 
 from rsvlm.geo.raster import Scene
 from rsvlm.geo.tiles import Window
+from rsvlm.html import escape
 from rsvlm.sample import Answer
 from rsvlm.serve.aggregate import Evidence
 from rsvlm.serve.georeference import area_words, shape_of
 from rsvlm.serve.grounding import counted
-from rsvlm.serve.page_frame import frame, key, safe
+from rsvlm.serve.page_frame import frame, key
 from rsvlm.serve.question_type import plain
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _NAMED, _SHORT, _LETTERS = 12, 28, 0.016  # marks that bear their label, its let
 def page(scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> str:
     """A self-contained page: no script, nothing loaded; see the module."""
     body = [
-        f"<h1>{safe(scene.path.name)}</h1>", f'<p class="quiet under">{safe(_about(scene, sides))}</p>',
+        f"<h1>{escape(scene.path.name)}</h1>", f'<p class="quiet under">{escape(_about(scene, sides))}</p>',
         _scene(scene, questions, sides),
         *(_question(at, question, sides) for at, question in enumerate(questions)),
         _origin(sides),
@@ -71,7 +72,7 @@ def _scene(scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> s
     return (
         f'<div class="scene">{_switches(questions, sides, bool(tiles))}'
         f'<svg class="map" viewBox="0 0 {width} {height}" style="max-width:{_TALL * width / height:.4g}rem" role="img" '
-        f'aria-label="{safe(scene.path.name)} with marks">'
+        f'aria-label="{escape(scene.path.name)} with marks">'
         f'<image width="{width}" height="{height}" preserveAspectRatio="none" href="data:image/jpeg;base64,{picture}"/>'
         f"{tiles}{marks}</svg></div>"
     )
@@ -79,7 +80,7 @@ def _scene(scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> s
 
 def _switches(questions: Sequence[str], sides: "Sequence[Side]", tiled: bool) -> str:
     models = "".join(
-        f'<label><input type="checkbox" id="m{at}" checked>{key(at)}{safe(side.model)}</label>'
+        f'<label><input type="checkbox" id="m{at}" checked>{key(at)}{escape(side.model)}</label>'
         for at, side in enumerate(sides)
     )
     models += '<label><input type="checkbox" id="tiles">tiles</label>' if tiled else ""
@@ -87,7 +88,7 @@ def _switches(questions: Sequence[str], sides: "Sequence[Side]", tiled: bool) ->
     if len(questions) == 1:
         return f"{shown}\n"
     asked = "".join(
-        f'<label><input type="radio" name="q" id="q{at}"{" checked" * (not at)}>{safe(question)}</label>'
+        f'<label><input type="radio" name="q" id="q{at}"{" checked" * (not at)}>{escape(question)}</label>'
         for at, question in enumerate([*questions, "all questions"])
     )
     return f'{shown}<fieldset class="controls"><legend>Marks for:</legend>{asked}</fieldset>\n'
@@ -111,7 +112,7 @@ def _mark(one: Evidence, model: int, question: int, name: str, side: int, *, nam
     area = " area" if one.region is None else ""
     text = _label(one, whole, _LETTERS * side, model) if named and area and len(one.label) <= _SHORT else ""
     return (
-        f'<g class="mark m{model} q{question}{area}"><title>{safe(f"{name}: {one.label}{score}")}</title>'
+        f'<g class="mark m{model} q{question}{area}"><title>{escape(f"{name}: {one.label}{score}")}</title>'
         f'<path class="rim" d="{path}"/><path class="edge" fill-rule="evenodd" d="{path}"/>{text}</g>'
     )
 
@@ -122,7 +123,7 @@ def _label(one: Evidence, shape: Any, size: float, model: int) -> str:
     point = largest.representative_point()
     x, y = largest.bounds[:2] if len(one.windows) < 2 else (point.x - 2 * size, point.y - 2 * size)
     place = f'x="{x + size / 3:.1f}" y="{y + size * (1.2 + 1.3 * model):.1f}"'
-    return f'<text {place} font-size="{size:.3g}">{safe(one.label)}</text>'
+    return f'<text {place} font-size="{size:.3g}">{escape(one.label)}</text>'
 
 
 # ---- the answers ----
@@ -135,7 +136,7 @@ def _question(at: int, question: str, sides: "Sequence[Side]") -> str:
     agree = "in the same words" if different == 1 else f"{different} different answers"
     cards = "".join(_card(at, number, side) for number, side in enumerate(sides))
     return (
-        f'<section><h2>{safe(question)}</h2><span class="quiet">{given} of {len(sides)} models answered; '
+        f'<section><h2>{escape(question)}</h2><span class="quiet">{given} of {len(sides)} models answered; '
         f'{agree if given > 1 else "nothing to compare"}</span><div class="cards">{cards}</div>'
         f"{_by_tile(at, said, sides)}</section>"
     )
@@ -144,18 +145,18 @@ def _question(at: int, question: str, sides: "Sequence[Side]") -> str:
 def _card(question: int, model: int, side: "Side") -> str:
     cell = side.cells[question] if side.cells else None
     answer = cell.answer if cell else None
-    head = f'<article class="card m{model}"><h3>{safe(side.model)}</h3>'
+    head = f'<article class="card m{model}"><h3>{escape(side.model)}</h3>'
     if answer is None:
         why = side.error or (cell.error if cell else "")
-        return f'{head}<p class="failed"><strong>No answer.</strong> {safe(why)}</p></article>'
+        return f'{head}<p class="failed"><strong>No answer.</strong> {escape(why)}</p></article>'
     sure = f"{100 * answer.confidence:.0f}"
     bar = f'<div class="sure" aria-hidden="true"><div style="width:{sure}%"></div></div>' if answer.confidence else ""
     told = f"confidence {answer.confidence:.2f}" if answer.confidence else "confidence not known"
     return (
-        f'{head}<p class="answer{" long" * (len(answer.answer) > 60)}">{safe(answer.answer) or "(no words)"}</p>'
+        f'{head}<p class="answer{" long" * (len(answer.answer) > 60)}">{escape(answer.answer) or "(no words)"}</p>'
         f'<div class="quiet">{told}, {side.seconds:.1f} s for all questions</div>{bar}{_places(answer)}'
-        f'<details><summary>How it came about</summary><p class="quiet">{safe(answer.trace["rule"])}. '
-        f"Confidence: {safe(answer.trace['confidence'])}.</p></details></article>"
+        f'<details><summary>How it came about</summary><p class="quiet">{escape(answer.trace["rule"])}. '
+        f"Confidence: {escape(answer.trace['confidence'])}.</p></details></article>"
     )
 
 
@@ -180,7 +181,7 @@ def _place(region: Mapping[str, Any]) -> str:
     centre = f"{middle.x:.1f}, {middle.y:.1f} px" if unit == "area_px" else f"{middle.x:.6f}, {middle.y:.6f}"
     score = f"{known['score']:.2f}" if known["score"] else "-"
     return (
-        f'<tr><td>{safe(known["label"])}</td><td class="number">{score}</td>'
+        f'<tr><td>{escape(known["label"])}</td><td class="number">{score}</td>'
         f'<td class="number">{area_words(known[unit], unit)}</td><td class="number">{centre}</td></tr>'
     )
 
@@ -210,7 +211,7 @@ def _by_tile(at: int, said: Sequence[Answer | None], sides: "Sequence[Side]") ->
         rows.append(f'<tr class="{kind}"><td><a href="#t{number}">tile {number}</a></td>{inner}</tr>')
     whole = "".join(f"<td>{_reply(answer.trace['windows'][-1] if answer else None)}</td>" for answer in said)
     rows.append(f"<tr><td>the whole</td>{whole}</tr>")
-    heads = "".join(f"<th>{safe(side.model)}</th>" for side in sides)
+    heads = "".join(f"<th>{escape(side.model)}</th>" for side in sides)
     return (
         f"<details><summary>Tile by tile: the models differ in {differ} of {len(tiles)}</summary>"
         f'<fieldset class="controls"><label><input type="checkbox" id="d{at}">only tiles where they differ</label>'
@@ -223,10 +224,10 @@ def _reply(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return '<span class="quiet">-</span>'
     if row.get("error"):
-        return f'<span class="quiet">no reply: {safe(row["error"][:_LONGEST])}</span>'
+        return f'<span class="quiet">no reply: {escape(row["error"][:_LONGEST])}</span>'
     text = _told(row) if len(_told(row)) <= _LONGEST else f"{_told(row)[:_LONGEST]}..."
     sure = f' <span class="quiet">{row["confidence"]:.2f}</span>' if row["confidence"] else ""
-    return f"{safe(text)}{sure}"
+    return f"{escape(text)}{sure}"
 
 
 def _told(row: Mapping[str, Any]) -> str:
@@ -242,9 +243,9 @@ def _origin(sides: "Sequence[Side]") -> str:
         first = next((answer for answer in side.answers if answer), None)
         if first:
             rows = "".join(
-                f"<tr><td>{safe(name)}</td><td>{safe(value)}</td></tr>"
+                f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
                 for name, value in first.trace.items()
                 if name not in own
             )
-            parts.append(f'<h3>{key(at)} {safe(side.model)}</h3><table class="origin">{rows}</table>')
+            parts.append(f'<h3>{key(at)} {escape(side.model)}</h3><table class="origin">{rows}</table>')
     return f"<section><details><summary>Where the answers come from</summary>{''.join(parts)}</details></section>"

@@ -4,7 +4,7 @@ The page is one file that loads nothing and runs nothing: its content security p
 with a tag in it stays words. Switches are check boxes and radio buttons that CSS reads (`:has`).
 """
 
-import html
+from rsvlm.html import page
 
 # Okabe and Ito's colours, told apart by every kind of sight; bright ones first, which show on imagery.
 COLOURS = ("#e69f00", "#56b4e9", "#cc79a7", "#f0e442", "#009e73", "#d55e00", "#0072b2")
@@ -70,13 +70,7 @@ def frame(title: str, body: str, *, models: int, questions: int) -> str:
         rules.append(f".m{at} {{ border-top-color: {colour(at)} }}")
         rules.append(f".area.m{at} .edge {{ fill: {colour(at)} }}")
         rules.append(f".mark.m{at} .edge {{ stroke: {colour(at)}; stroke-dasharray: {dash or 0} }}")
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{safe(title)}</title>'
-        f"<style>{_STYLE}{chr(10).join(rules)}\n</style></head>\n<body>\n{body}\n</body></html>\n"
-    )
+    return page(title, body, style=f"{_STYLE}{chr(10).join(rules)}\n")
 
 
 def colour(at: int) -> str:
@@ -90,8 +84,3 @@ def key(at: int) -> str:
         '<svg class="key" viewBox="0 0 30 14" aria-hidden="true"><path d="M2 7H28" fill="none" '
         f'stroke="{colour(at)}" stroke-width="4" stroke-dasharray="{DASHES[at % len(DASHES)]}"/></svg>'
     )
-
-
-def safe(text: object) -> str:
-    """Any text as HTML shows it: no tag, no end of an attribute, no half of a surrogate pair, which no file takes."""
-    return html.escape(str(text).encode("utf-8", "backslashreplace").decode("utf-8"))

@@ -1,15 +1,14 @@
 """The files of an answer: answer.json, answer.geojson and overlay.png in one folder, whole or not at all."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from rsvlm.errors import BadInput
+from rsvlm.files import atomic_folder
 from rsvlm.geo.overlay import save_overlay
 from rsvlm.geo.raster import Scene
 from rsvlm.geo.vector import collection
@@ -59,7 +58,7 @@ def write(folder: Path, scene: Scene, answers: Sequence[Answer], regions: Sequen
     """
     records = [as_json(answer) for answer in answers]
     found = [_asked(region, answer) for answer in answers for region in answer.regions]
-    with _aside(folder) as aside:
+    with _answer_folder(folder) as aside:
         (aside / "answer.json").write_text(
             dumps(records[0] if len(records) == 1 else records, indent=1) + "\n", "utf-8"
         )
@@ -81,7 +80,7 @@ def write_panel(folder: Path, scene: Scene, questions: Sequence[str], sides: "Se
         for side in sides for answer in side.answers if answer for region in answer.regions
     ]  # fmt: skip
     shown = page(scene, questions, sides)
-    with _aside(folder) as aside:
+    with _answer_folder(folder) as aside:
         (aside / "answer.json").write_text(dumps(record, indent=1) + "\n", "utf-8")
         (aside / "answer.geojson").write_text(dumps(collection(found)) + "\n", "utf-8")
         (aside / "answer.html").write_text(shown, "utf-8")
@@ -96,21 +95,10 @@ def cells_json(questions: Sequence[str], side: "Side") -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
+def _answer_folder(folder: Path) -> Iterator[Path]:
     """A folder to write into, whose files then become those of `folder`, or, where something fails, nothing."""
-    with _refused(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-        try:
-            yield aside
-            if folder.exists():
-                for file in aside.iterdir():
-                    file.replace(folder / file.name)
-            else:
-                aside.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
-                aside.replace(folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+    with _refused(folder), atomic_folder(folder) as aside:
+        yield aside
 
 
 def _asked(region: Mapping[str, Any], answer: Answer, **more: str) -> dict[str, Any]:
@@ -127,9 +115,3 @@ def _refused(folder: Path) -> Iterator[None]:
         raise BadInput(
             f"The output folder {folder} cannot be written ({error.strerror or error}); choose another with --out."
         ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

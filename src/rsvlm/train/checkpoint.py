@@ -4,7 +4,6 @@ What a step draws depends on (seed, stage, step, process) alone, so the position
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,28 +15,9 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from rsvlm.errors import BadInput
+from rsvlm.files import replace_folder, write_json
 from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.systems.build import load_weights
-
-
-def replace_folder(aside: Path, final: Path) -> None:
-    """Put a finished folder in the place of an older one; at any moment one of them is whole."""
-    old = final.with_name(final.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
-    aside.rename(final)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON aside, flush it to disk, rename."""
-    aside = path.with_name(path.name + ".part")
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
 
 
 def weights(model: nn.Module, names: set[str], dtype: torch.dtype | None = None) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rsvlm.data.loader import picture, to_tensor, turned
+from rsvlm.files import write_text
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.sample import Image
 
@@ -62,9 +63,7 @@ class FeatureCache:
             if (start // chunk) % 64 == 63 or end == total:
                 for stored in self._maps:
                     stored.flush()
-                aside = mark.with_suffix(".part")
-                aside.write_text(json.dumps(end))
-                aside.rename(mark)
+                write_text(mark, json.dumps(end))
             say(end, total)
 
     def levels(self, image: Image, view: int) -> list[NDArray[Any]]:

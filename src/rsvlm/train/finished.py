@@ -9,9 +9,9 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
+from rsvlm.files import replace_folder, write_json
 from rsvlm.recipe import Recipe, differing, read_recipe
 from rsvlm.systems.model_dir import model_folder
-from rsvlm.train import checkpoint
 
 
 def write_finished(folder: Path, state: Mapping[str, Tensor], recipe: Recipe, data: Mapping[str, str]) -> None:
@@ -26,8 +26,8 @@ def write_finished(folder: Path, state: Mapping[str, Tensor], recipe: Recipe, da
     save_file(dict(state), aside / "model.safetensors")
     plain = yaml.safe_dump(_history(recipe).model_dump(mode="json"), sort_keys=False)
     (aside / "recipe.yaml").write_text(plain, encoding="utf-8")
-    checkpoint.write_json(aside / "data.json", {**_earlier_data(recipe), **data})
-    checkpoint.replace_folder(aside, folder)
+    write_json(aside / "data.json", {**_earlier_data(recipe), **data})
+    replace_folder(aside, folder)
 
 
 def _history(recipe: Recipe) -> Recipe:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from rsvlm.files import write_text
 from rsvlm.recipe import Stage
 
 
@@ -90,9 +91,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 def _drop(path: Path, stage: str, start: int) -> None:
     kept = [line for line in read_log(path) if not (line["stage"] == stage and line["step"] >= start)]
-    aside = path.with_name(path.name + ".part")
-    aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    aside.rename(path)
+    write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
 
 
 def draw(log: Path, png: Path) -> None:

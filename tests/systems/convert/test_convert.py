@@ -11,6 +11,7 @@ from fake import lhrs_release, minigpt_release, nova_release
 from fake.lhrs_release import filled
 from rsvlm import __version__
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.files import sha256
 from rsvlm.parts.checkpoints import weights
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.systems.convert import convert as published
@@ -119,8 +120,8 @@ def test_provenance_says_who_published_what(paper, release, tmp_path):
         "repository": "github.com/NJU-LHRS/LHRS-Bot, branch nova", "code_licence": "Apache-2.0",
         "weights_licence": "unknown", "base": "meta-llama/Meta-Llama-3-8B-Instruct",
     }  # fmt: skip
-    assert record["written"]["model.safetensors"] == weights.sha256(tmp_path / "out" / "model.safetensors")
-    assert record["sha256"] == {"FINAL.pt": weights.sha256(release["nova1"])}
+    assert record["written"]["model.safetensors"] == sha256(tmp_path / "out" / "model.safetensors")
+    assert record["sha256"] == {"FINAL.pt": sha256(release["nova1"])}
 
 
 def test_safetensors_and_shards_convert_as_the_pickle_does(paper, release, tmp_path):

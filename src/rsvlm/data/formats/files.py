@@ -1,32 +1,11 @@
-"""Files of the formats: written aside and renamed, read entry by entry with the place of an error named."""
+"""Files of the formats, read entry by entry with the place of an error named."""
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from rsvlm.errors import BadInput
-
-
-@contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its name only when the block ends well; nothing half-written stays."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-            part = Path(file.name)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}); choose a folder that can.") from error
-    try:
-        part.chmod(0o644)  # temporary files are private; the finished one is like any other
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}).") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.formats.files import aside, entries
+from rsvlm.data.formats.files import entries
 from rsvlm.data.formats.record import EXTENSION, from_parts, pictures, to_extension, to_lines
 from rsvlm.errors import BadInput
+from rsvlm.files import atomic_file
 from rsvlm.sample import Sample
 
 _FROM = {"user": "human", "assistant": "gpt", "system": "system"}
@@ -59,7 +60,7 @@ def read(path: Path) -> Iterator[Sample]:
 def write(samples: Iterable[Sample], path: Path, *, embed_images: bool = False) -> int:
     """Write Samples as one JSON list; returns how many. `embed_images` puts their bytes into the extension (base64)."""
     count = 0
-    with aside(path) as part, part.open("w", encoding="utf-8") as file:
+    with atomic_file(path) as part, part.open("w", encoding="utf-8") as file:
         file.write("[")
         for sample in samples:
             file.write(",\n" if count else "\n")

@@ -11,9 +11,10 @@ from typing import Any
 
 import PIL.Image
 
-from rsvlm.data.formats.files import aside, entries
+from rsvlm.data.formats.files import entries
 from rsvlm.data.formats.record import EXTENSION, Line, from_parts, pictures, to_extension, to_lines
 from rsvlm.errors import BadInput
+from rsvlm.files import atomic_file
 from rsvlm.sample import Image, Region, Sample
 
 _KNOWN = ("id", "messages", "images", "image", "objects", "system", EXTENSION)
@@ -107,7 +108,7 @@ def read(path: Path) -> Iterator[Sample]:
 def write(samples: Iterable[Sample], path: Path, *, embed_images: bool = False) -> int:
     """Write Samples as JSONL; returns how many. `embed_images` puts their bytes into the extension (base64)."""
     count = 0
-    with aside(path) as part, part.open("w", encoding="utf-8") as file:
+    with atomic_file(path) as part, part.open("w", encoding="utf-8") as file:
         for sample in samples:
             json.dump(to_entry(sample, embed=embed_images), file, ensure_ascii=False)
             file.write("\n")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.formats import llava, messages
-from rsvlm.data.formats.files import aside
 from rsvlm.data.formats.record import EXTENSION, image_bytes, told_images
 from rsvlm.errors import BadInput, missing_extra
+from rsvlm.files import atomic_file
 from rsvlm.sample import Sample
 
 ROWS = 64  # a row group: what is held in memory at once, read or written
@@ -69,7 +69,7 @@ def write(samples: Iterable[Sample], path: Path, *, embed_images: bool = True) -
     """Write Samples in row groups of `ROWS`; returns how many. Without `embed_images` the pictures stay paths."""
     arrow, parquet = _arrow()
     schema, count, rest = _schema(arrow), 0, iter(samples)
-    with aside(path) as part, parquet.ParquetWriter(part, schema) as writer:
+    with atomic_file(path) as part, parquet.ParquetWriter(part, schema) as writer:
         while chunk := list(islice(rest, ROWS)):
             writer.write_table(arrow.Table.from_pylist([_row(sample, embed_images) for sample in chunk], schema=schema))
             count += len(chunk)

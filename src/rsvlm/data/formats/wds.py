@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.formats import llava
-from rsvlm.data.formats.files import aside
 from rsvlm.data.formats.record import EXTENSION, image_bytes, told_images
 from rsvlm.errors import BadInput
+from rsvlm.files import atomic_file
 from rsvlm.sample import Image, Sample, Turn
 
 _MAGIC = (
@@ -54,7 +54,7 @@ def write(samples: Iterable[Sample], path: Path, *, embed_images: bool = True) -
     Without `embed_images` only pictures in memory are put in; the others stay paths.
     """
     count = 0
-    with aside(path) as part, tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
+    with atomic_file(path) as part, tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
         for sample in samples:
             for name, data in _members(sample, f"{count:08d}", embed_images):
                 info = tarfile.TarInfo(name)

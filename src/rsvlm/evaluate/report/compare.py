@@ -13,16 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from rsvlm.data.formats.files import aside
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.items import Item, number_pictures
 from rsvlm.evaluate.protocol import Protocol
 from rsvlm.evaluate.report.document import Line, browser, document, grid, listed
 from rsvlm.evaluate.report.html import pictures, question, reply, room
-from rsvlm.evaluate.report.pictures import Album, legend, marked, safe
+from rsvlm.evaluate.report.pictures import Album, legend, marked
 from rsvlm.evaluate.report.text import Run, cell, markdown, read_result, words
 from rsvlm.evaluate.result import read_answers
+from rsvlm.files import atomic_file
+from rsvlm.html import escape
 from rsvlm.metrics.score import Array, Interval, Score, interval, lower_is_better, resample
 
 NAMED = 10  # items that one run lacks, by name
@@ -94,9 +95,9 @@ def compare(
     found = comparison(Path(run_a), Path(run_b), data=None if data is None else Path(data), every=every)
     text = _markdown(found)
     if out is not None:
-        with aside(Path(out) / "compare.html") as path:
+        with atomic_file(Path(out) / "compare.html") as path:
             path.write_text(_page(found, with_pictures=data is not None), encoding="utf-8")
-        with aside(Path(out) / "compare.md") as path:
+        with atomic_file(Path(out) / "compare.md") as path:
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return text
 
@@ -295,7 +296,7 @@ def _page(found: Comparison, *, with_pictures: bool) -> str:
     return document(
         title,
         [
-            f"<h1>{safe(title)}</h1>",
+            f"<h1>{escape(title)}</h1>",
             grid(_heads(found), _rows(found)),
             listed(_sentences(found)),
             "<h2>Items that were answered differently</h2>",

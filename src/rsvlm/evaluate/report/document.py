@@ -4,12 +4,10 @@ A page is one file that loads nothing: its content security policy forbids it, a
 a reply with a tag in it stays what it is even where escaping were forgotten.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rsvlm.evaluate.report.pictures import safe
+from rsvlm.html import escape, page
 
 CLIPPED = 1500  # letters of a text in a cell
 
@@ -74,16 +72,8 @@ class Line:
 
 
 def document(title: str, body: Iterable[str]) -> str:
-    """A self-contained HTML page."""
-    allowed = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{safe(title)}</title>'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n<body>\n'
-        + "\n".join(part for part in body if part)
-        + f"\n<script>{_SCRIPT}</script></body></html>\n"
-    )
+    """A self-contained HTML page with this style and this script."""
+    return page(title, "\n".join(part for part in body if part), style=_STYLE, script=_SCRIPT)
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int = 1) -> str:
@@ -93,7 +83,7 @@ def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int 
 
     def line(cells: Sequence[str], tag: str) -> str:
         kinds = (' class="n"' if at >= numbers_from else "" for at in range(len(cells)))
-        return "".join(f"<{tag}{kind}>{safe(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
+        return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for cell, kind in zip(cells, kinds, strict=True))
 
     inner = "\n".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
     return f'<table class="facts"><thead><tr>{line(heads, "th")}</tr></thead><tbody>\n{inner}\n</tbody></table>'
@@ -101,14 +91,14 @@ def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers_from: int 
 
 def listed(texts: Iterable[str]) -> str:
     """A list of plain texts; "" without any."""
-    inner = "".join(f"<li>{safe(text)}</li>" for text in texts)
+    inner = "".join(f"<li>{escape(text)}</li>" for text in texts)
     return f"<ul>{inner}</ul>" if inner else ""
 
 
 def clipped(text: object) -> str:
     """A text as HTML, cut where it is longer than any reader reads."""
     whole = str(text)
-    return safe(whole if len(whole) <= CLIPPED else f"{whole[:CLIPPED]}… ({len(whole)} letters)")
+    return escape(whole if len(whole) <= CLIPPED else f"{whole[:CLIPPED]}… ({len(whole)} letters)")
 
 
 def browser(
@@ -136,7 +126,7 @@ def browser(
         + '<span class="quiet" id="count"></span></div>'
     )
     columns = "".join(f'<col style="width:{width}">' for _, width in heads)
-    titles = "".join(f"<th>{safe(head)}</th>" for head, _ in heads)
+    titles = "".join(f"<th>{escape(head)}</th>" for head, _ in heads)
     rows = "\n".join(_row(line, number.get(line.kind, "")) for line in lines)
     return (
         f'{controls}\n<table class="samples"><colgroup>{columns}</colgroup><thead><tr>{titles}</tr></thead>'
@@ -148,8 +138,8 @@ _ENDS = {1: "lowest", -1: "highest"}
 
 
 def _choice(name: str, neutral: str, options: Mapping[str, str]) -> str:
-    inner = "".join(f'<option value="{safe(value)}">{safe(label)}</option>' for value, label in options.items())
-    return f'<select id="{name}" aria-label="{name}"><option value="">{safe(neutral)}</option>{inner}</select>'
+    inner = "".join(f'<option value="{escape(value)}">{escape(label)}</option>' for value, label in options.items())
+    return f'<select id="{name}" aria-label="{name}"><option value="">{escape(neutral)}</option>{inner}</select>'
 
 
 def _row(line: Line, kind: str) -> str:

@@ -11,9 +11,10 @@ import numpy as np
 from rsvlm.evaluate.items import Item, number_pictures
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.report.document import Line, browser, clipped, document, grid, listed
-from rsvlm.evaluate.report.pictures import Album, legend, marked, safe, targets
+from rsvlm.evaluate.report.pictures import Album, legend, marked, targets
 from rsvlm.evaluate.report.plots import Lane, lanes, of_metrics, reliability, risk_coverage
 from rsvlm.evaluate.report.text import Run, interval_of, remarks, table, warnings, words
+from rsvlm.html import escape
 from rsvlm.metrics.score import intervals, mean_score
 
 MOST = 500  # pictures on a page: some 5 MB
@@ -43,9 +44,10 @@ def page(title: str, result: Run, shown: Sequence[Shown]) -> str:
     return document(
         title,
         [
-            f"<h1>{safe(title)}</h1>",
-            f'<p class="under">{safe(result["protocol"])}, {safe(result["split"])}: <b>{safe(result["model"])}</b></p>',
-            *(f'<p class="warning">{safe(warning)}</p>' for warning in warnings(result)),
+            f"<h1>{escape(title)}</h1>",
+            f'<p class="under">{escape(result["protocol"])}, {escape(result["split"])}: '
+            f"<b>{escape(result['model'])}</b></p>",
+            *(f'<p class="warning">{escape(warning)}</p>' for warning in warnings(result)),
             *_figures(result),
             _plots(result, shown),
             listed(remarks(result)),
@@ -167,8 +169,8 @@ def pictures(item: Item, album: Album, marks: str = "") -> str:
 
 def question(item: Item) -> str:
     """The question, and in small letters its type and id, as HTML."""
-    kind = f"{safe(item.kind)} · " if item.kind else ""
-    return f'<span class="text">{clipped(item.question)}</span><br><span class="quiet">{kind}{safe(item.id)}</span>'
+    kind = f"{escape(item.kind)} · " if item.kind else ""
+    return f'<span class="text">{clipped(item.question)}</span><br><span class="quiet">{kind}{escape(item.id)}</span>'
 
 
 def reply(row: Row, parsed: object) -> str:

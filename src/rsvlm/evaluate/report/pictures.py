@@ -5,7 +5,6 @@ masks need no scaling.
 """
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from rsvlm.data.masks import decode_rle
 from rsvlm.errors import BadInput, RsvlmError
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.solvers import read_map
+from rsvlm.html import escape
 from rsvlm.sample import Image, Region
 
 THUMBNAIL = 160  # pixels, longer side
@@ -26,11 +26,6 @@ COLOURS = {"target": "#14c45a", "said": "#f02828", "other": "#2874f0"}
 _SHADE = 0.45  # opacity of a mask
 _LETTERS = 10_500  # of a thumbnail at most, so that 500 pictures, however busy, make a page that opens at once
 _STEPS = 32  # of 256, between opacities: fewer of them make smaller files
-
-
-def safe(text: object) -> str:
-    """Any text as HTML shows it: no tag, no end of an attribute, no half of a surrogate pair, which no file takes."""
-    return html.escape(str(text).encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 class Album:
@@ -77,7 +72,7 @@ def _encoded(picture: PIL.Image.Image, kind: str, **options: Any) -> str:
 
 def legend(names: Mapping[str, str]) -> str:
     """Which colour of `COLOURS` stands for what."""
-    keys = (f'<span style="color:{COLOURS[colour]}">&#9632;</span> {safe(name)}' for colour, name in names.items())
+    keys = (f'<span style="color:{COLOURS[colour]}">&#9632;</span> {escape(name)}' for colour, name in names.items())
     return f'<p class="key">On the pictures: {", ".join(keys)}</p>'
 
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rsvlm.evaluate.report.pictures import safe
 from rsvlm.evaluate.report.text import words
+from rsvlm.html import escape
 
 Curve = Mapping[str, Sequence[float]]
 
@@ -42,7 +42,7 @@ def lanes(title: str, rows: Sequence[Lane]) -> str:
         _lane(row, 4 + _LANE * (at + 0.5), axis, named, colours)
         for at, (row, axis, named) in enumerate(zip(rows, axes, last, strict=True))
     )
-    keys = "".join(f'<span style="color:{colour}">&#9670;</span> {safe(words(n))} ' for n, colour in colours.items())
+    keys = "".join(f'<span style="color:{colour}">&#9670;</span> {escape(words(n))} ' for n, colour in colours.items())
     legend = f'<p class="key"><span class="own">&#9679;</span> this run, 95 % interval {keys}</p>' if names else ""
     return _figure(title, _LEFT + _WIDTH + _RIGHT, _LANE * len(rows) + 16, drawn, legend)
 
@@ -54,7 +54,7 @@ def _lane(row: Lane, y: float, axis: tuple[float, float], named: bool, colours: 
         return _LEFT + (value - start) / (end - start) * _WIDTH
 
     marks = "".join(
-        f'<path d="M{x(v):.1f} {y - 6:.1f}l5 6l-5 6l-5 -6z" fill="{colours[name]}"><title>{safe(words(name))} {v:.3f}'
+        f'<path d="M{x(v):.1f} {y - 6:.1f}l5 6l-5 6l-5 -6z" fill="{colours[name]}"><title>{escape(words(name))} {v:.3f}'
         "</title></path>"
         for name, v in (row.beside or {}).items()
     )
@@ -62,14 +62,14 @@ def _lane(row: Lane, y: float, axis: tuple[float, float], named: bool, colours: 
         f'<text class="small" x="{x(end):.1f}" y="{y + 16:.1f}" text-anchor="middle">{end:g}</text>' for end in axis
     )
     return (
-        f'<text x="{_LEFT - 10}" y="{y + 4:.1f}" text-anchor="end">{safe(_short(row.label))}'
-        f"<title>{safe(row.label)}</title></text>"
+        f'<text x="{_LEFT - 10}" y="{y + 4:.1f}" text-anchor="end">{escape(_short(row.label))}'
+        f"<title>{escape(row.label)}</title></text>"
         f'<path class="axis" d="M{_LEFT} {y:.1f}h{_WIDTH}m0 -3v6M{_LEFT} {y - 3:.1f}v6"/>'
         f'{ends if named else ""}<path class="spread" d="M{x(row.low):.1f} {y:.1f}H{x(row.high):.1f}"/>{marks}'
         f'<circle class="dot" cx="{x(row.value):.1f}" cy="{y:.1f}" r="5"><title>{row.value:.4f}, 95 % interval '
         f"{row.low:.4f} to {row.high:.4f}</title></circle>"
-        f'<text x="{_LEFT + _WIDTH + 14}" y="{y + 4:.1f}">{row.value:.3f} <tspan class="small">{safe(row.note)}</tspan>'
-        "</text>"
+        f'<text x="{_LEFT + _WIDTH + 14}" y="{y + 4:.1f}">{row.value:.3f} '
+        f'<tspan class="small">{escape(row.note)}</tspan></text>'
     )
 
 
@@ -141,7 +141,7 @@ def _square(title: str, across: str, up: str, inner: str) -> str:
 
 def _figure(title: str, width: float, height: float, inner: str, below: str = "") -> str:
     return (
-        f'<figure><figcaption>{safe(title)}</figcaption><svg class="plot" width="{width:g}" height="{height:g}" '
+        f'<figure><figcaption>{escape(title)}</figcaption><svg class="plot" width="{width:g}" height="{height:g}" '
         f'viewBox="0 0 {width:g} {height:g}">{inner}</svg>{below}</figure>'
     )
 

@@ -1,22 +1,21 @@
 """Published weights: opened without running what is in them, renamed into ours, every tensor accounted for."""
 
-import hashlib
 import json
 import pickle
 import re
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from rsvlm.errors import BadInput
+from rsvlm.files import atomic_folder
 
 T = TypeVar("T")
 
@@ -199,21 +198,12 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise BadInput(f"{out} exists already; give the name of a folder that does not.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-"):
+            pass
     except OSError as error:
         raise BadInput(f"{out.parent} is not writable ({error.strerror}); give another folder.") from error
-    try:
+    with atomic_folder(out) as aside:
         yield aside
-        aside.chmod(0o755)  # mkdtemp makes it for the owner alone
-        aside.rename(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def clip_prefix(own: Iterable[str], model: str) -> str:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rsvlm import __version__
-from rsvlm.parts.checkpoints import weights
+from rsvlm.files import sha256
 from rsvlm.parts.checkpoints.weights import Account
 from rsvlm.recipe import Recipe
 from rsvlm.systems.discovery import submodule
@@ -44,8 +44,8 @@ def write_model_dir(
     record = {
         "system": recipe.system, "recipe": recipe.hash, "rsvlm": __version__,
         "source": asdict(source_of(recipe.system)),
-        "sha256": {name: weights.sha256(file) for name, file in files.items()},
-        "written": {name: weights.sha256(folder / name) for name in ("model.safetensors", "recipe.yaml")},
+        "sha256": {name: sha256(file) for name, file in files.items()},
+        "written": {name: sha256(folder / name) for name in ("model.safetensors", "recipe.yaml")},
         "loaded": len(account.loaded), "ignored": dict(account.ignored),
         "elsewhere": sorted(set(account.elsewhere.values())),
     }  # fmt: skip

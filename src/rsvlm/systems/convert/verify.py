@@ -10,6 +10,7 @@ import torch
 
 from rsvlm import assets
 from rsvlm.errors import BadInput
+from rsvlm.files import sha256
 from rsvlm.parts.checkpoints import weights
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.systems.build import GATED, build, own_tensors
@@ -86,7 +87,7 @@ def _check_sums(folder: Path) -> str:
     except (ValueError, AttributeError) as error:
         raise BadInput(f"{path} is not valid JSON of ours; convert the checkpoint again.") from error
     for file, told in pairs:
-        if not file.is_file() or weights.sha256(file) != told:
+        if not file.is_file() or sha256(file) != told:
             raise BadInput(f"{file} is not as it was written: {path.name} has another sha256; fetch it again.")
     return f"{len(pairs)} as written" if pairs else "none are told"
 

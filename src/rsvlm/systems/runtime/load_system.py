@@ -7,7 +7,8 @@ import transformers
 
 from rsvlm.data.ingredients import datasets_of
 from rsvlm.errors import BadInput
-from rsvlm.parts.checkpoints.weights import read_state, sha256
+from rsvlm.files import sha256
+from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.system import System
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems.build import build, load_weights, own_tensors
