@@ -12,7 +12,7 @@ from fake import annotations, runs
 from fake.chat_model import Speaker, coast
 from fake.rasters import HOSTILE, REFUSED_NAMES, geotiff
 from rsvlm import cli
-from rsvlm.serve import assistant as ask
+from rsvlm.serve import comparison
 from rsvlm.serve.assistant import Assistant
 
 RECIPES = runs.RECIPES / "lhrs_bot"
@@ -39,7 +39,7 @@ def rsvlm(monkeypatch, capsys):
 
 @pytest.fixture
 def fake_model(monkeypatch):
-    monkeypatch.setattr(ask, "load", lambda name: Assistant(Speaker(name)))
+    monkeypatch.setattr(comparison, "load", lambda name: Assistant(Speaker(name)))
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_a_model_folder_without_a_model(rsvlm, scene, tmp_path):
 
 def test_an_output_folder_that_cannot_be_written(rsvlm, scene, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(ask, "load", calls.append)
+    monkeypatch.setattr(comparison, "load", calls.append)
     before = listing(tmp_path)
     for out in (scene, scene / "sub", "/proc/rsvlm/out"):
         assert "cannot be written" in rsvlm("ask", scene, ASKED, "--out", out)

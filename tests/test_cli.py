@@ -75,7 +75,7 @@ def test_wrong_usage_exits_with_2(words):
 
 
 def test_ask_passes_everything_on(stand_in, tmp_path):
-    calls = stand_in("rsvlm.serve.assistant", "run")
+    calls = stand_in("rsvlm.serve.commands", "run")
     scene = tmp_path / "scene.tif"
     scene.touch()
     out = tmp_path / "out"
@@ -84,8 +84,9 @@ def test_ask_passes_everything_on(stand_in, tmp_path):
     assert done.exit_code == 0, done.output
     (args, kwargs) = calls[0]
     assert args == ([scene, tmp_path], ["What is this?", "Is there water?"])
+    assert kwargs.pop("stream") is not None
     assert kwargs == {
-        "model": "own",
+        "models": ["own"],
         "out": out,
         "json": True,
         "bands": "4,3,2",
@@ -95,11 +96,12 @@ def test_ask_passes_everything_on(stand_in, tmp_path):
     }
 
 
-def test_ask_of_several_models_goes_to_the_panel(stand_in):
-    calls = stand_in("rsvlm.serve.comparison", "run")
+def test_ask_of_several_models_passes_them_on(stand_in):
+    calls = stand_in("rsvlm.serve.commands", "run")
     assert run("ask", "a.tif", "What?", "--model", "mini", "--model", "own", "--json").exit_code == 0
     (args, kwargs) = calls[0]
     assert args == ([Path("a.tif")], ["What?"]) and kwargs.pop("models") == ["mini", "own"]
+    assert kwargs.pop("stream") is not None
     assert kwargs == {"out": None, "json": True, "bands": None, "tile": None, "max_new_tokens": 64, "batch": 8}
 
 
@@ -135,8 +137,8 @@ def test_quiet_keeps_notices_away_but_not_the_failure(stand_in, monkeypatch, cap
         print("a progress bar", file=sys.stderr)
         raise MissingPart("The model is not here.")
 
-    stand_in("rsvlm.serve.assistant", "run")
-    monkeypatch.setattr(sys.modules["rsvlm.serve.assistant"], "run", noisy)
+    stand_in("rsvlm.serve.commands", "run")
+    monkeypatch.setattr(sys.modules["rsvlm.serve.commands"], "run", noisy)
     monkeypatch.setattr(sys, "argv", ["rsvlm", "ask", "a.tif", "What?", "--quiet"])
     with pytest.raises(SystemExit) as left:
         cli.main()
@@ -145,7 +147,7 @@ def test_quiet_keeps_notices_away_but_not_the_failure(stand_in, monkeypatch, cap
 
 
 def test_an_error_is_one_line_and_exits_with_2(stand_in, monkeypatch, capsys):
-    stand_in("rsvlm.serve.assistant", "run", BadInput("first line\n  second line"))
+    stand_in("rsvlm.serve.commands", "run", BadInput("first line\n  second line"))
     monkeypatch.setattr(sys, "argv", ["rsvlm", "ask", "a.tif", "What?"])
     with pytest.raises(SystemExit) as left:
         cli.main()
@@ -153,12 +155,12 @@ def test_an_error_is_one_line_and_exits_with_2(stand_in, monkeypatch, capsys):
 
 
 def test_an_interrupt_exits_with_130(stand_in):
-    stand_in("rsvlm.serve.assistant", "run", KeyboardInterrupt())
+    stand_in("rsvlm.serve.commands", "run", KeyboardInterrupt())
     assert run("ask", "a.tif", "What?").exit_code == 130
 
 
 def test_a_bug_is_not_dressed_up_as_a_mistake_of_the_user(stand_in):
-    stand_in("rsvlm.serve.assistant", "run", ZeroDivisionError("a bug"))
+    stand_in("rsvlm.serve.commands", "run", ZeroDivisionError("a bug"))
     done = run("ask", "a.tif", "What?")
     assert done.exit_code == 1 and isinstance(done.exception, ZeroDivisionError)
 
@@ -330,8 +332,7 @@ def test_convert_a_data_set_and_back(stand_in, tmp_path, monkeypatch):
 
 
 WIRES = {  # what the commands call, with the arguments they give
-    ("rsvlm.serve.assistant", "run"): ((1, 2), "model out json bands tile max_new_tokens batch"),
-    ("rsvlm.serve.comparison", "run"): ((1, 2), "models out json bands tile max_new_tokens batch"),
+    ("rsvlm.serve.commands", "run"): ((1, 2), "stream models out json bands tile max_new_tokens batch"),
     ("rsvlm.train.run", "train"): ((1, 2, 3), "resume only_stage max_steps"),
     ("rsvlm.systems.load", "load"): ((1,), ""),
     ("rsvlm.evaluate.run", "evaluate"): ((1, 2, 3), "split out limit batch blind leak"),

@@ -22,7 +22,7 @@ _PUBLIC = {
     "read_recipe": "rsvlm.recipe",
     "open_scene": "rsvlm.geo.raster",
     "load": "rsvlm.serve.assistant",
-    "Side": "rsvlm.serve.comparison",
+    "Side": "rsvlm.serve.results",
     "ask": "rsvlm.serve.comparison",
 }
 
@@ -51,7 +51,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which can not follow __getat
     from rsvlm.recipe import Recipe, read_recipe
     from rsvlm.sample import Answer, Image, Region, Reply, Sample, Turn
     from rsvlm.serve.assistant import load
-    from rsvlm.serve.comparison import Side, ask
+    from rsvlm.serve.comparison import ask
+    from rsvlm.serve.results import Side
 
 
 def __getattr__(name: str) -> Any:

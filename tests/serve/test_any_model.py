@@ -6,10 +6,10 @@ import pytest
 
 from fake import hub
 from fake.chat_model import coast
+from fake.commands import ask as ask_command
 from fake.endpoint import FakeEndpoint, reply
 from fake.rasters import geotiff
 from rsvlm.errors import BadInput
-from rsvlm.serve import assistant as ask
 from rsvlm.serve.assistant import Assistant
 from rsvlm.systems.providers.openai import Endpoint
 from rsvlm.systems.providers.retry import Patience
@@ -25,7 +25,7 @@ def scene(tmp_path):
 
 def test_a_server_answers_about_tiles_and_the_whole(scene, capsys):
     with FakeEndpoint(says=lambda body: "Forest.") as server:
-        ask.run([scene], ["What land cover is this?"], model=server.name, json=True, **TILES)
+        ask_command([scene], ["What land cover is this?"], model=server.name, json=True, **TILES)
         assert len(server.seen) == 9
     said = json.loads(capsys.readouterr().out)
     assert said["answer"].startswith("Forest. Shares: Forest 100 %") and len(said["regions"]) == 1
@@ -34,7 +34,7 @@ def test_a_server_answers_about_tiles_and_the_whole(scene, capsys):
 
 def test_a_hugging_face_model_answers(scene, tmp_path, capsys):
     folder = hub.save("qwen2_vl", tmp_path / "model")
-    ask.run([scene], ["Describe this image.", "Is there water?"], model=f"hf:{folder}", json=True, max_new_tokens=3)
+    ask_command([scene], ["Describe this image.", "Is there water?"], model=f"hf:{folder}", json=True, max_new_tokens=3)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(said) == 2 and all(one["trace"]["type"] == "qwen2_vl" for one in said)
 
@@ -45,7 +45,7 @@ def test_a_yes_counts_where_confidence_is_not_told(scene, capsys):
         said = Assistant(model).ask(scene, "Is there water?", **TILES)
         assert (said.answer, said.confidence, len(said.regions)) == ("Yes", 0.0, 1)
         server.script = [reply("Yes", None)]
-        ask.run([scene], ["Is there water?"], model=server.name)
+        ask_command([scene], ["Is there water?"], model=server.name)
     assert "confidence not known" in capsys.readouterr().out
 
 

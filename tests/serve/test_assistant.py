@@ -1,6 +1,8 @@
 """The whole path: a file and a question in; an answer with regions, confidence, trace and files out."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +15,7 @@ from shapely.geometry import shape
 
 import rsvlm
 from fake.chat_model import Speaker, coast
+from fake.commands import ask as ask_command
 from fake.rasters import geotiff
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import BadInput, MissingPart
@@ -20,8 +23,9 @@ from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import to_pixels
 from rsvlm.sample import Answer
 from rsvlm.serve import assistant as ask
+from rsvlm.serve import comparison
 from rsvlm.serve import inputs as scenes
-from rsvlm.serve.assistant import Assistant, run
+from rsvlm.serve.assistant import Assistant
 
 QUESTIONS = ["Describe this image.", "What land cover is this?", "Is there water?", "How many boats are there?"]
 BOATS = [(10, 8), (50, 10), (80, 20), (40, 100)]
@@ -32,7 +36,8 @@ def speaker(monkeypatch):
     """`run` gets the fake model; `loads` of it are counted."""
     model = Speaker()
     loads: list[str] = []
-    monkeypatch.setattr(ask, "load", lambda name: loads.append(name) or Assistant(model))
+    for module in (ask, comparison):
+        monkeypatch.setattr(module, "load", lambda name: loads.append(name) or Assistant(model))
     model.loads = loads
     return model
 
@@ -171,6 +176,28 @@ def test_a_question_must_be_one(scene, questions):
         Assistant(Speaker()).ask(scene, questions)
 
 
+class Alone(Speaker):
+    """Notices when it is asked by two threads at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside, self.most = 0, 0
+
+    def answer(self, *args, **settings):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.05)
+        self.inside -= 1
+        return super().answer(*args, **settings)
+
+
+def test_a_model_in_use_is_asked_by_one_thread_at_a_time(scene):
+    assistant = Assistant(Alone())
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: assistant.ask(scene, QUESTIONS[0]).answer, range(4)))
+    assert assistant.model.most == 1 and len(set(answers)) == 1
+
+
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
@@ -179,8 +206,8 @@ def test_json_is_one_object_a_question_and_nothing_else(speaker, scene, capsys):
         print("a library says hello")
         return Assistant(speaker)
 
-    ask.load = chatty  # undone with the fixture's patch
-    run([scene], QUESTIONS, json=True)
+    comparison.load = chatty  # undone with the fixture's patch
+    ask_command([scene], QUESTIONS, json=True)
     out, err = capsys.readouterr()
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["question"] for line in lines] == QUESTIONS
@@ -191,7 +218,7 @@ def test_json_is_one_object_a_question_and_nothing_else(speaker, scene, capsys):
 
 
 def test_plain_words(speaker, scene, capsys):
-    run([scene], ["Is there water?"], tile=32)
+    ask_command([scene], ["Is there water?"], tile=32)
     out, err = capsys.readouterr()
     assert "coast.tif (128 x 96 pixels, 5 m per pixel)" in out
     assert "Is there water?\n  Yes\n  confidence 0.90; seen: 12 tiles and the whole scene, 3 of them in support" in out
@@ -200,7 +227,7 @@ def test_plain_words(speaker, scene, capsys):
 
 def test_files(speaker, scene, tmp_path):
     out = tmp_path / "deep" / "out"
-    run([scene], QUESTIONS[2:], out=out, tile=32)
+    ask_command([scene], QUESTIONS[2:], out=out, tile=32)
     assert sorted(file.name for file in out.iterdir()) == ["answer.geojson", "answer.json", "overlay.png"]
     water, boats = json.loads((out / "answer.json").read_text())
     assert (water["answer"], boats["answer"]) == ("Yes", "4") and water["trace"]["windows"]
@@ -210,7 +237,7 @@ def test_files(speaker, scene, tmp_path):
     drawn = Image.open(out / "overlay.png").convert("RGB").resize((128, 96))
     change = np.abs(np.asarray(drawn).astype(int) - coast(boats=BOATS).transpose(1, 2, 0)).max(axis=2)
     assert change[:, :34].mean() > 2 * change[:, 66:96].mean()  # outlines lie on the water, not inland
-    run([scene], ["Is there water?"], out=out)  # again: each file is replaced
+    ask_command([scene], ["Is there water?"], out=out)  # again: each file is replaced
     assert json.loads((out / "answer.json").read_text())["answer"] == "Yes"
     assert [path.name for path in out.parent.iterdir()] == ["out"]
 
@@ -225,7 +252,7 @@ def test_a_folder_of_scenes(speaker, tmp_path, capsys):
     (folder / "broken.tif").write_bytes((folder / "a.tif").read_bytes()[:20000])
     (folder / "text.TIF").write_text("hello")
     with pytest.raises(BadInput, match=r"2 of 5 scenes could not be answered: broken\.tif, text\.TIF") as error:
-        run([folder], ["Is there water?"], json=True, out=tmp_path / "out")
+        ask_command([folder], ["Is there water?"], json=True, out=tmp_path / "out")
     out, err = capsys.readouterr()
     assert [json.loads(line)["answer"] for line in out.splitlines()] == ["No", "Yes", "Yes"]
     assert [json.loads(line)["trace"]["scene"] for line in out.splitlines()] == ["a.png", "a.tif", "b.tif"]
@@ -242,15 +269,15 @@ def test_names_of_output_folders_differ(tmp_path):
 
 def test_a_folder_without_scenes(speaker, tmp_path):
     with pytest.raises(BadInput, match="holds no scene"):
-        run([tmp_path], ["Is there water?"])
+        ask_command([tmp_path], ["Is there water?"])
 
 
 def test_the_model_is_loaded_after_the_mistakes_of_the_user(speaker, scene, tmp_path):
     for bad in ({"out": scene / "sub"}, {"out": scene}, {"bands": "9"}):
         with pytest.raises(BadInput):
-            run([scene], ["Is there water?"], **bad)
+            ask_command([scene], ["Is there water?"], **bad)
     with pytest.raises(BadInput):
-        run([tmp_path / "none.tif"], ["Is there water?"])
+        ask_command([tmp_path / "none.tif"], ["Is there water?"])
     assert speaker.loads == []
 
 
@@ -262,23 +289,23 @@ def test_a_missing_model_ends_a_folder_at_once(tmp_path, monkeypatch, problem):
         calls.append(name)
         raise problem
 
-    monkeypatch.setattr(ask, "load", load)
+    monkeypatch.setattr(comparison, "load", load)
     for name in "ab":
         geotiff(tmp_path / f"{name}.tif", coast())
     with pytest.raises(type(problem), match=str(problem)):
-        run([tmp_path], ["Is there water?"], out=tmp_path / "out")
+        ask_command([tmp_path], ["Is there water?"], out=tmp_path / "out")
     assert calls == ["mini"] and not (tmp_path / "out").exists()
 
 
 def test_a_failure_while_writing_leaves_nothing(speaker, scene, tmp_path, monkeypatch):
-    from rsvlm.serve import results as write
+    from rsvlm.serve import answer_files as write
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(write, "save_overlay", full)
     with pytest.raises(BadInput, match="No space left"):
-        run([scene], ["Is there water?"], out=tmp_path / "out")
+        ask_command([scene], ["Is there water?"], out=tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["coast.tif"]
 
 

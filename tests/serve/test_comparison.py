@@ -8,6 +8,7 @@ import pytest
 
 import rsvlm
 from fake.chat_model import Speaker, coast
+from fake.commands import ask as ask_command
 from fake.detectors import Detector, Writer
 from fake.endpoint import FakeEndpoint
 from fake.rasters import geotiff
@@ -158,7 +159,7 @@ def test_words_of_models_stay_words(loads, scene, tmp_path, monkeypatch):
 def test_a_model_that_fails_loses_no_other(loads, scene, tmp_path, capsys):
     out = tmp_path / "out"
     with pytest.raises(BadInput) as failed:
-        panel.run([scene], QUESTIONS, models=["finder", "down", "mute", "gone"], out=out, tile=32)
+        ask_command([scene], QUESTIONS, models=["finder", "down", "mute", "gone"], out=out, tile=32)
     said = str(failed.value)
     assert said.startswith("3 of 4 models left answers out: down (http://host/v1 cannot be reached; start it); mute (")
     assert "gone (The base model is not here; fetch it)" in said and "\n" not in said
@@ -176,7 +177,7 @@ def test_a_model_that_fails_loses_no_other(loads, scene, tmp_path, capsys):
 
 def test_json_is_one_object_a_model_and_question(loads, scene, capsys):
     with pytest.raises(BadInput):
-        panel.run([scene], QUESTIONS, models=["finder", "down", "mute"], json=True)
+        ask_command([scene], QUESTIONS, models=["finder", "down", "mute"], json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(one["model"], one["question"], "error" in one) for one in lines] == [
         ("finder", QUESTIONS[0], False), ("finder", QUESTIONS[1], False), ("down", QUESTIONS[0], True),
@@ -186,7 +187,7 @@ def test_json_is_one_object_a_model_and_question(loads, scene, capsys):
 
 def test_all_fail_and_the_page_says_so(loads, scene, tmp_path):
     with pytest.raises(BadInput, match="2 of 2 models"):
-        panel.run([scene], QUESTIONS, models=["down", "gone"], out=tmp_path / "out")
+        ask_command([scene], QUESTIONS, models=["down", "gone"], out=tmp_path / "out")
     assert DOWN in (tmp_path / "out" / "answer.html").read_text()
 
 
@@ -197,7 +198,7 @@ def test_a_folder_of_scenes_loads_each_model_once(loads, tmp_path, capsys):
         geotiff(folder / name, coast())
     (folder / "text.tif").write_text("hello")
     with pytest.raises(BadInput, match=r"1 of 3 scenes could not be answered: text\.tif; 1 of 3 models") as failed:
-        panel.run([folder], QUESTIONS[:1], models=["finder", "down", "contrary"], out=tmp_path / "out")
+        ask_command([folder], QUESTIONS[:1], models=["finder", "down", "contrary"], out=tmp_path / "out")
     assert loads == ["finder", "down", "contrary"] and str(failed.value).endswith(").")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "b"]
     err = capsys.readouterr().err
@@ -207,11 +208,11 @@ def test_a_folder_of_scenes_loads_each_model_once(loads, tmp_path, capsys):
 def test_mistakes_of_the_user_are_told_before_a_model_is_loaded(loads, scene, tmp_path):
     for bad in ({"out": scene}, {"bands": "9"}, {"models": ["finder", "finder"]}, {"models": []}):
         with pytest.raises(BadInput):
-            panel.run([scene], QUESTIONS, **{"models": ["finder", "contrary"], **bad})
+            ask_command([scene], QUESTIONS, **{"models": ["finder", "contrary"], **bad})
     with pytest.raises(BadInput, match="The model finder is named twice"):
         rsvlm.ask(scene, "Is there water?", model=["finder", "finder"])
     with pytest.raises(BadInput):
-        panel.run([tmp_path / "none.tif"], QUESTIONS, models=["finder", "contrary"])
+        ask_command([tmp_path / "none.tif"], QUESTIONS, models=["finder", "contrary"])
     assert loads == []
 
 

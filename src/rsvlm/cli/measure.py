@@ -1,7 +1,5 @@
 """Measure: evaluate a model, score a file of answers, write the questions, read the results."""
 
-import contextlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from rsvlm.cli.options import AsJson, Benchmark, DataRoot, Limit, Model, Split
-from rsvlm.cli.show import print_json, print_result
+from rsvlm.cli.show import answers_on_stdout, print_json, print_result
 from rsvlm.errors import BadInput
 
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the result, every answer and a page here.")]
@@ -38,7 +36,7 @@ def evaluate(
     from rsvlm.systems.load import load
 
     find(benchmark)  # an unknown name is said before a model is loaded
-    with contextlib.redirect_stdout(sys.stderr):  # stdout is for the result alone
+    with answers_on_stdout():
         result = measure(
             benchmark, data, load(model), split=split, out=out, limit=limit, batch=batch, wording=wording, blind=blind,
             leak=leak,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from rsvlm.cli.options import AsJson, Models
-from rsvlm.cli.show import print_json
+from rsvlm.cli.show import answers_on_stdout, print_json
 from rsvlm.errors import BadInput
 
 _SCENE_SUFFIXES = (
@@ -41,15 +41,10 @@ def ask(
     settings: dict[str, Any] = {
         "out": out, "json": as_json, "bands": bands, "tile": tile, "max_new_tokens": max_new_tokens, "batch": batch,
     }  # fmt: skip
-    with _silence(quiet):
-        if len(model) == 1:
-            from rsvlm.serve.assistant import run
+    with _silence(quiet), answers_on_stdout() as stream:
+        from rsvlm.serve.commands import run
 
-            run(paths, questions, model=model[0], **settings)
-        else:
-            from rsvlm.serve.comparison import run
-
-            run(paths, questions, models=model, **settings)
+        run(paths, questions, stream=stream, models=model, **settings)
 
 
 def info(

@@ -1,12 +1,22 @@
 """What commands print: one JSON object, or a result as a table with what to know of it."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO
 
 import typer
 
 _WIDE = 200  # columns of a table that goes into a file or a pipe
+
+
+@contextmanager
+def answers_on_stdout() -> Iterator[TextIO]:
+    """The program's stdout, for answers alone: whatever a library prints meanwhile goes to stderr."""
+    stream = sys.stdout
+    with redirect_stdout(sys.stderr):
+        yield stream
 
 
 def print_json(value: Any) -> None:

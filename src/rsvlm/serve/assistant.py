@@ -4,11 +4,11 @@ A small scene is one picture. A large one is shown to the model tile by tile and
 put together by the kind of the question (`rsvlm.serve.aggregate`). All questions share one reading of the scene.
 """
 
-import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, redirect_stdout
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,14 +17,12 @@ from rsvlm.errors import BadInput
 from rsvlm.geo.bands import Choice
 from rsvlm.geo.raster import Scene, open_scene
 from rsvlm.sample import Answer, Region
-from rsvlm.serve.aggregate import Evidence, Seen, combine
-from rsvlm.serve.console import Screen
+from rsvlm.serve.aggregate import Seen, combine
 from rsvlm.serve.georeference import drawn, features, worded
 from rsvlm.serve.grounding import Asking, asking, found_in, question_for
-from rsvlm.serve.inputs import jobs
 from rsvlm.serve.question_type import Kind
-from rsvlm.serve.results import check_folder, write
-from rsvlm.serve.run_views import Advance, look
+from rsvlm.serve.results import Cell
+from rsvlm.serve.run_views import Advance, run_views
 from rsvlm.serve.tiling import MOST_TILES, Plan, plan
 from rsvlm.systems.abilities import Answers
 
@@ -33,15 +31,6 @@ _LONGEST_QUESTION = 2000  # letters
 
 def _silent(done: int, total: int) -> None:
     pass
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """What a model has to say to one question about a scene: an answer and what supports it, or why there is none."""
-
-    answer: Answer | None = None
-    evidence: tuple[Evidence, ...] = ()
-    error: str = ""
 
 
 def load(name: str) -> "Assistant":
@@ -55,10 +44,13 @@ def load(name: str) -> "Assistant":
 
 
 class Assistant:
-    """A model that answers questions about scenes. `rsvlm.load("mini")` makes one; any `Answers` will do."""
+    """A model that answers questions about scenes. `rsvlm.load("mini")` makes one; any `Answers` will do.
+
+    Several threads may ask: the model runs for one of them at a time.
+    """
 
     def __init__(self, model: Answers) -> None:
-        self.model = model
+        self.model, self._in_use = model, threading.Lock()
 
     @overload
     def ask(
@@ -83,7 +75,7 @@ class Assistant:
         is called with the views done and their number. Raises BadInput for an empty question, or a file that is no
         scene.
         """
-        asked = checked([questions] if isinstance(questions, str) else questions)
+        asked = check_questions([questions] if isinstance(questions, str) else questions)
         with nullcontext(scene) if isinstance(scene, Scene) else open_scene(scene, bands=bands) as opened:
             answers, _ = self.answers(
                 opened, asked, tile=tile, max_new_tokens=max_new_tokens, batch=batch, advance=advance
@@ -95,12 +87,12 @@ class Assistant:
         batch: int = 8, advance: Advance = _silent,
     ) -> tuple[list[Answer], list[Region]]:  # fmt: skip
         """As `ask` of an open scene, and with the regions of all answers in scene pixels, to draw."""
-        cells = self.cells(scene, questions, tile=tile, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
-        for cell in cells:
-            if cell.error:
-                raise BadInput(cell.error)
-        answers = [cell.answer for cell in cells if cell.answer is not None]
-        return answers, drawn([one for cell in cells for one in cell.evidence])
+        found = self.cells(scene, questions, tile=tile, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
+        for result in found:
+            if result.error:
+                raise BadInput(result.error)
+        answers = [result.answer for result in found if result.answer is not None]
+        return answers, drawn([one for result in found for one in result.evidence])
 
     def cells(
         self, scene: Scene, questions: Sequence[str], *, tile: int | None = None, max_new_tokens: int = 64,
@@ -108,11 +100,14 @@ class Assistant:
     ) -> list[Cell]:  # fmt: skip
         """As `answers`, but a question that gets no reply is a Cell that says so, and the others are answered."""
         started = time.perf_counter()
-        asked, planned = checked(questions), plan(scene, tile)
+        asked, planned = check_questions(questions), plan(scene, tile)
         if batch < 1 or max_new_tokens < 1:
             raise BadInput(f"batch ({batch}) and max_new_tokens ({max_new_tokens}) must be 1 or more.")
         asks = [asking(self.model, question, tiled=bool(planned.windows)) for question in asked]
-        seen = look(self.model, scene, planned, asks, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
+        with self._in_use:
+            seen = run_views(
+                self.model, scene, planned, asks, max_new_tokens=max_new_tokens, batch=batch, advance=advance
+            )
         seconds = round(time.perf_counter() - started, 3)
         common = {
             **self.model.trace, "model": self.model.name, "rsvlm": __version__, **_scene_facts(scene),
@@ -148,7 +143,7 @@ def _answer(ask: Asking, rows: Sequence[Seen], scene: Scene, common: Mapping[str
     return Cell(answer=answer, evidence=verdict.evidence)
 
 
-def checked(questions: Sequence[str]) -> list[str]:
+def check_questions(questions: Sequence[str]) -> list[str]:
     """Questions without blanks around them. Raises BadInput where there is none, or one is empty or very long."""
     asked = [question.strip() for question in questions]
     if not asked or not all(asked):
@@ -158,56 +153,6 @@ def checked(questions: Sequence[str]) -> list[str]:
             f"A question has {len(longest[0])} letters; at most {_LONGEST_QUESTION} are understood, so shorten it."
         )
     return asked
-
-
-def run(
-    paths: Sequence[Path], questions: Sequence[str], *, model: str = "mini", out: Path | None = None,
-    json: bool = False, bands: str | None = None, tile: int | None = None, max_new_tokens: int = 64, batch: int = 8,
-) -> None:  # fmt: skip
-    """What `rsvlm ask` does: answers on stdout (`json`: one object a question), files in `out`, the rest on stderr.
-
-    The model is loaded once the first scene is open, so that a mistake is told at once. Of several scenes, those that
-    cannot be read are named and the others answered. Raises BadInput at the end where one failed.
-    """
-    asked = checked(questions)
-    if out is not None:
-        check_folder(out)
-    todo = jobs(paths, out)
-    alone = len(todo) == 1 and not Path(paths[0]).is_dir()
-    assistant: Assistant | None = None
-    failed: list[str] = []
-    # Whatever a library prints must not mix with the answers.
-    with Screen(sys.stdout, scenes=len(todo), json=json) as screen, redirect_stdout(sys.stderr):
-        for job in todo:
-            try:
-                with open_scene(job.path, bands=bands) as scene:
-                    screen.begin(job.path)
-                    assistant = assistant or _loaded(model)
-                    answers, regions = assistant.answers(
-                        scene, asked, tile=tile, max_new_tokens=max_new_tokens, batch=batch, advance=screen.advance
-                    )  # fmt: skip
-                    if job.folder is not None:
-                        write(job.folder, scene, answers, regions)
-                    screen.answers(scene, answers)
-            except BadInput as error:
-                if alone or isinstance(error, _NoModel):
-                    raise
-                failed.append(job.path.name)
-                screen.problem(str(error))
-            screen.done()
-    if failed:
-        raise BadInput(f"{len(failed)} of {len(todo)} scenes could not be answered: {', '.join(failed)}.")
-
-
-class _NoModel(BadInput):
-    """The model is not right, which no other scene will mend."""
-
-
-def _loaded(name: str) -> Assistant:
-    try:
-        return load(name)
-    except BadInput as error:
-        raise _NoModel(str(error)) from error
 
 
 def _scene_facts(scene: Scene) -> dict[str, Any]:

@@ -5,7 +5,7 @@ it each question with the answers side by side, the places behind them, and what
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import shapely
 from PIL import Image
@@ -19,9 +19,7 @@ from rsvlm.serve.georeference import area_words, shape_of
 from rsvlm.serve.grounding import counted
 from rsvlm.serve.page_frame import frame, key
 from rsvlm.serve.question_type import plain
-
-if TYPE_CHECKING:
-    from rsvlm.serve.comparison import Side
+from rsvlm.serve.results import Side
 
 SHOWN = 1400  # pixels of the picture's longer side
 MOST_PLACES = 50  # listed under an answer; all are in answer.geojson
@@ -31,7 +29,7 @@ _TALL = 40  # rem: the picture's greatest height
 _NAMED, _SHORT, _LETTERS = 12, 28, 0.016  # marks that bear their label, its letters, their height as share of the side
 
 
-def page(scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> str:
+def page(scene: Scene, questions: Sequence[str], sides: Sequence[Side]) -> str:
     """A self-contained page: no script, nothing loaded; see the module."""
     body = [
         f"<h1>{escape(scene.path.name)}</h1>", f'<p class="quiet under">{escape(_about(scene, sides))}</p>',
@@ -43,7 +41,7 @@ def page(scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> str
                  questions=len(questions))  # fmt: skip
 
 
-def _about(scene: Scene, sides: "Sequence[Side]") -> str:
+def _about(scene: Scene, sides: Sequence[Side]) -> str:
     facts = [f"{scene.width} x {scene.height} pixels"]
     facts += [f"{scene.gsd_m:.3g} m per pixel"] if scene.gsd_m else []
     facts += [str(fact) for fact in (scene.crs, scene.date) if fact]
@@ -54,7 +52,7 @@ def _about(scene: Scene, sides: "Sequence[Side]") -> str:
 # ---- the scene ----
 
 
-def _scene(scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> str:
+def _scene(scene: Scene, questions: Sequence[str], sides: Sequence[Side]) -> str:
     with io.BytesIO() as file:
         Image.fromarray(scene.read_rgb(size=SHOWN)).save(file, "JPEG", quality=85)
         picture = base64.b64encode(file.getvalue()).decode("ascii")
@@ -78,7 +76,7 @@ def _scene(scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> s
     )
 
 
-def _switches(questions: Sequence[str], sides: "Sequence[Side]", tiled: bool) -> str:
+def _switches(questions: Sequence[str], sides: Sequence[Side], tiled: bool) -> str:
     models = "".join(
         f'<label><input type="checkbox" id="m{at}" checked>{key(at)}{escape(side.model)}</label>'
         for at, side in enumerate(sides)
@@ -129,7 +127,7 @@ def _label(one: Evidence, shape: Any, size: float, model: int) -> str:
 # ---- the answers ----
 
 
-def _question(at: int, question: str, sides: "Sequence[Side]") -> str:
+def _question(at: int, question: str, sides: Sequence[Side]) -> str:
     said = [side.answers[at] if side.cells else None for side in sides]
     different = len({plain(answer.answer) for answer in said if answer})
     given = sum(answer is not None for answer in said)
@@ -142,7 +140,7 @@ def _question(at: int, question: str, sides: "Sequence[Side]") -> str:
     )
 
 
-def _card(question: int, model: int, side: "Side") -> str:
+def _card(question: int, model: int, side: Side) -> str:
     cell = side.cells[question] if side.cells else None
     answer = cell.answer if cell else None
     head = f'<article class="card m{model}"><h3>{escape(side.model)}</h3>'
@@ -189,14 +187,14 @@ def _place(region: Mapping[str, Any]) -> str:
 # ---- tile by tile ----
 
 
-def _tiles(sides: "Sequence[Side]") -> list[Window]:
+def _tiles(sides: Sequence[Side]) -> list[Window]:
     """The tiles that the models were shown, which are the same for all."""
     first = next((answer for side in sides for answer in side.answers if answer), None)
     rows = first.trace["windows"][:-1] if first else []
     return [(x, y, w, h) for x, y, w, h in (row["window"] for row in rows)]
 
 
-def _by_tile(at: int, said: Sequence[Answer | None], sides: "Sequence[Side]") -> str:
+def _by_tile(at: int, said: Sequence[Answer | None], sides: Sequence[Side]) -> str:
     tiles = _tiles(sides)
     if not tiles:
         return ""
@@ -235,7 +233,7 @@ def _told(row: Mapping[str, Any]) -> str:
     return counted(len(row["boxes"])) if "boxes" in row else row["reply"]
 
 
-def _origin(sides: "Sequence[Side]") -> str:
+def _origin(sides: Sequence[Side]) -> str:
     """Where each model comes from: what its trace says besides the answer."""
     own = ("prompt", "kind", "rule", "confidence", "windows")
     parts = []

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,10 +12,7 @@ from rich.text import Text
 
 from rsvlm.geo.raster import Scene
 from rsvlm.sample import Answer
-from rsvlm.serve.results import as_json, cells_json, dumps
-
-if TYPE_CHECKING:
-    from rsvlm.serve.comparison import Side
+from rsvlm.serve.results import Side, as_json, cells_json, dumps
 
 
 class Screen:
@@ -75,7 +72,7 @@ class Screen:
             else:
                 self._plainly(scene, answers)
 
-    def panel(self, scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> None:
+    def comparison(self, scene: Scene, questions: Sequence[str], sides: Sequence[Side]) -> None:
         """Print what several models say about one scene: by question, or as JSON by model."""
         with self._alone():
             if self.json:
@@ -102,7 +99,7 @@ class Screen:
         resolution = f", {scene.gsd_m:.3g} m per pixel" if scene.gsd_m else ""
         self.paper.print(Text(f"{scene.path.name} ({scene.width} x {scene.height} pixels{resolution})", style="dim"))
 
-    def _beside(self, scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> None:
+    def _beside(self, scene: Scene, questions: Sequence[str], sides: Sequence[Side]) -> None:
         self._head(scene)
         for at, question in enumerate(questions):
             self.paper.print(Text(question, style="bold"))

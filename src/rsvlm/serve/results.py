@@ -1,22 +1,45 @@
-"""The files of an answer: answer.json, answer.geojson and overlay.png in one folder, whole or not at all."""
+"""What came of questions: an answer or why there is none, of one model or of several, and all of it as JSON."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from rsvlm.errors import BadInput
-from rsvlm.files import atomic_folder
-from rsvlm.geo.overlay import save_overlay
-from rsvlm.geo.raster import Scene
-from rsvlm.geo.vector import collection
-from rsvlm.sample import Answer, Region
-from rsvlm.serve.comparison_page import page
+from rsvlm.sample import Answer
+from rsvlm.serve.aggregate import Evidence
 
-if TYPE_CHECKING:
-    from rsvlm.serve.comparison import Side
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """What a model has to say to one question about a scene: an answer and what supports it, or why there is none."""
+
+    answer: Answer | None = None
+    evidence: tuple[Evidence, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """What one model says about one scene: a Cell a question, or none and in `error` the sentence that tells why."""
+
+    model: str
+    cells: tuple[Cell, ...] = ()
+    error: str = ""
+
+    @property
+    def answers(self) -> tuple[Answer | None, ...]:
+        """The answers, one a question; None where none came. Empty where the model gave none at all."""
+        return tuple(result.answer for result in self.cells)
+
+    @property
+    def problem(self) -> str:
+        """Why an answer is missing, the first reason; "" where all are there."""
+        return self.error or next((result.error for result in self.cells if result.error), "")
+
+    @property
+    def seconds(self) -> float:
+        """What all questions together took, without loading; 0 where no answer came."""
+        return next((float(one.trace["seconds"]) for one in self.answers if one), 0.0)
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
@@ -35,83 +58,9 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
-def check_folder(folder: Path) -> None:
-    """Make sure that `folder` can be made and written, before any work. Leaves nothing behind.
-
-    Raises BadInput where it is a file, or where it or the nearest folder above it cannot be written.
-    """
-    above = folder.absolute()
-    while not above.exists() and above != above.parent:
-        above = above.parent
-    with _refused(folder):
-        if not above.is_dir():
-            raise NotADirectoryError(20, f"{above} is a file")
-        with TemporaryDirectory(dir=above, prefix=".rsvlm."):
-            pass
-
-
-def write(folder: Path, scene: Scene, answers: Sequence[Answer], regions: Sequence[Region]) -> None:
-    """Write the files of one scene's answers into `folder`; `regions` in scene pixels are drawn in the overlay.
-
-    answer.json holds one object for one question, a list for several. Files are made in a folder aside; a new `folder`
-    appears complete, and in one that is there each file is replaced as a whole. Raises BadInput where that fails.
-    """
-    records = [as_json(answer) for answer in answers]
-    found = [_asked(region, answer) for answer in answers for region in answer.regions]
-    with _answer_folder(folder) as aside:
-        (aside / "answer.json").write_text(
-            dumps(records[0] if len(records) == 1 else records, indent=1) + "\n", "utf-8"
-        )
-        (aside / "answer.geojson").write_text(dumps(collection(found)) + "\n", "utf-8")
-        save_overlay(scene, regions, aside / "overlay.png")
-
-
-def write_panel(folder: Path, scene: Scene, questions: Sequence[str], sides: "Sequence[Side]") -> None:
-    """As `write`, for the answers of several models: answer.json (an entry a model), answer.geojson and answer.html."""
-    record = {
-        "scene": scene.path.name, "questions": list(questions),
-        "models": [
-            {"model": side.model, "seconds": side.seconds, "error": side.error, "answers": cells_json(questions, side)}
-            for side in sides
-        ],
-    }  # fmt: skip
-    found = [
-        _asked(region, answer, model=side.model)
-        for side in sides for answer in side.answers if answer for region in answer.regions
-    ]  # fmt: skip
-    shown = page(scene, questions, sides)
-    with _answer_folder(folder) as aside:
-        (aside / "answer.json").write_text(dumps(record, indent=1) + "\n", "utf-8")
-        (aside / "answer.geojson").write_text(dumps(collection(found)) + "\n", "utf-8")
-        (aside / "answer.html").write_text(shown, "utf-8")
-
-
-def cells_json(questions: Sequence[str], side: "Side") -> list[dict[str, Any]]:
+def cells_json(questions: Sequence[str], side: Side) -> list[dict[str, Any]]:
     """An object a question: the answer as `as_json` gives it, or the question and the `error`."""
     return [
-        as_json(cell.answer) if cell.answer else {"question": question, "error": cell.error}
-        for question, cell in zip(questions, side.cells, strict=False)  # no cells where the model failed
+        as_json(result.answer) if result.answer else {"question": question, "error": result.error}
+        for question, result in zip(questions, side.cells, strict=False)  # no results where the model failed
     ]
-
-
-@contextmanager
-def _answer_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write into, whose files then become those of `folder`, or, where something fails, nothing."""
-    with _refused(folder), atomic_folder(folder) as aside:
-        yield aside
-
-
-def _asked(region: Mapping[str, Any], answer: Answer, **more: str) -> dict[str, Any]:
-    """A region that can stand alone on a map: it says what was asked, and `more`."""
-    properties = {**more, "question": answer.question, "answer": answer.answer, **region["properties"]}
-    return {**region, "properties": properties}
-
-
-@contextmanager
-def _refused(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BadInput(
-            f"The output folder {folder} cannot be written ({error.strerror or error}); choose another with --out."
-        ) from error

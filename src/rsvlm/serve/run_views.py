@@ -1,4 +1,4 @@
-"""The model shown the views of a scene: pictures and questions in batches, replies in order."""
+"""Run the model on every view of a scene, pictures and questions in batches; replies in the order of the views."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from rsvlm.systems.abilities import Answers
 Advance = Callable[[int, int], None]  # views done, views in all
 
 
-def look(
+def run_views(
     model: Answers, scene: Scene, planned: Plan, asked: Sequence[Asking], *, max_new_tokens: int, batch: int,
     advance: Advance,
 ) -> list[list[Seen]]:  # fmt: skip
