@@ -55,6 +55,12 @@ TASK_QUESTIONS: Mapping[str, tuple[str, ...]] = {
         "Is this place built up or natural? Explain.",
         "What is this place used for? Give a reason.",
     ),
+    "change_caption": (
+        "Describe the changes between the two images.",
+        "What has changed between the two dates?",
+        "What is different in the second image?",
+        "Compare the two images of this place.",
+    ),
     "hint": ("Why do you think so?", "What makes you say that?", "How can you tell?"),
 }
 

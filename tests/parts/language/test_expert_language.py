@@ -1,5 +1,7 @@
 """Experts in a language model: each row is spoken by its own, alone, mixed, cached; over one base or apart."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from transformers import DynamicCache
@@ -118,3 +120,18 @@ def test_generated_words_go_through_the_text_moe_unless_as_released():
 def test_experts_over_one_base_need_adapters():
     with pytest.raises(ValueError, match="need its `lora`"):
         ExpertLanguage(llama(**{k: v for k, v in NUMBERS.items() if k != "lora"}), experts=["theme"])
+
+
+def test_threads_do_not_hear_one_another():
+    model = speakers()
+    rows = [torch.tensor([0, 1]), torch.tensor([2, 3])]
+    experts = [torch.tensor([0, 0]), torch.tensor([1, 1])]
+
+    def run(at):
+        with torch.inference_mode():
+            return logits(model, rows[at], experts[at])
+
+    alone = [run(0), run(1)]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(run, [0, 1] * 40))
+    assert all(torch.allclose(one, alone[at % 2], atol=1e-6) for at, one in enumerate(found))

@@ -13,6 +13,7 @@ from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
 from rsvlm.data.synth.claims import absent, counted
 from rsvlm.data.synth.referring import plural
 from rsvlm.data.synth.refusals import QUESTIONS
+from rsvlm.errors import BadInput
 from rsvlm.sample import Sample, Turn
 
 
@@ -160,7 +161,7 @@ def _counted(sample: Sample, draw: random.Random) -> list[Turn]:
 
 def _ask(sample: Sample, label: Turn, draw: random.Random) -> list[Turn]:
     task = label.task
-    if task == "caption":
+    if task in ("caption", "change_caption"):
         two = draw.sample(label.accepted, min(2, len(label.accepted)))
         return [_turn(task, draw.choice(TASK_QUESTIONS[task]), sentence(caption)) for caption in two]
     if task == "scene":
@@ -173,6 +174,11 @@ def _ask(sample: Sample, label: Turn, draw: random.Random) -> list[Turn]:
         return [_turn(task, draw.choice(TASK_QUESTIONS[task]).format(things=label.question), label.answer)]
     if task == "presence":
         return [_turn(task, _presence(label.question, draw), label.answer)]
+    if not label.question.strip():
+        raise BadInput(
+            f"{sample.source or 'A set'}, sample {sample.id}, has a turn of the task {task!r} without a question, and "
+            "there is no wording for that task; give the turn a question."
+        )
     answer = label.answer.strip()
     return [_turn(task, label.question.strip(), answer[:1].upper() + answer[1:])]
 

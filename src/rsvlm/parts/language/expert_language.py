@@ -1,6 +1,7 @@
 """Several speakers in one language model: adapters over one frozen base, or a language model each."""
 
 import copy
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from rsvlm.parts.language.model import LanguageModel
 
+_ONE_PASS = threading.Lock()  # `turns` says who speaks in the pass that runs: threads take turns, too
 ALL = -1  # the expert of a row that all of them speak together, each with the same share
 
 
@@ -112,12 +114,12 @@ class ExpertLanguage(LanguageModel):
     def _shared(self, x: Tensor, mask: Tensor, cache: Any, positions: Tensor, share: Tensor) -> tuple[Tensor, Any]:
         """All rows in one pass over the base, each as often as it has speakers."""
         row, speaker = share.nonzero(as_tuple=True)
-        for number in speaker.unique().tolist():
-            self.turns[number] = (speaker == number).nonzero()[:, 0]
-        try:
-            said, cache = super().forward(x[row], mask[row], cache, positions[row])
-        finally:
-            self.turns.clear()
+        with _ONE_PASS:
+            try:
+                self.turns.update((n, (speaker == n).nonzero()[:, 0]) for n in speaker.unique().tolist())
+                said, cache = super().forward(x[row], mask[row], cache, positions[row])
+            finally:
+                self.turns.clear()
         return _mean(said, row, share[row, speaker], len(x)), cache
 
     def _separate(self, x: Tensor, mask: Tensor, cache: Any, positions: Tensor, share: Tensor) -> tuple[Tensor, Any]:
