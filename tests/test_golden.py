@@ -1,13 +1,11 @@
 """Parity with the original code: every recording under RSVLM_GOLDEN_DIR (default tests/golden) of a system built here.
 
 A recording holds the state, inputs, outputs and gradients of one module of an original at a small size. Ours is built
-from the recording's own config and loaded through the table that loads published checkpoints (rsvlm.systems.parity).
+from the recording's own config and loaded through the table that loads published checkpoints (tests/parity).
 """
 
-import importlib
 import json
 import os
-import pkgutil
 import re
 from pathlib import Path
 
@@ -16,18 +14,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-import rsvlm.systems
-import rsvlm.train.optim  # the one recorded thing that no system has
+from parity.registry import load_rigs
+from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints.weights import adopt
-from rsvlm.systems.parity import PARITY
 
 OWN = Path(__file__).parent / "golden"
 ROOT = Path(os.environ.get("RSVLM_GOLDEN_DIR") or OWN).resolve()
 # metrics/ holds texts and pictures for tests/evaluate and tests/data, which read them by name.
 FILES = sorted(p for p in ROOT.rglob("*") if p.suffix in {".safetensors", ".json"} and p.parent.name != "metrics")
 
-for _module in pkgutil.iter_modules(rsvlm.systems.__path__, "rsvlm.systems."):
-    importlib.import_module(_module.name)  # each one registers what it answers for
+PARITY = load_rigs()
 
 
 def read(path: Path):
@@ -169,7 +165,7 @@ def test_a_wrong_number_is_seen(tmp_path, change, message):
     (lambda m, t: m["config"]["pooler"].update(output_size=7), "has shape"),
 ])  # fmt: skip
 def test_a_lost_or_strange_tensor_is_seen(tmp_path, change, message):
-    with pytest.raises(rsvlm.errors.BadInput, match=message):
+    with pytest.raises(BadInput, match=message):
         check(altered(POOLER, tmp_path / "x.safetensors", change))
 
 

@@ -35,8 +35,8 @@ class SystemCard:
     `switches` which values of a recipe choose between forms, `traps` what misled others. `weights` is empty where there
     are none, else how to get them, step by step. `licences` has the keys code, weights, data and language model.
     `parameters` are published or counted on the original, by the group of `sizes.json` ("total": of all), a number or
-    words; `counted` is where they come from. `recordings` are names of `rsvlm.systems.parity.PARITY`. `commands` are
-    whole lines by what they do.
+    words; `counted` is where they come from. `recordings` name the modules of the original whose recorded numbers ours
+    is compared with (tests/golden, without the ending). `commands` are whole lines by what they do.
     """
 
     name: str

@@ -4,10 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-
-from rsvlm.parts.checkpoints.weights import WeightTable
-from rsvlm.systems.parity import PARITY, Parity, Tensors
+from torch import Tensor
 
 
 class Adan(torch.optim.Optimizer):
@@ -55,19 +52,3 @@ class Adan(torch.optim.Optimizer):
             parameter.sub_(group["lr"] * move).div_(1 + shrink)
         else:
             parameter.mul_(1 - shrink).sub_(group["lr"] * move)
-
-
-def _recorded(module: nn.Module, inputs: Tensors, config: Mapping[str, Any]) -> Tensors:
-    """The parameter after each of the recorded gradients, with both forms of weight decay."""
-    after: dict[str, Tensor] = {}
-    for form in ("prox", "no_prox"):
-        parameter = nn.Parameter(inputs["param"].clone())
-        optimizer = Adan([parameter], **config["opt"], proximal=form == "prox")
-        for step, gradient in enumerate(inputs["grads"]):
-            parameter.grad = gradient.clone()
-            optimizer.step()
-            after[f"{form}_{step}"] = parameter.detach().clone()
-    return after
-
-
-PARITY.add("cmid/adan", Parity(build=lambda config: nn.Module(), run=_recorded, table=WeightTable({})))

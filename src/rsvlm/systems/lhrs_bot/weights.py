@@ -3,20 +3,15 @@
 Layout of the release: github.com/NJU-LHRS/LHRS-Bot, branch main, lhrs/models/UniBind.py (custom_load_state_dict).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-from torch import nn
 
 from rsvlm.errors import BadInput
-from rsvlm.parts.bridges.perceiver import MultiLevelPerceiver
 from rsvlm.parts.checkpoints import clip as clip_weights
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems.lhrs_bot.files import LORA, UNREAD, final_file, read_final, write_model
-from rsvlm.systems.parity import PARITY, Parity, Tensors
 
 PERCEIVER = WeightTable(
     {
@@ -66,27 +61,3 @@ def convert_published(
             aside, path, published, recipe=recipe, table=published_table, base="llama-2-7b-chat",
             language_model=language_model, lora=lora,
         )  # fmt: skip
-
-
-def recorded_queries(values: Mapping[str, Any]) -> list[int]:
-    """Queries a level from the values of an `AttnPooler`; an int `stage_num` means that many equal parts."""
-    stages = values["stage_num"]
-    return [values["num_query"] // stages] * stages if isinstance(stages, int) else stages
-
-
-def _recorded_pooler(config: Mapping[str, Any]) -> nn.Module:
-    """`AttnPooler` of the original from its constructor's values."""
-    values = config["pooler"]
-    queries = recorded_queries(values)
-    return MultiLevelPerceiver(
-        level_dims=[values["encoder_hidden_size"]] * len(queries), num_queries=queries, width=values["hidden_size"],
-        depth=values["num_layers"], heads=values["num_attention_heads"], output_dim=values["output_size"],
-    )  # fmt: skip
-
-
-def _run_pooler(module: nn.Module, inputs: Tensors, config: Mapping[str, Any]) -> Tensors:
-    return {"out": module(inputs["image_embs"].split(config["pooler"]["split_part"], 1))}
-
-
-for _module in ("attn_pooler", "attn_pooler_inproj"):
-    PARITY.add(f"lhrs_bot/{_module}", Parity(build=_recorded_pooler, run=_run_pooler, table=PERCEIVER))

@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.checkpoints import published as checkpoint
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.parts.vision import eva
-from rsvlm.parts.vision.eva import EVA, EVACLIP
+from rsvlm.parts.vision.eva import EVACLIP
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.convert.model_dir import write_folder
-from rsvlm.systems.parity import PARITY, Parity, Tensors
 
 # peft before 0.3 wrote no name of the adapter, later ones write "default".
 _LORA = WeightTable(
@@ -128,22 +127,3 @@ def _tower(vision: Path | None, tower: EVACLIP, path: Path) -> dict[str, Tensor]
             "LAVIS' BLIP-2, and give its path as `vision` (--vision)."
         )
     return {f"vision.{name}": tensor for name, tensor in eva.read_published(vision, tower)[0].items()}
-
-
-def _recorded_tower(config: Mapping[str, Any]) -> nn.Module:
-    """`VisionTransformer` of the original from its constructor's values; all its tokens are kept, no norm behind."""
-    values = config["vit"]
-    return EVACLIP(
-        width=values["embed_dim"], depth=values["depth"], heads=values["num_heads"], patch=values["patch_size"],
-        size=values["img_size"], mlp_ratio=values["mlp_ratio"], class_token=True,
-    )  # fmt: skip
-
-
-def _run_tower(module: nn.Module, inputs: Tensors, config: Mapping[str, Any]) -> Tensors:
-    """The recorded pictures are normalised already."""
-    assert isinstance(module, EVACLIP)
-    hidden = list(module.hidden(inputs["image"]))
-    return {f"block_{index}": x for index, x in enumerate(hidden)} | {"out": hidden[-1]}
-
-
-PARITY.add("deltavlm/eva_vit", Parity(build=_recorded_tower, run=_run_tower, table=EVA))  # the same tower as here

@@ -1,4 +1,4 @@
-"""What there is of RS-MoE to compare with: the Text-MoE of its repository. Nobody has published weights of it.
+"""The rig of RS-MoE: the Text-MoE of its repository. Nobody has published weights of it.
 
 Recorded from github.com/CongcongWen1208/RS-MoE, commit 5480f72.
 """
@@ -6,8 +6,8 @@ Recorded from github.com/CongcongWen1208/RS-MoE, commit 5480f72.
 from collections.abc import Mapping
 from typing import Any
 
+from parity.registry import PARITY, Parity, Tensors
 from rsvlm.parts.language.text_moe import TEXT_MOE, TextMoE
-from rsvlm.systems.parity import PARITY, Parity, Tensors
 
 
 def _build(config: Mapping[str, Any]) -> TextMoE:
