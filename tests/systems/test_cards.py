@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+import rsvlm.systems
 from fake import hub
 from parity.registry import load_rigs
 from rsvlm import cli
@@ -23,7 +25,7 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.solvers import WAYS
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build
-from rsvlm.systems.cards import CARDS, sizes
+from rsvlm.systems.cards import CARDS, Source, sizes, source_of
 from rsvlm.systems.registry import SYSTEMS
 from rsvlm.systems.text_boxes import dialect_of
 
@@ -60,8 +62,8 @@ def test_every_system_has_a_card_and_a_page_and_there_are_no_others():
     assert list(CARDS) == list(SYSTEMS) == list(sizes()) and len(CARDS) == 5
     written = {path.stem for path in (ROOT / "docs/systems").glob("*.md")}
     assert written == {*CARDS, "index", "any_model"}
-    there = {path.stem for path in (ROOT / "src/rsvlm/systems/cards").glob("*.py")}
-    assert there == {*CARDS, "__init__"} and all(CARDS[name].name == name for name in CARDS)
+    there = {path.parent.name for path in (ROOT / "src/rsvlm/systems").glob("*/card.py")}
+    assert there == {*CARDS} and all(CARDS[name].name == name for name in CARDS)
 
 
 @EVERY
@@ -84,7 +86,7 @@ def test_a_card_is_true_to_the_system(name, papers):
     speaker = build(read_recipe(ROOT / f"recipes/{name}/tiny.yaml"))
     assert card.abilities == (("answers", "grounds") if speaker.box_dialect else ("answers",))
     assert set(card.abilities) <= set(WAYS)
-    for module, _, part in (part.partition(".") for part in card.parts):
+    for module, _, part in (part.rpartition(".") for part in card.parts):
         wanted = getattr(importlib.import_module(f"rsvlm.parts.{module}"), part)
         assert any(issubclass(kind, wanted) for kind in papers[name][0]), part
 
@@ -212,3 +214,32 @@ def test_a_page_of_nothing():
         run("skyeyegp")
     done = CliRunner().invoke(cli.app, ["list", "datasets", "rsicd"])
     assert isinstance(done.exception, BadInput) and "Only systems have a page" in str(done.exception)
+
+
+CARD_OF_ANOTHER = """
+from dataclasses import replace
+from rsvlm.systems.cards import CARDS, Source
+CARD = replace(CARDS["rs_moe"], name="another")
+SOURCE = Source("example.org/another", base="someone/base")
+"""
+
+
+def test_a_system_from_another_folder_is_seen_with_its_card_or_without(tmp_path, monkeypatch):
+    for name in ("another", "bare"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.py").write_text("")
+    (tmp_path / "another" / "card.py").write_text(CARD_OF_ANOTHER)
+    (tmp_path / "no_system").mkdir()
+    (tmp_path / "no_system" / "card.py").write_text(CARD_OF_ANOTHER)
+    before = list(CARDS)
+    monkeypatch.setattr(rsvlm.systems, "__path__", [*rsvlm.systems.__path__, str(tmp_path)])
+    assert list(CARDS) == CARDS.names() == sorted([*before, "another"]) and len(CARDS) == len(before) + 1
+    assert CARDS["another"].name == "another" and "bare" not in CARDS and "bare" in SYSTEMS
+    assert source_of("another").base == "someone/base" and source_of("bare") == Source()
+    with pytest.raises(BadInput, match="Did you mean 'another'"):
+        CARDS["anothr"]
+
+
+def test_the_cards_need_no_pytorch():
+    code = "import sys; from rsvlm.systems.cards import CARDS; [CARDS[n] for n in CARDS]; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -4,13 +4,15 @@ A card is read in three forms: `rsvlm list systems`, a page docs/systems/<name>.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rsvlm.registry import Registry
+from rsvlm.errors import BadInput
+from rsvlm.registry import Registry, unknown
+from rsvlm.systems.discovery import submodule, system_names
 
 SIZES = Path(__file__).with_name("sizes.json")
 UNKNOWN = "unknown"
@@ -63,10 +65,50 @@ class SystemCard:
     commands: Mapping[str, str]
 
 
-CARDS: Registry[SystemCard] = Registry("system")
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who published a system's weights: where, under which licences ("unknown" where nobody says), over which base.
 
-for _name in ("lhrs_bot", "lhrs_bot_nova", "rs_gpt4v", "rs_moe", "skyeyegpt"):
-    CARDS.add(_name, import_module(f"rsvlm.systems.{_name}.card").CARD)
+    `base` is the Hugging Face id of the language model. A card.py may hold one as `SOURCE`; converted weights repeat it
+    in their provenance.json.
+    """
+
+    repository: str = "unknown"
+    code_licence: str = "unknown"
+    weights_licence: str = "unknown"
+    base: str = "unknown"
+
+
+class CardRegistry(Registry[SystemCard]):
+    """Name -> card of each system that has a card.py (its `CARD`), imported when it is asked for."""
+
+    def names(self) -> list[str]:
+        """The names of all systems with a card, in alphabetical order."""
+        return system_names("card")
+
+    def __getitem__(self, name: str) -> SystemCard:
+        if name not in self.names():
+            raise BadInput(unknown(self.kind, name, self.names()))
+        if name not in self._items:
+            self.add(name, import_module(f"rsvlm.systems.{name}.card").CARD)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+
+CARDS = CardRegistry("system")
+
+
+def source_of(system: str) -> Source:
+    """`SOURCE` of the system's card.py; all "unknown" where it has none."""
+    return getattr(submodule(system, "card"), "SOURCE", Source())
 
 
 def sizes() -> dict[str, dict[str, Any]]:

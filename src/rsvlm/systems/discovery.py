@@ -8,9 +8,11 @@ from types import ModuleType
 import rsvlm.systems
 
 
-def system_names() -> list[str]:
-    """The systems in every folder of `rsvlm.systems.__path__`, in alphabetical order."""
-    return sorted({model.parent.name for root in rsvlm.systems.__path__ for model in Path(root).glob("*/model.py")})
+def system_names(having: str = "model") -> list[str]:
+    """The systems in every folder of `rsvlm.systems.__path__` that have `having`.py, in alphabetical order."""
+    folders = [folder for root in rsvlm.systems.__path__ for folder in Path(root).iterdir() if folder.is_dir()]
+    wanted = {"model.py", f"{having}.py"}
+    return sorted({folder.name for folder in folders if all((folder / name).is_file() for name in wanted)})
 
 
 def submodule(system: str, part: str) -> ModuleType | None:

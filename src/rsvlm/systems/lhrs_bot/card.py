@@ -1,6 +1,6 @@
 """LHRS-Bot (branch `main` of its repository, commit 84d9fdd)."""
 
-from rsvlm.systems.cards import Phase, SystemCard
+from rsvlm.systems.cards import Phase, Source, SystemCard
 
 # fmt: off
 CARD = SystemCard(
@@ -9,7 +9,7 @@ CARD = SystemCard(
     "are, and LLaMA-2 is tuned with LoRA in a curriculum of three stages.",
     year=2024, arxiv="2402.02544", venue="ECCV 2024", repository="https://github.com/NJU-LHRS/LHRS-Bot",
     figure="image -> vision levels -> MultiLevelPerceiver (64 > 48 > 32 queries) -> language model with LoRA -> text",
-    parts=("vision.CLIPLevels", "bridge.MultiLevelPerceiver", "language.LanguageModel"),
+    parts=("vision.clip.CLIPLevels", "bridges.perceiver.MultiLevelPerceiver", "language.model.LanguageModel"),
     abilities=("answers", "grounds"),
     published=(
         "Code, with the configuration of each stage.",
@@ -80,3 +80,5 @@ CARD = SystemCard(
     },
 )
 # fmt: on
+
+SOURCE = Source("github.com/NJU-LHRS/LHRS-Bot, branch main", "Apache-2.0", base="meta-llama/Llama-2-7b-chat-hf")

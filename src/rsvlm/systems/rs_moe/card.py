@@ -1,6 +1,6 @@
 """RS-MoE, a reconstruction; its repository (commit 5480f72) is InstructBLIP with LoRA and another mixture."""
 
-from rsvlm.systems.cards import Phase, SystemCard
+from rsvlm.systems.cards import Phase, Source, SystemCard
 
 # fmt: off
 CARD = SystemCard(
@@ -12,8 +12,8 @@ CARD = SystemCard(
     figure="image -> vision -> Q-Former, which reads the question too -> router -> theme | object | relation -> merge "
     "-> text",
     parts=(
-        "eva.EVACLIP", "qformer.QFormerBridge", "instruction_router.SoftRouter", "expert_language.ExpertLanguage",
-        "language.LanguageModel",
+        "vision.eva.EVACLIP", "bridges.qformer.QFormerBridge", "language.instruction_router.SoftRouter",
+        "language.expert_language.ExpertLanguage", "language.model.LanguageModel",
     ),
     abilities=("answers",),
     published=(
@@ -76,3 +76,5 @@ CARD = SystemCard(
     },
 )
 # fmt: on
+
+SOURCE = Source("github.com/CongcongWen1208/RS-MoE")

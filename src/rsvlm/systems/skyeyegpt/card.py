@@ -1,6 +1,6 @@
 """SkyEyeGPT; what its figures do not say is read from the code of MiniGPT-v2, in which its checkpoint runs."""
 
-from rsvlm.systems.cards import Phase, SystemCard
+from rsvlm.systems.cards import Phase, Source, SystemCard
 
 # fmt: off
 CARD = SystemCard(
@@ -10,7 +10,7 @@ CARD = SystemCard(
     year=2024, arxiv="2401.09712", venue="ISPRS J. 221, 2025",
     repository="https://github.com/ZhanYang-nwpu/SkyEyeGPT",
     figure="image -> EVA-CLIP -> TokenMerge (4 tokens in 1) -> linear alignment -> LLaMA-2 with LoRA -> text",
-    parts=("eva.EVACLIP", "token_merge.TokenMerge", "language.LanguageModel"),
+    parts=("vision.eva.EVACLIP", "bridges.token_merge.TokenMerge", "language.model.LanguageModel"),
     abilities=("answers", "grounds"),
     published=(
         "Weights (`ZhanYang-nwpu/SkyEyeGPT` on Hugging Face), which run in the code of MiniGPT-v2.",
@@ -81,3 +81,5 @@ CARD = SystemCard(
     },
 )
 # fmt: on
+
+SOURCE = Source("github.com/ZhanYang-nwpu/SkyEyeGPT", base="meta-llama/Llama-2-7b-chat-hf")
