@@ -346,7 +346,7 @@ WIRES = {  # what the commands call, with the arguments they give
     ("rsvlm.geo.raster", "open_scene"): ((1,), ""),
     ("rsvlm.assets", "setup"): ((), "train wheels say"),
     ("rsvlm.systems.convert.convert", "convert"): ((1, 2), "system recipe language_model vision lora"),
-    ("rsvlm.systems.convert.verify", "check"): ((1,), "system"),
+    ("rsvlm.systems.convert.verify", "verify"): ((1,), "system"),
 }
 
 

@@ -210,8 +210,8 @@ def refused(path, tmp_path, match, error=BadInput, recipe=SMALL, **more):
 
 def test_the_one_door_knows_them(tmp_path, clip, adapter):
     folder = release.write_whole(tmp_path / "theirs", whole())
-    seen = published.recognise(folder)
-    assert seen.system == "rs_gpt4v" and seen.variant == "whole" and published.recognise(adapter).variant == "adapters"
+    seen = published.identify(folder)
+    assert seen.system == "rs_gpt4v" and seen.variant == "whole" and published.identify(adapter).variant == "adapters"
     account = published.convert(folder, tmp_path / "out", recipe=SMALL, vision=clip)
     assert len(account.loaded) == len(whole()) and load(str(tmp_path / "out")).trace["system"] == "rs_gpt4v"
     with pytest.raises(BadInput, match="no checkpoint of skyeyegpt: it looks like LLaVA"):

@@ -51,9 +51,9 @@ def check(
     """Say what a published file looks like, or whether a model folder is whole; writes nothing."""
     import json
 
-    from rsvlm.systems.convert.verify import check as look_over
+    from rsvlm.systems.convert.verify import verify
 
-    found = look_over(path, system=system)
+    found = verify(path, system=system)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return

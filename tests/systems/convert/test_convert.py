@@ -14,8 +14,8 @@ from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.checkpoints import weights
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.systems.convert import convert as published
-from rsvlm.systems.convert.convert import convert, readers, recognise
-from rsvlm.systems.convert.verify import check
+from rsvlm.systems.convert.convert import convert, identify, readers
+from rsvlm.systems.convert.verify import verify
 
 SIGLIP = {"width": 16, "hidden": 40, "depth": 5, "patch": 8, "size": 32}
 POOLER = {"queries": 9, "width": 16, "depth": 2, "output": 24}
@@ -206,15 +206,15 @@ def test_missing_parts_are_named_with_their_flags(paper, release, tmp_path):
 
 
 def test_a_published_file_is_described(release):
-    found = check(release["lhrs_bot_nova"])
+    found = verify(release["lhrs_bot_nova"])
     assert found["system"] == "lhrs_bot_nova" and found["stage"].startswith("2 or 3")
     assert found["adapter"] == {"rank": 4, "base": "a language model 24 wide, keys 24 wide"}
-    assert found["parameters"] == recognise(release["lhrs_bot_nova"]).parameters > 0
+    assert found["parameters"] == identify(release["lhrs_bot_nova"]).parameters > 0
     assert set(found["groups"]) == {"rgb_ckpt", "other_ckpt.rgb_pooler", "TextLoRA"}
     with pytest.raises(BadInput, match="no checkpoint of skyeyegpt: it looks like LHRS-Bot-Nova"):
-        check(release["lhrs_bot_nova"], system="skyeyegpt")
+        verify(release["lhrs_bot_nova"], system="skyeyegpt")
     with pytest.raises(BadInput, match="looks like the EVA-CLIP tower alone"):
-        check(release["eva"])
+        verify(release["eva"])
 
 
 @pytest.fixture(scope="module")
@@ -226,11 +226,11 @@ def folder(release, tmp_path_factory):
 
 
 def test_a_converted_folder_is_whole(folder):
-    found = check(folder)
+    found = verify(folder)
     assert found["complete"] and found["finite"] and found["checksums"] == "2 as written"
     assert set(found["groups"]) == {"vision", "bridge"} and found["system"] == "lhrs_bot_nova"
     with pytest.raises(BadInput, match="a model of lhrs_bot_nova, not of lhrs_bot"):
-        check(folder, system="lhrs_bot")
+        verify(folder, system="lhrs_bot")
 
 
 def broken(folder, tmp_path, change, *, told=False):
@@ -252,23 +252,23 @@ def broken(folder, tmp_path, change, *, told=False):
 ])  # fmt: skip
 def test_a_folder_that_is_not_whole(folder, tmp_path, change, match):
     with pytest.raises(BadInput, match=match):
-        check(broken(folder, tmp_path, change))
+        verify(broken(folder, tmp_path, change))
 
 
 def test_a_folder_that_was_changed_or_emptied(folder, tmp_path):
     copy = broken(folder, tmp_path, lambda state: state["bridge.query"].add_(1), told=True)
     with pytest.raises(BadInput, match="not as it was written"):
-        check(copy)
+        verify(copy)
     (copy / "provenance.json").write_text("{")
     with pytest.raises(BadInput, match="not valid JSON"):
-        check(copy)
+        verify(copy)
     (copy / "provenance.json").unlink()
     (copy / "recipe.yaml").write_text("system: lhrs_bot_nova\nsize: x\nmodel: {}\n")
     with pytest.raises(BadInput, match="no numbers of a lhrs_bot_nova"):
-        check(copy)
+        verify(copy)
     (copy / "model.safetensors").unlink()
     with pytest.raises(BadInput, match=r"has no model\.safetensors"):
-        check(copy)
+        verify(copy)
 
 
 def test_the_command_checks_and_refuses(release, folder, tmp_path, monkeypatch, capsys):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fake import lhrs_release, minigpt_release, nova_release
-from rsvlm.systems.convert.identify import Adapter, adapter, look
+from rsvlm.systems.convert.identify import Adapter, adapter, identify_tensors
 
 
 def meta(shapes, front=""):
@@ -41,7 +41,7 @@ SEEN = {
 @pytest.mark.parametrize("name", SEEN)
 def test_a_system_its_variant_and_its_stage(name):
     tensors, system, variant, stage = SEEN[name]
-    seen = look(tensors)
+    seen = identify_tensors(tensors)
     assert (seen.system, seen.variant) == (system, variant) and seen.stage.startswith(stage)
     assert seen.parameters == sum(tensor.numel() for tensor in tensors.values())
     assert sum(seen.groups.values()) == len(tensors)
@@ -54,7 +54,7 @@ def test_a_system_its_variant_and_its_stage(name):
     (["vision_model.embeddings.class_embedding"], "CLIP"), (["x"], "no system that is known"),
 ])  # fmt: skip
 def test_what_is_no_system_of_ours_is_named(names, what):
-    seen = look({name: torch.ones(2) for name in names})
+    seen = identify_tensors({name: torch.ones(2) for name in names})
     assert seen.system is None and what in seen.what
 
 

@@ -17,8 +17,8 @@ from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.registry import unknown
 from rsvlm.systems.build import build  # noqa: F401  (every system registers itself where they are built)
 from rsvlm.systems.convert.base_llm import check_base
-from rsvlm.systems.convert.identify import Adapter, Look, look
-from rsvlm.systems.convert.model_dir import SOURCES, Source
+from rsvlm.systems.convert.identify import Adapter, Identified, identify_tensors
+from rsvlm.systems.convert.provenance import SOURCES, Source
 from rsvlm.systems.registry import SYSTEMS
 
 
@@ -33,16 +33,16 @@ def readers() -> dict[str, Any]:
     return found
 
 
-def recognise(path: Path) -> Look:
+def identify(path: Path) -> Identified:
     """What the checkpoint at `path` looks like, with the adapters beside it. Raises BadInput for a damaged one."""
     if path.is_dir() and (path / "adapter_config.json").is_file():
         parts = sorted(f for f in path.iterdir() if f.suffix in checkpoint.SUFFIXES)
-        return look({name: tensor for part in parts for name, tensor in checkpoint.tensors(part).items()})
+        return identify_tensors({name: tensor for part in parts for name, tensor in checkpoint.tensors(part).items()})
     path = checkpoint.located(path)
     tensors = checkpoint.tensors(path)
     for part in sorted((path.parent / "TextLoRA").glob("adapter_model.*")) if _is_final(tensors) else ():
         tensors |= {f"TextLoRA.{name}": tensor for name, tensor in checkpoint.tensors(part).items()}
-    return look(tensors)
+    return identify_tensors(tensors)
 
 
 def convert(
@@ -71,14 +71,14 @@ def convert(
     return readers()[system](path, out, recipe=sizes, language_model=language_model, vision=vision, lora=lora)
 
 
-def _whose(path: Path, system: str | None) -> tuple[str, Look]:
+def _whose(path: Path, system: str | None) -> tuple[str, Identified]:
     """The system that a reader is taken of, and what the checkpoint looks like; the two have to agree."""
     known = list(readers())
     if system is not None and system not in SYSTEMS:
         raise BadInput(unknown("system", system, known))
     if system is not None and system not in known:
         raise BadInput(f"No weights of {system} are published; there is a reader for {', '.join(known)}.")
-    seen = recognise(path)
+    seen = identify(path)
     if seen.system is None and system is None:
         raise BadInput(f"{path} looks like {seen.what}; if it is a system's checkpoint, say of which (--system).")
     if system and seen.system not in (None, system):

@@ -34,7 +34,7 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Identified:
     """What a checkpoint looks like: a system of ours (None = of nobody here), in words, its variant and stage."""
 
     what: str
@@ -46,7 +46,7 @@ class Look:
     adapter: Adapter | None = None
 
 
-def look(tensors: Mapping[str, Tensor]) -> Look:
+def identify_tensors(tensors: Mapping[str, Tensor]) -> Identified:
     """What these tensors look like, by flattened name; TextLoRA, where it lies beside, under "TextLoRA."."""
     groups: dict[str, int] = {}
     for name in tensors:
@@ -54,7 +54,7 @@ def look(tensors: Mapping[str, Tensor]) -> Look:
         groups[top] = groups.get(top, 0) + 1
     system, what, variant, stage = _whose(list(tensors))
     parameters = sum(tensor.numel() for tensor in tensors.values())
-    return Look(what, system, variant, stage, parameters, groups, adapter(tensors))
+    return Identified(what, system, variant, stage, parameters, groups, adapter(tensors))
 
 
 def adapter(tensors: Mapping[str, Tensor]) -> Adapter | None:

@@ -14,11 +14,11 @@ from rsvlm.parts.checkpoints import weights
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.systems.build import GATED, build, own_tensors
 from rsvlm.systems.convert.base_llm import config_numbers
-from rsvlm.systems.convert.convert import recognise
+from rsvlm.systems.convert.convert import identify
 from rsvlm.systems.registry import SYSTEMS
 
 
-def check(path: Path, *, system: str | None = None) -> dict[str, Any]:
+def verify(path: Path, *, system: str | None = None) -> dict[str, Any]:
     """What is found at `path`, ready for JSON: of a model folder that it is whole, of a file what it looks like.
 
     Raises BadInput for what is damaged, incomplete or not finite, for what is not of `system`, and for a file of no
@@ -26,7 +26,7 @@ def check(path: Path, *, system: str | None = None) -> dict[str, Any]:
     """
     if (path / "recipe.yaml").is_file():
         return _folder(path, system)
-    seen = recognise(path)
+    seen = identify(path)
     if system and seen.system != system:
         _ = SYSTEMS[system]  # an unknown name is said first
         raise BadInput(f"{path} is no checkpoint of {system}: it looks like {seen.what}.")

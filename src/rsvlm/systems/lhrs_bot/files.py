@@ -16,7 +16,7 @@ from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import GATED, build
-from rsvlm.systems.convert.model_dir import write_folder
+from rsvlm.systems.convert.provenance import write_model_dir
 
 # PEFT's names, whatever modules stand around LLaMA's layers.
 LORA = WeightTable(
@@ -79,7 +79,7 @@ def write_model(
     state, account = weights.adopt(published, own, table(own), source=str(path), elsewhere=apart)
     folder = str(language_model.resolve()) if language_model else base
     final = {**numbers, "language": {"base": folder, "lora": adapter}}
-    write_folder(aside, state, recipe.model_copy(update={"model": final, "stages": ()}), files, account)
+    write_model_dir(aside, state, recipe.model_copy(update={"model": final, "stages": ()}), files, account)
     return account
 
 

@@ -18,7 +18,7 @@ from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
-from rsvlm.systems.convert.model_dir import write_folder
+from rsvlm.systems.convert.provenance import write_model_dir
 from rsvlm.systems.rs_gpt4v.files import base_of, check, read, write_language
 
 _TABLE = WeightTable(
@@ -80,7 +80,7 @@ def convert_published(
             base = base_of(found, language_model, language, path)
         final = {**numbers, "language": {"base": base, **adapted}}
         sources = {str(file.relative_to(path) if path in file.parents else file.name): file for file in files}
-        write_folder(aside, state, recipe.model_copy(update={"model": final, "stages": ()}), sources, account)
+        write_model_dir(aside, state, recipe.model_copy(update={"model": final, "stages": ()}), sources, account)
     return account
 
 

@@ -19,7 +19,7 @@ from rsvlm.parts.vision import eva
 from rsvlm.parts.vision.eva import EVACLIP
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
-from rsvlm.systems.convert.model_dir import write_folder
+from rsvlm.systems.convert.provenance import write_model_dir
 
 # peft before 0.3 wrote no name of the adapter, later ones write "default".
 _LORA = WeightTable(
@@ -84,7 +84,7 @@ def convert_published(
         base = str(language_model.resolve()) if language_model else "llama-2-7b-chat"
         numbers |= {"language": {"base": base, "lora": adapter}}
         final = recipe.model_copy(update={"model": numbers, "stages": ()})
-        write_folder(aside, state, final, files, account)
+        write_model_dir(aside, state, final, files, account)
     return account
 
 

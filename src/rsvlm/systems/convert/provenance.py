@@ -35,7 +35,7 @@ SOURCES = {
 }
 
 
-def write_folder(
+def write_model_dir(
     folder: Path, state: Mapping[str, Tensor], recipe: Recipe, files: Mapping[str, Path], account: Account
 ) -> None:
     """Write model.safetensors, recipe.yaml and provenance.json into `folder`; `files` are the sources by name.
