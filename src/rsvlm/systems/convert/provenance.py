@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import yaml
@@ -13,26 +13,7 @@ from rsvlm import __version__
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account
 from rsvlm.recipe import Recipe
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Who published a system: where, under which licences ("unknown" where nobody says), over which language model."""
-
-    repository: str = "unknown"
-    code_licence: str = "unknown"
-    weights_licence: str = "unknown"
-    base: str = "unknown"
-
-
-_LHRS = "github.com/NJU-LHRS/LHRS-Bot"
-SOURCES = {
-    "lhrs_bot": Source(f"{_LHRS}, branch main", "Apache-2.0", base="meta-llama/Llama-2-7b-chat-hf"),
-    "lhrs_bot_nova": Source(f"{_LHRS}, branch nova", "Apache-2.0", base="meta-llama/Meta-Llama-3-8B-Instruct"),
-    "skyeyegpt": Source("github.com/ZhanYang-nwpu/SkyEyeGPT", base="meta-llama/Llama-2-7b-chat-hf"),
-    "rs_gpt4v": Source("github.com/GeoX-Lab/RS-GPT4V", "Apache-2.0", base="lmsys/vicuna-7b-v1.5"),
-    "rs_moe": Source("github.com/CongcongWen1208/RS-MoE"),
-}
+from rsvlm.systems.cards import source_of
 
 
 def write_model_dir(
@@ -46,7 +27,7 @@ def write_model_dir(
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
     record = {
         "system": recipe.system, "recipe": recipe.hash, "rsvlm": __version__,
-        "source": asdict(SOURCES.get(recipe.system, Source())),
+        "source": asdict(source_of(recipe.system)),
         "sha256": {name: weights.sha256(file) for name, file in files.items()},
         "written": {name: weights.sha256(folder / name) for name in ("model.safetensors", "recipe.yaml")},
         "loaded": len(account.loaded), "ignored": dict(account.ignored),

@@ -11,7 +11,11 @@ from rsvlm.parts.checkpoints import clip as clip_weights
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
+from rsvlm.systems.convert.identified import Has, Identified
+from rsvlm.systems.lhrs_bot import files
 from rsvlm.systems.lhrs_bot.files import LORA, UNREAD, final_file, read_final, write_model
+
+LAYOUT = files.FINAL
 
 PERCEIVER = WeightTable(
     {
@@ -25,6 +29,15 @@ PERCEIVER = WeightTable(
         r"layers\.(\d+)\.mlp\.c_proj\.(.+)": r"layers.\1.mlp.2.\2",
     }
 )
+
+
+def identify(has: Has) -> Identified | None:
+    """What a checkpoint of LHRS-Bot is, from the names of its tensors; None for any other."""
+    if not files.is_final(has) or files.is_nova(has):
+        return None
+    adapted = has(r"^TextLoRA\.")
+    stage = "2 or 3 (their names are the same)" if adapted else "1, unless its TextLoRA folder is missing"
+    return Identified("LHRS-Bot (branch main)", variant="dense perceiver", stage=stage)
 
 
 def published_table(own: Iterable[str]) -> WeightTable:

@@ -12,9 +12,12 @@ from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
+from rsvlm.systems.convert.identified import Has, Identified
+from rsvlm.systems.lhrs_bot import files
 from rsvlm.systems.lhrs_bot import weights as lhrs_bot_weights
 from rsvlm.systems.lhrs_bot.files import LORA, UNREAD, final_file, read_final, write_model
 
+LAYOUT = files.FINAL
 EXPERTS = WeightTable(
     {
         r"(layers\.\d+\.mlp\.|)gate\.gate_network\.(.+)": r"\1router.gate.\2",
@@ -37,6 +40,20 @@ PERCEIVER = (
 )
 _TOWER = r"rgb_ckpt\.(?:(?:model|rgb)\.)*(?:encoder\.)?(?:vision_model\.)?"
 _POOLER = r"other_ckpt\.rgb_pooler\.(?:(?:model|rgb_pooler)\.)*"
+
+
+def identify(has: Has) -> Identified | None:
+    """What a checkpoint of LHRS-Bot-Nova is, from the names of its tensors; None for any other."""
+    if not files.is_final(has) or not files.is_nova(has):
+        return None
+    names = "names as in Stage3_HF" if has(r"^rgb_ckpt\.(model|rgb)\.|rgb_pooler\.(model|rgb_pooler)\.") else ""
+    dense = has(r"\.mlp\.c_fc\.")
+    variant = ["dense perceiver", names] if dense else ["perceiver of experts", names or "names as in Stage3"]
+    return Identified(
+        "LHRS-Bot-Nova (branch nova)",
+        variant=", ".join(filter(None, variant)),
+        stage="1" if dense else "2 or 3 (their names are the same)",
+    )
 
 
 def published_table(own: Iterable[str]) -> WeightTable:

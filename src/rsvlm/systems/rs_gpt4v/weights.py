@@ -18,6 +18,7 @@ from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
+from rsvlm.systems.convert.identified import Has, Identified
 from rsvlm.systems.convert.provenance import write_model_dir
 from rsvlm.systems.rs_gpt4v.files import base_of, check, read, write_language
 
@@ -31,6 +32,15 @@ _TABLE = WeightTable(
 )
 _LANGUAGE = r"language\.model\.(?!.*\.lora_[AB]\.).+"
 _TOWER = "CLIP, which is published apart (openai/clip-vit-large-patch14-336)"
+
+
+def identify(has: Has) -> Identified | None:
+    """What a checkpoint of LLaVA-1.5's layout is; None for any other."""
+    if not has(r"mm_projector|multi_modal_projector") or has(r"query_tokens|Qformer|^llama_proj\."):
+        return None
+    variant = "adapters" if has(r"\.lora_[AB]\.") else "whole" if has(r"embed_tokens") else "the projector alone"
+    what = "LLaVA-1.5 (RS-GPT4V's form; GeoChat has the same names)"
+    return Identified(what, variant=variant, stage="unknown")
 
 
 def published_table(own: Iterable[str]) -> WeightTable:
