@@ -10,7 +10,7 @@ from fake import hub
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.systems.abilities import Answers, Compares, Streams
 from rsvlm.systems.load import load
-from rsvlm.systems.providers.hf import HubModel
+from rsvlm.systems.providers.hf import HFModel
 
 QUESTIONS = ("What?", "Describe this image, please.", "How many boats are there?")
 PICTURES = [
@@ -101,7 +101,7 @@ def test_two_dates_and_their_order(kind, models):
 
 
 def test_a_reply_ends_at_its_stop_token_only(folders, monkeypatch):
-    model = HubModel("m", str(folders("qwen2_vl")))
+    model = HFModel("m", str(folders("qwen2_vl")))
     kept, generate = [], model.model.generate
     monkeypatch.setattr(model.model, "generate", lambda **inputs: kept.append(generate(**inputs)) or kept[-1])
     free = model.answer(PICTURES, QUESTIONS, max_new_tokens=6)
@@ -159,7 +159,7 @@ def test_the_trace_names_the_weights_and_the_versions(folders, models):
     weights = (folders("qwen2_vl") / "model.safetensors").read_bytes()
     assert trace["weights"] == hashlib.sha256(weights).hexdigest()[:16] and trace["torch"] == torch.__version__
     assert (trace["type"], trace["dtype"]) == ("qwen2_vl", "float32") and "transformers" in trace
-    half = HubModel("m", str(folders("qwen2_vl")), dtype="bfloat16")
+    half = HFModel("m", str(folders("qwen2_vl")), dtype="bfloat16")
     assert (
         half.trace["dtype"] == "bfloat16" and half.answer([PICTURES[0]], ["What?"], max_new_tokens=2)[0].confidence > 0
     )

@@ -19,8 +19,8 @@ from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.batching import split_by_image
-from rsvlm.systems.providers.hf_files import local_folder, opened, weights_hash
-from rsvlm.systems.providers.hf_generation import Report, Sureness, Until, overheard, stop_tokens
+from rsvlm.systems.providers.hf_files import load_with_processor, local_folder, weights_hash
+from rsvlm.systems.providers.hf_generation import Report, StopWhen, TokenLogProbs, run_in_thread, stop_tokens
 from rsvlm.systems.runtime.limits import check_context
 from rsvlm.systems.text_boxes import dialect_of
 
@@ -28,7 +28,7 @@ from rsvlm.systems.text_boxes import dialect_of
 _WORDS = re.compile(r"</?(box|quad|ref)>|<\|(box|quad|object_ref)_(start|end)\|>")
 
 
-class HubModel:
+class HFModel:
     """A Hugging Face vision-language model opened for `Answers` and `Compares`, on a GPU where there is one.
 
     `name` is what the user asked for, `where` a local folder or a hub id whose files are in the local cache. `dtype` is
@@ -39,7 +39,7 @@ class HubModel:
     def __init__(self, name: str, where: str, *, dtype: str = "auto") -> None:
         folder = local_folder(where)
         weights = weights_hash(folder)
-        model, self.processor = opened(folder, dtype)
+        model, self.processor = load_with_processor(folder, dtype)
         self.tokenizer: Any = self.processor.tokenizer
         if not (self.processor.chat_template or self.tokenizer.chat_template):
             raise BadInput(f"{folder} has no chat template; expected a model that was tuned to answer questions.")
@@ -78,7 +78,7 @@ class HubModel:
     ) -> Generator[str, None, Reply]:
         """The answer to one question while it comes: pieces that make the text of its Reply, which is returned."""
         asked, ends = [(() if image is None else (image,), question)], stop_strings(stop)
-        grown = overheard(lambda report: self._generate(asked, max_new_tokens, ends, report))
+        grown = run_in_thread(lambda report: self._generate(asked, max_new_tokens, ends, report))
         return (yield from tell(grown, ends))
 
     def compare(
@@ -113,7 +113,7 @@ class HubModel:
         width = inputs["input_ids"].shape[1]
         most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         check_context(self.name, most, prompt=width, reply=max_new_tokens)
-        sure = Sureness()
+        sure = TokenLogProbs()
 
         def ended(ids: list[int]) -> bool:
             if report is None:
@@ -124,7 +124,7 @@ class HubModel:
         ids = self.model.generate(
             **inputs, max_new_tokens=max_new_tokens, do_sample=False,
             logits_processor=transformers.LogitsProcessorList([sure]),
-            stopping_criteria=[Until(width, ended)] if stop or report else None,
+            stopping_criteria=[StopWhen(width, ended)] if stop or report else None,
         )  # fmt: skip
         logs = torch.stack(sure.steps, 1).tolist()
         return [self._reply(row, log, stop) for row, log in zip(ids[:, width:].tolist(), logs, strict=True)]
