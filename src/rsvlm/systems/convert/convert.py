@@ -59,10 +59,10 @@ def convert(
     if recipe and recipe.system != system:
         raise BadInput(f"The recipe is of {recipe.system}, the system is {system}; give a recipe of {system}, or none.")
     base = source_of(system).base
-    told = _adapter_config(path)
-    sizes = recipe or _paper(system, told if seen.adapter else {})
+    adapter_config = _adapter_config(path)
+    sizes = recipe or _paper(system, adapter_config if seen.adapter else {})
     if seen.adapter and lora:
-        _check_adapter(path, seen.adapter, sizes.model["language"], base, told=bool(told))
+        _check_adapter(path, seen.adapter, sizes.model["language"], base, scale_known=bool(adapter_config))
     if language_model:
         check_base(language_model, sizes.model["language"], wanted=base)
     return readers()[system](path, out, recipe=sizes, language_model=language_model, vision=vision, lora=lora)
@@ -86,24 +86,24 @@ def _system_of(path: Path, system: str | None) -> tuple[str, Identified]:
 
 
 def _adapter_config(path: Path) -> dict[str, Any]:
-    """What the adapters' own file says; empty without one."""
+    """adapter_config.json of the adapters in or beside a checkpoint; empty without one."""
     folder = path if path.is_dir() else path.parent
     folders = [path] * path.is_dir() + _adapter_folders(folder)
     configs = [config for folder in folders if (config := folder / "adapter_config.json").is_file()]
     return weights.read_adapter_config(configs[0]) if configs else {}
 
 
-def _paper(system: str, told: Mapping[str, Any]) -> Recipe:
-    """The paper's sizes, with rank and alpha of the adapters as their file tells."""
+def _paper(system: str, adapter_config: Mapping[str, Any]) -> Recipe:
+    """The paper's recipe, with r and lora_alpha of the adapters' own file where it has them."""
     recipe = read_recipe(shipped(system))
-    numbers = {name: told[name] for name in ("r", "lora_alpha") if name in told}
+    numbers = {name: adapter_config[name] for name in ("r", "lora_alpha") if name in adapter_config}
     if not numbers or not recipe.model["language"].get("lora"):
         return recipe
     language = {**recipe.model["language"], "lora": {**recipe.model["language"]["lora"], **numbers}}
     return recipe.model_copy(update={"model": {**recipe.model, "language": language}})
 
 
-def _check_adapter(path: Path, found: Adapter, language: Mapping[str, Any], base: str, *, told: bool) -> None:
+def _check_adapter(path: Path, found: Adapter, language: Mapping[str, Any], base: str, *, scale_known: bool) -> None:
     if language["base"] != "llama":
         return
     width, lora = language["hidden_size"], language.get("lora")
@@ -114,7 +114,7 @@ def _check_adapter(path: Path, found: Adapter, language: Mapping[str, Any], base
             f"The adapters of {path} are made for {found.base}, expected {wanted.base}; they need another base than "
             f"{base}, and a recipe of its sizes (--recipe)."
         )
-    if lora and not told and found.rank != lora["r"]:
+    if lora and not scale_known and found.rank != lora["r"]:
         raise BadInput(
             f"The adapters of {path} have rank {found.rank}, expected {lora['r']}, and no file beside them tells "
             "their lora_alpha; give r and lora_alpha of model.language.lora in a recipe (--recipe)."

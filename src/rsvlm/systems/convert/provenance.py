@@ -1,4 +1,4 @@
-"""What a converted checkpoint becomes: a model folder of ours, with the account of where its tensors come from."""
+"""Writes the model folder of a converted checkpoint, with the record of its sources (provenance.json)."""
 
 import json
 from collections.abc import Mapping

@@ -103,7 +103,7 @@ class HFModel:
     ) -> list[Reply]:  # fmt: skip
         """Replies to (pictures, question) with the same number of pictures each.
 
-        `report` is told the text and the confidence of a single one after each of its tokens, and says True to end it.
+        `report` receives the text and the confidence of a single reply after each of its tokens; True ends it.
         """
         talks = [[{"role": "user", "content": self._content(*one)}] for one in asked]
         inputs = self.processor.apply_chat_template(
