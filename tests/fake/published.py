@@ -1,8 +1,7 @@
-"""One small published release a system (tests/fake/releases/<system>.py), and what a conversion of it has to notice."""
+"""What the small published releases of tests/fake/releases/<system>.py are made of."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +66,6 @@ class Release:
         """Its recipe with other numbers of the bridge."""
         bridge = {**self.recipe.model["bridge"], **numbers}
         return self.recipe.model_copy(update={"model": {**self.recipe.model, "bridge": bridge}})
-
-
-def releases() -> dict[str, Release]:
-    """The `RELEASE` of every module in releases/, by system."""
-    files = sorted((Path(__file__).parent / "releases").glob("*.py"))
-    return {file.stem: import_module(f"fake.releases.{file.stem}").RELEASE for file in files}
 
 
 def small(system: str, frame: str, vision: dict, bridge: dict, lora: dict | None, **language: Any) -> Recipe:
