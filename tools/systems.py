@@ -39,12 +39,12 @@ def counted() -> dict[str, dict[str, Any]]:
 
 def up_to_date() -> bool:
     """Whether sizes.json is about these recipes and these recordings; what they give today is not counted again."""
-    told = json.loads(SIZES.read_text("utf-8")) if SIZES.is_file() else {}
-    return list(told) == list(CARDS) and all(
+    recorded = json.loads(SIZES.read_text("utf-8")) if SIZES.is_file() else {}
+    return list(recorded) == list(CARDS) and all(
         one["recipe"] == recipe(name).hash
         and {path: file["sha256"] for path, file in one["recordings"].items()}
         == {key(path): digest(path) for path in recordings(name)}
-        for name, one in told.items()
+        for name, one in recorded.items()
     )
 
 

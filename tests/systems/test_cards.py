@@ -101,20 +101,22 @@ def test_a_card_is_true_to_the_papers_recipe(name):
 
 @EVERY
 def test_what_is_counted_is_what_the_recipe_builds_today(name, papers):
-    told = sizes()[name]
-    assert told["parameters"] == papers[name][1], "run: python tools/tables.py"
-    assert told["recipe"] == recipe(name).hash
+    counted = sizes()[name]
+    assert counted["parameters"] == papers[name][1], "run: python tools/tables.py"
+    assert counted["recipe"] == recipe(name).hash
     for group, number in CARDS[name].parameters.items():
         assert group in {*pages.GROUPS, "total"}
-        assert number == (told["parameters"][group] if isinstance(number, int) else number), "published, and not built"
+        assert number == (counted["parameters"][group] if isinstance(number, int) else number), (
+            "published, and not built"
+        )
 
 
 def test_every_recording_that_a_system_answers_for_is_on_a_card_and_passes():
-    told = {path: file for one in sizes().values() for path, file in one["recordings"].items()}
+    recorded = {path: file for one in sizes().values() for path, file in one["recordings"].items()}
     there = {path for path in GOLDEN.rglob("*.safetensors") if path.parent.name != "metrics"}
     there -= {GOLDEN / f"{one}.safetensors" for one in OF_TRAINING}
-    assert {GOLDEN / path for path in told} == there
-    assert tool("systems").passed(there) == {GOLDEN / path: file["passed"] for path, file in told.items()}
+    assert {GOLDEN / path for path in recorded} == there
+    assert tool("systems").passed(there) == {GOLDEN / path: file["passed"] for path, file in recorded.items()}
     assert {one for name in CARDS for one in CARDS[name].recordings} == set(load_rigs()) - OF_TRAINING
 
 
@@ -198,9 +200,13 @@ def test_systems_are_listed_in_the_terminal():
         (line,) = [line for line in text.splitlines() if line.split(" ")[0] == name]
         assert CARDS[name].title in line and ("  published  " in line) == pages.has_weights(CARDS[name])
     assert "hf:" in text and "openai:" in text
-    told = {one["name"]: one for one in json.loads(run("--json"))}
-    assert set(told) == set(CARDS) and told["lhrs_bot"]["parameters"] == sum(sizes()["lhrs_bot"]["parameters"].values())
-    assert told["lhrs_bot"]["weights"] is True and told["rs_moe"]["weights"] is told["rs_gpt4v"]["weights"] is False
+    listed = {one["name"]: one for one in json.loads(run("--json"))}
+    assert set(listed) == set(CARDS) and listed["lhrs_bot"]["parameters"] == sum(
+        sizes()["lhrs_bot"]["parameters"].values()
+    )
+    assert (
+        listed["lhrs_bot"]["weights"] is True and listed["rs_moe"]["weights"] is listed["rs_gpt4v"]["weights"] is False
+    )
 
 
 @EVERY

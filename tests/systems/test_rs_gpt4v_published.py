@@ -142,9 +142,9 @@ def test_an_adapter_brings_its_own_numbers(tmp_path, adapter, clip, lora):
     assert set(account.loaded) == set(sources)
     assert all(torch.equal(state[ours], sources[theirs]) for theirs, ours in account.loaded.items())
     language = read_recipe(tmp_path / "out" / "recipe.yaml").model["language"]
-    told = {"r": 4, "lora_alpha": 8, "lora_dropout": 0.05, "target_modules": sorted(
+    expected = {"r": 4, "lora_alpha": 8, "lora_dropout": 0.05, "target_modules": sorted(
         name for names in release.LINEARS.values() for name in names)}  # fmt: skip
-    assert language == {"base": "vicuna-7b-v1.5"} | ({"lora": told} if lora else {})
+    assert language == {"base": "vicuna-7b-v1.5"} | ({"lora": expected} if lora else {})
     with pytest.raises(MissingPart, match=r"fetch lmsys/vicuna-7b-v1\.5"):
         load(str(tmp_path / "out"))
     record = json.loads((tmp_path / "out" / "provenance.json").read_text())
@@ -213,13 +213,13 @@ def test_an_adapter_without_its_projector_is_refused(tmp_path, adapter, clip):
 def test_the_recipe_of_the_other_model_is_refused(tmp_path, clip):
     source = release.write_whole(tmp_path / "geochat-7B", whole(48), kind="geochat")
     refused(source, tmp_path, "model_type is 'geochat', but 'llava' in the recipe 'small'; give geochat.yaml")
-    told = json.loads((source / "config.json").read_text())
+    config = json.loads((source / "config.json").read_text())
     for change, match in (
         ({"model_type": "llava"}, r"position_embedding.weight has shape \(37, 16\), expected \(17, 16\)"),
         ({"model_type": "llava", "mm_vision_select_layer": -1}, "mm_vision_select_layer is -1, but -2"),
         ({"model_type": "llava", "mm_use_im_start_end": True}, "mm_use_im_start_end is True"),
     ):
-        (source / "config.json").write_text(json.dumps({**told, **change}))
+        (source / "config.json").write_text(json.dumps({**config, **change}))
         refused(source, tmp_path, match)
 
 
