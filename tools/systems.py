@@ -1,4 +1,4 @@
-"""Count what the paper's recipes build and which recorded numbers of the originals ours gives, into systems/sizes.json.
+"""Count what the paper's recipes build and which recorded numbers of the originals ours gives, into cards/sizes.json.
 
 tools/tables.py runs it. Counting lays out whole models (without their memory) and takes a while; whether the file is
 about these recipes and these recordings is seen from their hashes.
@@ -39,12 +39,12 @@ def counted() -> dict[str, dict[str, Any]]:
 
 def up_to_date() -> bool:
     """Whether sizes.json is about these recipes and these recordings; what they give today is not counted again."""
-    told = json.loads(SIZES.read_text("utf-8")) if SIZES.is_file() else {}
-    return list(told) == list(CARDS) and all(
+    recorded = json.loads(SIZES.read_text("utf-8")) if SIZES.is_file() else {}
+    return list(recorded) == list(CARDS) and all(
         one["recipe"] == recipe(name).hash
         and {path: file["sha256"] for path, file in one["recordings"].items()}
         == {key(path): digest(path) for path in recordings(name)}
-        for name, one in told.items()
+        for name, one in recorded.items()
     )
 
 
@@ -86,7 +86,7 @@ def parameters(model: Any) -> dict[str, int]:
 
 def passed(files: set[Path]) -> dict[Path, bool]:
     """Whether ours gives what each recording holds, by the test that says so."""
-    sys.path.insert(0, str(ROOT / "tests"))  # for its own modules
+    sys.path += [str(ROOT / "tests")] * (str(ROOT / "tests") not in sys.path)  # it imports the rigs of tests/parity
     spec = importlib.util.spec_from_file_location("test_golden", ROOT / "tests/test_golden.py")
     assert spec and spec.loader
     test = importlib.util.module_from_spec(spec)

@@ -67,11 +67,11 @@ def filled(page: str, name: str, table: str) -> str:
 
 def written() -> Iterator[tuple[Path, str]]:
     """Every generated page, with what has to be in it."""
-    told: dict[Path, str] = {}
+    texts: dict[Path, str] = {}
     for name, (make, paths) in TABLES.items():
         for path in (ROOT / path for path in paths):
-            told[path] = filled(told.get(path) or path.read_text("utf-8"), name, make())
-    yield from told.items()
+            texts[path] = filled(texts.get(path) or path.read_text("utf-8"), name, make())
+    yield from texts.items()
     for card in (CARDS[name] for name in CARDS):
         head = f"<!-- Written by tools/tables.py from src/rsvlm/systems/{card.name}/card.py. -->\n\n"
         yield ROOT / f"docs/systems/{card.name}.md", head + pages.page(card)

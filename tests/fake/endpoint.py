@@ -8,17 +8,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from rsvlm.systems.providers.openai import Endpoint
-from rsvlm.systems.providers.retry import Patience
+from rsvlm.systems.providers.openai import OpenAIModel
+from rsvlm.systems.providers.retry import RetryPolicy
 
 KEY = "sk-secret-0123456789"
-QUICK = Patience(timeout=0.4, tries=4, total=5.0, pause=0.001, longest=0.002)
+QUICK = RetryPolicy(timeout=0.4, max_attempts=4, total_timeout=5.0, backoff=0.001, max_backoff=0.002)
 PICTURE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
 
 
 def ask(server, questions=("Where?",), **more):
-    """What a model behind a server answers to questions about `PICTURE`, asked with little patience."""
-    model = Endpoint(server.name, **{"patience": QUICK, **more})
+    """What a model behind a server answers to questions about `PICTURE`, with short timeouts and few retries."""
+    model = OpenAIModel(server.name, **{"retry": QUICK, **more})
     return model.answer([PICTURE] * len(questions), list(questions))
 
 

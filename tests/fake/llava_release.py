@@ -67,10 +67,10 @@ def write_whole(folder: Path, tensors: dict, *, kind="llava", binary=False, shar
 def write_adapter(folder: Path, *, width, hidden, wide, layers, r, alpha, base="lmsys/vicuna-7b-v1.5") -> Path:
     """An adapter's folder: adapter_model, its config, and non_lora_trainables.bin with the projector."""
     folder.mkdir(parents=True)
-    adapter = {"peft_type": "LORA", "r": r, "lora_alpha": alpha, "lora_dropout": 0.05, "bias": "none",
+    numbers = {"peft_type": "LORA", "r": r, "lora_alpha": alpha, "lora_dropout": 0.05, "bias": "none",
                "target_modules": [n for names in LINEARS.values() for n in names],
                "base_model_name_or_path": base}  # fmt: skip
-    (folder / "adapter_config.json").write_text(json.dumps(adapter))
+    (folder / "adapter_config.json").write_text(json.dumps(numbers))
     (folder / "config.json").write_text(json.dumps(config("llava_llama")))
     torch.save(filled(lora_shapes(r=r, layers=layers, hidden=hidden, wide=wide), 3), folder / "adapter_model.bin")
     beside = projector_shapes(width=width, hidden=hidden, front="base_model.model.model.")

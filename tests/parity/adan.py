@@ -1,4 +1,4 @@
-"""The optimiser Adan, recorded from CMID's code."""
+"""The rig of the optimizer Adan, recorded from CMID."""
 
 from collections.abc import Mapping
 from typing import Any

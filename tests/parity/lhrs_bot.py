@@ -1,4 +1,4 @@
-"""LHRS-Bot's perceiver, recorded from the original's `AttnPooler`."""
+"""The rig of LHRS-Bot: its perceiver (`AttnPooler`), with one width and with a map before it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""LHRS-Bot-Nova's perceiver, its experts, and dense weights taken over by experts, recorded from the original."""
+"""The rig of LHRS-Bot-Nova: its perceiver, dense and of experts, the experts alone, and the upcycling of one."""
 
 from collections.abc import Mapping
 from typing import Any

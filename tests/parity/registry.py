@@ -1,7 +1,12 @@
-"""Parity with the original code: the recorded modules that we answer for, how they are built and run here."""
+"""The recorded modules of the originals that ours are compared with: how each is built and run here.
+
+A rig is a module of this folder that adds its recordings to `PARITY`; `load_rigs` imports all of them.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -28,3 +33,10 @@ class Parity:
 
 
 PARITY: Registry[Parity] = Registry("recorded module")  # under "<system>/<module>", as the recordings call themselves
+
+
+def load_rigs() -> Registry[Parity]:
+    """`PARITY` after every rig of this folder was imported."""
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        import_module(f"parity.{path.stem}")
+    return PARITY

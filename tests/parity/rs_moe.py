@@ -1,4 +1,4 @@
-"""RS-MoE's Text-MoE, the one part that its repository has.
+"""The rig of RS-MoE: the Text-MoE of its repository. Nobody has published weights of it.
 
 Recorded from github.com/CongcongWen1208/RS-MoE, commit 5480f72.
 """

@@ -1,4 +1,4 @@
-"""EVA-CLIP, which SkyEyeGPT and DeltaVLM share, recorded from DeltaVLM's code."""
+"""The rig of SkyEyeGPT: its EVA-CLIP tower, recorded from DeltaVLM, which has the same."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,4 +25,4 @@ def _run_tower(module: nn.Module, inputs: Tensors, config: Mapping[str, Any]) ->
     return {f"block_{index}": x for index, x in enumerate(hidden)} | {"out": hidden[-1]}
 
 
-PARITY.add("deltavlm/eva_vit", Parity(build=_recorded_tower, run=_run_tower, table=EVA))  # the same tower as here
+PARITY.add("deltavlm/eva_vit", Parity(build=_recorded_tower, run=_run_tower, table=EVA))

@@ -11,10 +11,10 @@ from fake.endpoint import FakeEndpoint, reply
 from fake.rasters import geotiff
 from rsvlm.errors import BadInput
 from rsvlm.serve.assistant import Assistant
-from rsvlm.systems.providers.openai import Endpoint
-from rsvlm.systems.providers.retry import Patience
+from rsvlm.systems.providers.openai import OpenAIModel
+from rsvlm.systems.providers.retry import RetryPolicy
 
-QUICK = Patience(timeout=1.0, tries=2, pause=0.001)
+QUICK = RetryPolicy(timeout=1.0, max_attempts=2, backoff=0.001)
 TILES = {"tile": 64}
 
 
@@ -41,7 +41,7 @@ def test_a_hugging_face_model_answers(scene, tmp_path, capsys):
 
 def test_a_yes_counts_where_confidence_is_not_told(scene, capsys):
     with FakeEndpoint([reply("No", None)] * 3 + [reply("Yes", None)] + [reply("No", None)] * 5) as server:
-        model = Endpoint(server.name, patience=QUICK, concurrency=1)
+        model = OpenAIModel(server.name, retry=QUICK, concurrency=1)
         said = Assistant(model).ask(scene, "Is there water?", **TILES)
         assert (said.answer, said.confidence, len(said.regions)) == ("Yes", 0.0, 1)
         server.script = [reply("Yes", None)]
@@ -51,7 +51,7 @@ def test_a_yes_counts_where_confidence_is_not_told(scene, capsys):
 
 def test_tiles_without_a_reply_are_named_and_left_out(scene):
     with FakeEndpoint([reply("2"), "400", *[reply("1")] * 7]) as server:
-        model = Endpoint(server.name, patience=QUICK, concurrency=1)
+        model = OpenAIModel(server.name, retry=QUICK, concurrency=1)
         said = Assistant(model).ask(scene, "How many boats are there?", **TILES)
         assert said.answer == "8" and "1 tiles got no reply and are left out" in said.trace["rule"]
         assert [bool(row.get("error")) for row in said.trace["windows"]] == [False, True, *[False] * 7]
@@ -59,7 +59,7 @@ def test_tiles_without_a_reply_are_named_and_left_out(scene):
 
 def test_a_scene_without_a_reply_is_one_sentence(scene):
     with FakeEndpoint() as server:
-        assistant = Assistant(Endpoint(server.name, patience=QUICK, concurrency=1))
+        assistant = Assistant(OpenAIModel(server.name, retry=QUICK, concurrency=1))
         assert assistant.ask(scene, "Describe this image.").answer == "Describe this image."
         server.script = ["500"] * 2
         with pytest.raises(BadInput, match=r"'Describe this image\.' got no reply: .* answered 500 .*; ask again"):

@@ -12,7 +12,10 @@ KINDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("task", TASK_QUESTIONS)
+TWO_DATES = {"change_caption"}  # not asked of one scene
+
+
+@pytest.mark.parametrize("task", sorted(TASK_QUESTIONS.keys() - TWO_DATES))
 def test_every_wording_of_a_task_has_the_kind_of_the_task(task):
     for words in TASK_QUESTIONS[task]:
         question = words.format(thing="any boats", things="boats", phrase="all boats")

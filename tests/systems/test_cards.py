@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import torch
 import typer
 from typer.testing import CliRunner
 
+import rsvlm.systems
 from fake import hub
-from parity.registry import PARITY
+from parity.registry import load_rigs
 from rsvlm import cli
 from rsvlm.cli import pages
 from rsvlm.data.catalogue import DATASETS
@@ -23,7 +25,7 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.solvers import WAYS
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build
-from rsvlm.systems.cards import CARDS, sizes
+from rsvlm.systems.cards import CARDS, Source, sizes, source_of
 from rsvlm.systems.registry import SYSTEMS
 from rsvlm.systems.text_boxes import dialect_of
 
@@ -99,21 +101,23 @@ def test_a_card_is_true_to_the_papers_recipe(name):
 
 @EVERY
 def test_what_is_counted_is_what_the_recipe_builds_today(name, papers):
-    told = sizes()[name]
-    assert told["parameters"] == papers[name][1], "run: python tools/tables.py"
-    assert told["recipe"] == recipe(name).hash
+    counted = sizes()[name]
+    assert counted["parameters"] == papers[name][1], "run: python tools/tables.py"
+    assert counted["recipe"] == recipe(name).hash
     for group, number in CARDS[name].parameters.items():
         assert group in {*pages.GROUPS, "total"}
-        assert number == (told["parameters"][group] if isinstance(number, int) else number), "published, and not built"
+        assert number == (counted["parameters"][group] if isinstance(number, int) else number), (
+            "published, and not built"
+        )
 
 
 def test_every_recording_that_a_system_answers_for_is_on_a_card_and_passes():
-    told = {path: file for one in sizes().values() for path, file in one["recordings"].items()}
+    recorded = {path: file for one in sizes().values() for path, file in one["recordings"].items()}
     there = {path for path in GOLDEN.rglob("*.safetensors") if path.parent.name != "metrics"}
     there -= {GOLDEN / f"{one}.safetensors" for one in OF_TRAINING}
-    assert {GOLDEN / path for path in told} == there
-    assert tool("systems").passed(there) == {GOLDEN / path: file["passed"] for path, file in told.items()}
-    assert {one for name in CARDS for one in CARDS[name].recordings} == set(PARITY) - OF_TRAINING
+    assert {GOLDEN / path for path in recorded} == there
+    assert tool("systems").passed(there) == {GOLDEN / path: file["passed"] for path, file in recorded.items()}
+    assert {one for name in CARDS for one in CARDS[name].recordings} == set(load_rigs()) - OF_TRAINING
 
 
 def test_a_recording_that_fails_is_not_counted(monkeypatch):
@@ -196,9 +200,13 @@ def test_systems_are_listed_in_the_terminal():
         (line,) = [line for line in text.splitlines() if line.split(" ")[0] == name]
         assert CARDS[name].title in line and ("  published  " in line) == pages.has_weights(CARDS[name])
     assert "hf:" in text and "openai:" in text
-    told = {one["name"]: one for one in json.loads(run("--json"))}
-    assert set(told) == set(CARDS) and told["lhrs_bot"]["parameters"] == sum(sizes()["lhrs_bot"]["parameters"].values())
-    assert told["lhrs_bot"]["weights"] is True and told["rs_moe"]["weights"] is told["rs_gpt4v"]["weights"] is False
+    listed = {one["name"]: one for one in json.loads(run("--json"))}
+    assert set(listed) == set(CARDS) and listed["lhrs_bot"]["parameters"] == sum(
+        sizes()["lhrs_bot"]["parameters"].values()
+    )
+    assert (
+        listed["lhrs_bot"]["weights"] is True and listed["rs_moe"]["weights"] is listed["rs_gpt4v"]["weights"] is False
+    )
 
 
 @EVERY
@@ -212,3 +220,32 @@ def test_a_page_of_nothing():
         run("skyeyegp")
     done = CliRunner().invoke(cli.app, ["list", "datasets", "rsicd"])
     assert isinstance(done.exception, BadInput) and "Only systems have a page" in str(done.exception)
+
+
+CARD_OF_ANOTHER = """
+from dataclasses import replace
+from rsvlm.systems.cards import CARDS, Source
+CARD = replace(CARDS["rs_moe"], name="another")
+SOURCE = Source("example.org/another", base="someone/base")
+"""
+
+
+def test_a_system_from_another_folder_is_seen_with_its_card_or_without(tmp_path, monkeypatch):
+    for name in ("another", "bare"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.py").write_text("")
+    (tmp_path / "another" / "card.py").write_text(CARD_OF_ANOTHER)
+    (tmp_path / "no_system").mkdir()
+    (tmp_path / "no_system" / "card.py").write_text(CARD_OF_ANOTHER)
+    before = list(CARDS)
+    monkeypatch.setattr(rsvlm.systems, "__path__", [*rsvlm.systems.__path__, str(tmp_path)])
+    assert list(CARDS) == CARDS.names() == sorted([*before, "another"]) and len(CARDS) == len(before) + 1
+    assert CARDS["another"].name == "another" and "bare" not in CARDS and "bare" in SYSTEMS
+    assert source_of("another").base == "someone/base" and source_of("bare") == Source()
+    with pytest.raises(BadInput, match="Did you mean 'another'"):
+        CARDS["anothr"]
+
+
+def test_the_cards_need_no_pytorch():
+    code = "import sys; from rsvlm.systems.cards import CARDS; [CARDS[n] for n in CARDS]; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

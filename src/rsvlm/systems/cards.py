@@ -4,14 +4,12 @@ A card is read in three forms: `rsvlm list systems`, a page docs/systems/<name>.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rsvlm.registry import Registry
-from rsvlm.systems.discovery import has_submodule, system_names
+from rsvlm.systems.discovery import FolderRegistry, submodule
 
 SIZES = Path(__file__).with_name("sizes.json")
 UNKNOWN = "unknown"
@@ -36,8 +34,8 @@ class SystemCard:
     `switches` which values of a recipe choose between forms, `traps` what misled others. `weights` is empty where there
     are none, else how to get them, step by step. `licences` has the keys code, weights, data and language model.
     `parameters` are published or counted on the original, by the group of `sizes.json` ("total": of all), a number or
-    words; `counted` is where they come from. `recordings` are names of recorded modules, "<source>/<module>"
-    (tests/parity). `commands` are whole lines by what they do.
+    words; `counted` is where they come from. `recordings` name the modules of the original whose recorded numbers ours
+    is compared with (tests/golden, without the ending). `commands` are whole lines by what they do.
     """
 
     name: str
@@ -64,28 +62,26 @@ class SystemCard:
     commands: Mapping[str, str]
 
 
-class _Cards(Registry[SystemCard]):
-    """Name -> card, found by a look into the folders of the systems; one is imported when it is asked for."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who published a system's weights: where, under which licences ("unknown" where nobody says), over which base.
 
-    def names(self) -> list[str]:
-        return [name for name in system_names() if has_submodule(name, "card")]
+    `base` is the Hugging Face id of the language model. A card.py may hold one as `SOURCE`; converted weights repeat it
+    in their provenance.json.
+    """
 
-    def __getitem__(self, name: str) -> SystemCard:
-        if name in self.names() and name not in self._items:
-            self.add(name, import_module(f"rsvlm.systems.{name}.card").CARD)
-        return super().__getitem__(name)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.names()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names())
-
-    def __len__(self) -> int:
-        return len(self.names())
+    repository: str = "unknown"
+    code_licence: str = "unknown"
+    weights_licence: str = "unknown"
+    base: str = "unknown"
 
 
-CARDS = _Cards("system")
+CARDS: FolderRegistry[SystemCard] = FolderRegistry("system", "card", lambda module: module.CARD)
+
+
+def source_of(system: str) -> Source:
+    """`SOURCE` of the system's card.py; all "unknown" where it has none."""
+    return getattr(submodule(system, "card"), "SOURCE", Source())
 
 
 def sizes() -> dict[str, dict[str, Any]]:

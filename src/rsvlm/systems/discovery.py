@@ -1,22 +1,60 @@
 """Which systems there are: the folders of this package that hold model.py. Imports no system, and no PyTorch."""
 
+from collections.abc import Callable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TypeVar
 
 import rsvlm.systems
+from rsvlm.errors import BadInput
+from rsvlm.registry import Registry, unknown
+
+T = TypeVar("T")
 
 
-def system_names() -> list[str]:
-    """The systems in every folder of `rsvlm.systems.__path__`, in alphabetical order."""
-    return sorted({model.parent.name for root in rsvlm.systems.__path__ for model in Path(root).glob("*/model.py")})
-
-
-def has_submodule(system: str, part: str) -> bool:
-    """Whether a system has the module `part` (card, weights, ...); nothing is imported."""
-    return any((Path(root) / system / f"{part}.py").is_file() for root in rsvlm.systems.__path__)
+def system_names(having: str = "model") -> list[str]:
+    """The systems in every folder of `rsvlm.systems.__path__` that have `having`.py, in alphabetical order."""
+    folders = [folder for root in rsvlm.systems.__path__ for folder in Path(root).iterdir() if folder.is_dir()]
+    wanted = {"model.py", f"{having}.py"}
+    return sorted({folder.name for folder in folders if all((folder / name).is_file() for name in wanted)})
 
 
 def submodule(system: str, part: str) -> ModuleType | None:
-    """The module `part` of a system; None where it has none."""
-    return import_module(f"rsvlm.systems.{system}.{part}") if has_submodule(system, part) else None
+    """The module `part` (card, weights, ...) of a system; None where it has none."""
+    name = f"rsvlm.systems.{system}.{part}"
+    return import_module(name) if find_spec(name) else None
+
+
+class FolderRegistry(Registry[T]):
+    """Name of a system -> what its module `part` holds, imported when it is asked for.
+
+    `find` takes it out of the module; without, the module registers it by itself, by this registry as a decorator.
+    """
+
+    def __init__(self, kind: str, part: str, find: Callable[[Any], T] | None = None) -> None:
+        super().__init__(kind)
+        self.part, self.find = part, find
+
+    def names(self) -> list[str]:
+        """The names of all systems with this part, in alphabetical order."""
+        return system_names(self.part)
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self.names():
+            raise BadInput(unknown(self.kind, name, self.names()))
+        if name not in self._items:
+            module = import_module(f"rsvlm.systems.{name}.{self.part}")
+            if self.find is not None:
+                self.add(name, self.find(module))
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        return len(self.names())

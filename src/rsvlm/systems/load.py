@@ -18,9 +18,9 @@ def load(name: str) -> Answers:
     unknown name, a folder that holds no model, a damaged checkpoint and a server that cannot be reached.
     """
     if name.startswith("openai:"):  # needs no PyTorch here
-        from rsvlm.systems.providers.openai import Endpoint
+        from rsvlm.systems.providers.openai import OpenAIModel
 
-        return Endpoint(name)
+        return OpenAIModel(name)
     try:
         if name.startswith("hf:"):
             return _hugging_face(name, name.removeprefix("hf:"))
@@ -42,6 +42,6 @@ def _own(folder: Path, name: str) -> Answers:
 
 
 def _hugging_face(name: str, where: str) -> Answers:
-    from rsvlm.systems.providers.hf import HubModel
+    from rsvlm.systems.providers.hf import HFModel
 
-    return HubModel(name, where)
+    return HFModel(name, where)

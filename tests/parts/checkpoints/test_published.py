@@ -49,7 +49,8 @@ def test_what_a_training_run_saved_around_the_model_is_passed_over(tmp_path):
     torch.save({"model": TENSORS, "optimizer": {"state": {0: torch.ones(1)}}, "epoch": 3}, tmp_path / "a.pth")
     assert same(checkpoint.tensors(tmp_path / "a.pth"))
     save_file({f"model.{name}": tensor for name, tensor in TENSORS.items()}, tmp_path / "a.safetensors")
-    assert same(checkpoint.tensors(tmp_path / "a.safetensors"))
+    assert same(checkpoint.tensors(tmp_path / "a.safetensors", ["llama_proj."]))
+    assert set(checkpoint.tensors(tmp_path / "a.safetensors", ["rgb_ckpt."])) == {f"model.{name}" for name in TENSORS}
 
 
 def test_a_missing_shard_is_named(tmp_path):

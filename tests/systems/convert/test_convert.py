@@ -1,4 +1,4 @@
-"""The one door to published weights: detection, the paper's sizes by default, and a sentence for whatever is wrong."""
+"""`weights convert` and `weights check` beside what the conformance suite asks of every system."""
 
 import json
 import shutil
@@ -7,48 +7,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fake import lhrs_release, minigpt_release, nova_release
-from fake.lhrs_release import filled
+from fake.conformance import RELEASES
+from fake.published import write_llama
+from fake.releases import lhrs_bot_nova, skyeyegpt
 from rsvlm import __version__
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.files import sha256
 from rsvlm.parts.checkpoints import weights
-from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.systems.convert import convert as published
 from rsvlm.systems.convert.convert import convert, identify, readers
 from rsvlm.systems.convert.verify import verify
 
-SIGLIP = {"width": 16, "hidden": 40, "depth": 5, "patch": 8, "size": 32}
-POOLER = {"queries": 9, "width": 16, "depth": 2, "output": 24}
-LORA = {"r": 4, "layers": 2, "hidden": 24, "wide": 40}
-LLAMA = {"vocab_size": 262, "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2,
-         "num_attention_heads": 2, "num_key_value_heads": 2, "max_position_embeddings": 512}  # fmt: skip
-EVA = {"width": 32, "depth": 2, "patch": 8, "hidden": 139}
-
-
-def small(system, frame, vision, bridge):
-    """The sizes of the tiny files, the adapters as the paper's recipe has them (rank 128, or 64)."""
-    lora = read_recipe(shipped(system)).model["language"]["lora"]
-    language = {"base": "llama", **LLAMA, "lora": lora}
-    model = {"frame": frame, "vision": vision, "bridge": bridge, "language": language}
-    return Recipe(system=system, size="small", model=model)
-
-
-SMALL = {
-    "lhrs_bot": small(
-        "lhrs_bot", "llava_llama_2",
-        {"tower": "clip", "width": 16, "depth": 3, "heads": 2, "patch": 8, "size": 32, "taps": [1, 2, 3]},
-        {"num_queries": [4, 3, 2], "width": 16, "depth": 2, "heads": 2},
-    ),
-    "lhrs_bot_nova": small(
-        "lhrs_bot_nova", "llama3", {"tower": "siglip", **SIGLIP, "heads": 2, "taps": [1, 3, 5]},
-        {"num_queries": [4, 3, 2], "width": 16, "depth": 2, "heads": 2, "experts": 3, "selects": 2},
-    ),
-    "skyeyegpt": small(
-        "skyeyegpt", "minigpt_v2",
-        {"tower": "eva_clip", "width": 32, "depth": 2, "heads": 4, "patch": 8, "size": 64, "norm": True}, {"group": 4},
-    ),
-}  # fmt: skip
+SMALL = {system: release.recipe for system, release in RELEASES.items()}
 
 
 @pytest.fixture
@@ -65,28 +35,12 @@ def paper(monkeypatch, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    """One published form of each system, by name; the language model and EVA-CLIP under "llama" and "eva"."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from rsvlm.systems.build import byte_tokenizer
-
+    """The release of each system, by name; one of Nova's stage 1, EVA-CLIP and a language model: nova1, eva, llama."""
     at = tmp_path_factory.mktemp("release")
-    clip = {"width": 16, "depth": 3, "patch": 8, "size": 32}
-    found = {"lhrs_bot": lhrs_release.write_release(at / "old", clip=clip, pooler=POOLER, lora=LORA, alpha=8)}
-    for name, experts in (("lhrs_bot_nova", 3), ("nova1", 0)):
-        lora = {"lora": LORA, "alpha": 8} if experts else {}
-        pooler = {**POOLER, "experts": experts}
-        found[name] = nova_release.write_release(at / name, siglip=SIGLIP, pooler=pooler, **lora)
-    runner = filled(minigpt_release.runner_shapes(merged=128, layers=2, hidden=24, r=64), 1)
-    found["skyeyegpt"] = minigpt_release.write_checkpoint(at / "SkyEyeGPT.pth", runner)
-    found["eva"] = minigpt_release.write_eva(at / "eva" / "eva_vit_g.pth", size=32, **EVA)
-    LlamaForCausalLM(LlamaConfig(**LLAMA)).save_pretrained(at / "llama")
-    byte_tokenizer().save_pretrained(at / "llama")
-    return {**found, "llama": at / "llama"}
-
-
-def options(system, release):
-    return {"vision": release["eva"]} if system == "skyeyegpt" else {}
+    found = {system: release.write(at / system) for system, release in RELEASES.items()}
+    lhrs_bot_nova.write(at / "nova1", experts=0)
+    eva, llama = RELEASES["skyeyegpt"].vision(at / "eva"), write_llama(at / "llama")
+    return {**found, "nova1": at / "nova1" / "FINAL.pt", "eva": eva, "llama": llama}
 
 
 def refused(tmp_path, match, path, error=BadInput, **more):
@@ -98,19 +52,6 @@ def refused(tmp_path, match, path, error=BadInput, **more):
 
 def test_every_system_with_published_weights_has_a_reader():
     assert {"lhrs_bot", "lhrs_bot_nova", "skyeyegpt"} <= set(readers()) and "rs_moe" not in readers()
-
-
-@pytest.mark.parametrize("system", ["lhrs_bot", "lhrs_bot_nova", "skyeyegpt"])
-def test_a_file_alone_is_enough(paper, release, tmp_path, system):
-    """System, stage, rank and alpha come from the files; the folder is checked, and the same files give it again."""
-    account = convert(release[system], tmp_path / "out" / "model.safetensors", **options(system, release))
-    recipe = read_recipe(tmp_path / "out" / "recipe.yaml")
-    assert recipe.system == system and account.loaded
-    lora = recipe.model["language"]["lora"]
-    assert (lora["r"], lora["lora_alpha"]) == ((64, 16) if system == "skyeyegpt" else (4, 8))
-    convert(release[system], tmp_path / "again", **options(system, release))
-    for name in ("model.safetensors", "recipe.yaml", "provenance.json"):
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
 def test_provenance_says_who_published_what(paper, release, tmp_path):
@@ -164,36 +105,10 @@ def test_other_sizes_than_the_papers_are_refused(release, tmp_path):
     refused(tmp_path, r"has shape .*the recipe gives other sizes", release["nova1"])
 
 
-def test_adapters_of_another_base_are_named(release, tmp_path):
-    shutil.copytree(release["lhrs_bot"].parent, tmp_path / "copy")
-    at = "base_model.model.model.layers.0.self_attn."
-    shapes = {f"{at}q_proj.lora_A.weight": (4, 4096), f"{at}k_proj.lora_B.weight": (1024, 4)}
-    save_file(filled(shapes, 1), tmp_path / "copy" / "TextLoRA" / "adapter_model.safetensors")
-    refused(tmp_path, r"made for LLaMA-3-8B \(4096 wide, keys 1024 wide\), expected LLaMA-2-7B or Vicuna-7B",
-            tmp_path / "copy" / "FINAL.pt")  # fmt: skip
-
-
 def test_a_rank_whose_scale_nobody_tells(paper, release, tmp_path):
-    tensors = filled(minigpt_release.runner_shapes(merged=128, layers=2, hidden=24, r=8), 1)
-    path = minigpt_release.write_checkpoint(tmp_path / "SkyEyeGPT.pth", tensors)
-    refused(tmp_path, "have rank 8, expected 64, and no file beside them tells", path, vision=release["eva"])
-
-
-class Ran:
-    """Would leave a mark if the checkpoint's code were run."""
-
-    def __reduce__(self):
-        return exec, ("raise SystemExit('the code of a checkpoint must not run')",)
-
-
-def test_code_and_cut_files_are_refused(release, tmp_path):
-    torch.save({"model": {"llama_proj.weight": Ran()}}, tmp_path / "code.pth")
-    refused(tmp_path, "more than tensors", tmp_path / "code.pth")
-    for share in (0.2, 0.9):
-        whole = release["skyeyegpt"].read_bytes()
-        (tmp_path / "cut.pth").write_bytes(whole[: int(share * len(whole))])
-        refused(tmp_path, "cut.pth is damaged|more than tensors", tmp_path / "cut.pth")
-    refused(tmp_path, "no checkpoint at", tmp_path / "gone.pth")
+    skyeyegpt.write(tmp_path, r=8)
+    match = "have rank 8, expected 4, and no file beside them tells"
+    refused(tmp_path, match, tmp_path / skyeyegpt.FILE, vision=release["eva"])
 
 
 def test_missing_parts_are_named_with_their_flags(paper, release, tmp_path):
@@ -234,13 +149,13 @@ def test_a_converted_folder_is_whole(folder):
         verify(folder, system="lhrs_bot")
 
 
-def broken(folder, tmp_path, change, *, told=False):
+def broken(folder, tmp_path, change, *, recorded=False):
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     state = load_file(folder / "model.safetensors")
     change(state)
     save_file(state, copy / "model.safetensors")
-    if not told:
+    if not recorded:
         (copy / "provenance.json").unlink()
     return copy
 
@@ -257,7 +172,7 @@ def test_a_folder_that_is_not_whole(folder, tmp_path, change, match):
 
 
 def test_a_folder_that_was_changed_or_emptied(folder, tmp_path):
-    copy = broken(folder, tmp_path, lambda state: state["bridge.query"].add_(1), told=True)
+    copy = broken(folder, tmp_path, lambda state: state["bridge.query"].add_(1), recorded=True)
     with pytest.raises(BadInput, match="not as it was written"):
         verify(copy)
     (copy / "provenance.json").write_text("{")
@@ -291,17 +206,6 @@ def test_the_command_checks_and_refuses(release, folder, tmp_path, monkeypatch, 
 
 
 # The folder of the language model.
-
-
-@pytest.mark.parametrize("change, match", [
-    ({"hidden_size": 32}, "another language model: its hidden_size is 32, expected 24"),
-    ({"num_key_value_heads": 1}, "its num_key_value_heads is 1, expected 2"),
-])  # fmt: skip
-def test_another_language_model_is_refused(release, tmp_path, change, match):
-    shutil.copytree(release["llama"], tmp_path / "llama")
-    config = tmp_path / "llama" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
-    refused(tmp_path, match, release["nova1"], recipe=SMALL["lhrs_bot_nova"], language_model=tmp_path / "llama")
 
 
 def test_a_tokenizer_of_another_model_a_cut_file_and_a_missing_shard(release, tmp_path):

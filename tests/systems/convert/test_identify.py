@@ -1,10 +1,14 @@
 """Whose checkpoint it is, told from published names at published sizes (without memory) alone."""
 
+import re
+
 import pytest
 import torch
 
-from fake import lhrs_release, minigpt_release, nova_release
-from rsvlm.systems.convert.identify import Adapter, adapter, identify_tensors
+from fake import lhrs_release, llava_release, minigpt_release, nova_release
+from rsvlm.systems.convert.identified import Adapter
+from rsvlm.systems.convert.identify import find_adapter, identify_tensors
+from rsvlm.systems.discovery import submodule, system_names
 
 
 def meta(shapes, front=""):
@@ -59,10 +63,33 @@ def test_what_is_no_system_of_ours_is_named(names, what):
 
 
 def test_an_adapter_tells_its_rank_and_its_base():
-    assert adapter(LORA) == Adapter(128, 4096, 4096) and adapter(SKYEYE) == Adapter(64, 4096, 4096)
+    assert find_adapter(LORA) == Adapter(128, 4096, 4096) and find_adapter(SKYEYE) == Adapter(64, 4096, 4096)
     at = "model.layers.0.self_attn."
     three = {f"{at}q_proj.lora_A.weight": (8, 4096), f"{at}k_proj.lora_B.weight": (1024, 8)}
-    assert adapter(meta(three)).base == "LLaMA-3-8B (4096 wide, keys 1024 wide)"
+    assert find_adapter(meta(three)).base == "LLaMA-3-8B (4096 wide, keys 1024 wide)"
     assert Adapter(8, 4096, 4096).base.startswith("LLaMA-2-7B or Vicuna-7B")
     assert Adapter(8, 24).base == "a language model 24 wide"
-    assert adapter(OLD) is None
+    assert find_adapter(OLD) is None
+
+
+LLAVA = [
+    {**llava_release.language_shapes(layers=1, hidden=8, wide=8, vocabulary=9), "model.mm_projector.0.bias": (8,)},
+    llava_release.projector_shapes(width=8, hidden=8),
+    llava_release.projector_shapes(width=8, hidden=8, front="base_model.model.model."),
+]
+EVERY = {name: (list(tensors), system) for name, (tensors, system, _, _) in SEEN.items()}
+EVERY |= {f"rs_gpt4v {number}": (list(names), "rs_gpt4v") for number, names in enumerate(LLAVA)}
+EVERY["a Q-Former"] = (["query_tokens", "Qformer.bert.x", "llama_proj.weight", "mm_projector.weight"], None)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_one_system_at_most_claims_a_checkpoint(name):
+    """So the order in which systems are asked does not matter."""
+    names, system = EVERY[name]
+
+    def has(pattern):
+        return any(re.search(pattern, one) for one in names)
+
+    asked = {other: submodule(other, "weights").identify for other in system_names("weights")}
+    claims = [other for other, ask in asked.items() if ask(has)]
+    assert claims == ([system] if system else [])

@@ -7,11 +7,11 @@ import pytest
 from fake.endpoint import PICTURE, QUICK, FakeEndpoint, events, reply
 from rsvlm.errors import BadInput
 from rsvlm.systems.abilities import Streams
-from rsvlm.systems.providers.openai import Endpoint
+from rsvlm.systems.providers.openai import OpenAIModel
 
 
 def streamed(server, question="Where?", **more):
-    stream = Endpoint(server.name, patience=QUICK).stream(PICTURE, question, **more)
+    stream = OpenAIModel(server.name, retry=QUICK).stream(PICTURE, question, **more)
     pieces = []
     while True:
         try:
@@ -22,7 +22,7 @@ def streamed(server, question="Where?", **more):
 
 def test_the_pieces_of_a_stream_are_the_answer():
     with FakeEndpoint([events(" A po", "rt \ud83d", "\ude00", " ", "there. ")]) as server:
-        assert isinstance(Endpoint(server.name), Streams)
+        assert isinstance(OpenAIModel(server.name), Streams)
         pieces, end = streamed(server, max_new_tokens=7)
         assert pieces == ["A po", "rt", " \U0001f600", " there."] and "".join(pieces) == end.text
         assert end.confidence == pytest.approx(math.exp(-0.2))
@@ -38,7 +38,7 @@ def test_a_stop_string_ends_a_reply_in_pieces_or_whole():
     with FakeEndpoint([events("one, t", "wo, th", "ree"), reply("one, two, three")]) as server:
         stop = ["never", "said", "here", "four", "two"]
         assert "".join(streamed(server, stop=stop)[0]) == "one,"
-        model = Endpoint(server.name, patience=QUICK)
+        model = OpenAIModel(server.name, retry=QUICK)
         assert model.answer([PICTURE], ["Where?"], stop=stop)[0].text == "one,"
         assert [body["stop"] for body in server.seen] == [stop[:4]] * 2
 
@@ -64,7 +64,7 @@ def test_the_first_event_is_waited_for_patiently():
 )
 def test_a_stream_that_breaks_off_is_one_sentence(sent, says):
     with FakeEndpoint([sent]) as server:
-        model = Endpoint(server.name, patience=QUICK)
+        model = OpenAIModel(server.name, retry=QUICK)
         stream = model.stream(PICTURE, "Where?")
         assert next(stream) == "A port"
         with pytest.raises(BadInput, match=rf"{says}.*; the reply is not whole: ask again\.$"):

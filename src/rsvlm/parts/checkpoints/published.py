@@ -1,7 +1,7 @@
 """Published checkpoints as files: .pt, .pth, .bin or .safetensors, whole or in shards, opened without running them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,21 +65,27 @@ def read_tree(path: Path) -> Any:
     return weights.read_state(path) if path.suffix == ".safetensors" else weights.read_pickle(path)
 
 
-def inner(tree: Any) -> Any:
-    """The model in what a training run saved: `tree["model"]` where that holds one, also as a front of every name."""
+def inner(tree: Any, fronts: Sequence[str] = ()) -> Any:
+    """The model in what a training run saved: `tree["model"]` where that holds one.
+
+    A safetensors file has no dicts: there "model." is taken away where one of `fronts`, the first parts of the model's
+    own names, follows it.
+    """
     if not isinstance(tree, Mapping):
         return tree
     if isinstance(tree.get("model"), Mapping):
         return tree["model"]
-    fronts = ("model.rgb_ckpt.", "model.other_ckpt.", "model.llama_proj.")  # a safetensors file has no dicts
-    if any(str(name).startswith(fronts) for name in tree):
+    if any(str(name).startswith(tuple(f"model.{front}" for front in fronts)) for name in tree):
         return {str(name).removeprefix("model."): value for name, value in tree.items()}
     return tree
 
 
-def tensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a checkpoint by its flattened name; what is no tensor is passed over. Raises BadInput."""
-    return _tensors(inner(read_tree(path)), "")
+def tensors(path: Path, fronts: Sequence[str] = ()) -> dict[str, Tensor]:
+    """Every tensor of a checkpoint by its flattened name; what is no tensor is passed over. `fronts` as for `inner`.
+
+    Raises BadInput.
+    """
+    return _tensors(inner(read_tree(path), fronts), "")
 
 
 def _tensors(tree: Any, prefix: str) -> dict[str, Tensor]:

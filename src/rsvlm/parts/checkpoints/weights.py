@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -112,6 +113,10 @@ def adopt(
     return state, Account(loaded, ignored, {name: str(reason) for name, reason in absent.items()})
 
 
+# What torch.load raises for a file that was cut short, wherever it was cut.
+_UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, struct.error)
+
+
 def read_pickle(path: Path) -> Any:
     """The plain data of a torch checkpoint. Code in it is never run: a file that wants to is refused with BadInput."""
     if not path.is_file():
@@ -124,7 +129,7 @@ def read_pickle(path: Path) -> Any:
             f"{path} holds more than tensors (or is no torch checkpoint), and what it holds is not run; "
             "expected plain state dicts."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise BadInput(
             f"{path} is damaged or cut short and is no torch checkpoint as it stands; fetch it again."
         ) from error

@@ -1,4 +1,4 @@
-"""The folder of a base language model, looked over before a checkpoint is laid over it."""
+"""Checks of the folder of a base language model, before a checkpoint's adapters are put over it."""
 
 import json
 from collections.abc import Mapping

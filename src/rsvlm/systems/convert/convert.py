@@ -1,6 +1,6 @@
-"""Published weights behind one door: which system a checkpoint is of, and that system's reader.
+"""Published weights of any system: which system a checkpoint is of, and its conversion into a model folder.
 
-A reader is `rsvlm.systems.<system>.weights.convert_published(path, out, *, recipe, language_model, vision, lora)`.
+The conversion is `convert_published(path, out, *, recipe, language_model, vision, lora)` of the system's weights.py.
 """
 
 from collections.abc import Mapping
@@ -13,28 +13,32 @@ from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.registry import unknown
+from rsvlm.systems.cards import source_of
 from rsvlm.systems.convert.base_llm import check_base
-from rsvlm.systems.convert.identify import Adapter, Identified, identify_tensors
-from rsvlm.systems.convert.provenance import source_of
-from rsvlm.systems.discovery import submodule, system_names
+from rsvlm.systems.convert.identified import Adapter, Identified
+from rsvlm.systems.convert.identify import identify_tensors, layouts
+from rsvlm.systems.discovery import submodule
 from rsvlm.systems.registry import SYSTEMS
 
 
 def readers() -> dict[str, Any]:
-    """`convert_published` of every system that has weights.py, by the name of the system."""
-    found = {system: submodule(system, "weights") for system in system_names()}
-    return {system: module.convert_published for system, module in found.items() if module}
+    """`convert_published` of every system whose weights.py has one, by the name of the system."""
+    found = {system: getattr(submodule(system, "weights"), "convert_published", None) for system in SYSTEMS}
+    return {system: reader for system, reader in found.items() if reader}
 
 
 def identify(path: Path) -> Identified:
-    """What the checkpoint at `path` looks like, with the adapters beside it. Raises BadInput for a damaged one."""
+    """What the checkpoint at `path` is, with the adapters beside it. Raises BadInput for a damaged one."""
+    fronts = [front for layout in layouts() for front in layout.fronts]
     if path.is_dir() and (path / "adapter_config.json").is_file():
         parts = sorted(f for f in path.iterdir() if f.suffix in checkpoint.SUFFIXES)
-        return identify_tensors({name: tensor for part in parts for name, tensor in checkpoint.tensors(part).items()})
+        found = [checkpoint.tensors(part, fronts) for part in parts]
+        return identify_tensors({name: tensor for tensors in found for name, tensor in tensors.items()})
     path = checkpoint.located(path)
-    tensors = checkpoint.tensors(path)
-    for part in sorted((path.parent / "TextLoRA").glob("adapter_model.*")) if _is_final(tensors) else ():
-        tensors |= {f"TextLoRA.{name}": tensor for name, tensor in checkpoint.tensors(part).items()}
+    tensors = checkpoint.tensors(path, fronts)
+    for folder in _adapter_folders(path.parent, tensors):
+        for part in sorted(folder.glob("adapter_model.*")):
+            tensors |= {f"{folder.name}.{name}": tensor for name, tensor in checkpoint.tensors(part).items()}
     return identify_tensors(tensors)
 
 
@@ -51,21 +55,21 @@ def convert(
     out = out.parent if out.suffix == ".safetensors" else out
     if out.exists():
         raise BadInput(f"{out} exists already; give the name of a folder that does not.")
-    system, seen = _whose(path, system or (recipe.system if recipe else None))
+    system, seen = _system_of(path, system or (recipe.system if recipe else None))
     if recipe and recipe.system != system:
         raise BadInput(f"The recipe is of {recipe.system}, the system is {system}; give a recipe of {system}, or none.")
     base = source_of(system).base
-    told = _adapter_config(path)
-    sizes = recipe or _paper(system, told if seen.adapter else {})
+    adapter_config = _adapter_config(path)
+    sizes = recipe or _paper(system, adapter_config if seen.adapter else {})
     if seen.adapter and lora:
-        _check_adapter(path, seen.adapter, sizes.model["language"], base, told=bool(told))
+        _check_adapter(path, seen.adapter, sizes.model["language"], base, scale_known=bool(adapter_config))
     if language_model:
         check_base(language_model, sizes.model["language"], wanted=base)
     return readers()[system](path, out, recipe=sizes, language_model=language_model, vision=vision, lora=lora)
 
 
-def _whose(path: Path, system: str | None) -> tuple[str, Identified]:
-    """The system that a reader is taken of, and what the checkpoint looks like; the two have to agree."""
+def _system_of(path: Path, system: str | None) -> tuple[str, Identified]:
+    """The system whose reader is taken (`system` where that is given), and what the checkpoint is; both agree."""
     known = list(readers())
     if system is not None and system not in SYSTEMS:
         raise BadInput(unknown("system", system, known))
@@ -82,23 +86,24 @@ def _whose(path: Path, system: str | None) -> tuple[str, Identified]:
 
 
 def _adapter_config(path: Path) -> dict[str, Any]:
-    """What the adapters' own file says; empty without one."""
-    folders = [path, path / "TextLoRA"] if path.is_dir() else [path.parent / "TextLoRA"]
+    """adapter_config.json of the adapters in or beside a checkpoint; empty without one."""
+    folder = path if path.is_dir() else path.parent
+    folders = [path] * path.is_dir() + _adapter_folders(folder)
     configs = [config for folder in folders if (config := folder / "adapter_config.json").is_file()]
     return weights.read_adapter_config(configs[0]) if configs else {}
 
 
-def _paper(system: str, told: Mapping[str, Any]) -> Recipe:
-    """The paper's sizes, with rank and alpha of the adapters as their file tells."""
+def _paper(system: str, adapter_config: Mapping[str, Any]) -> Recipe:
+    """The paper's recipe, with r and lora_alpha of the adapters' own file where it has them."""
     recipe = read_recipe(shipped(system))
-    numbers = {name: told[name] for name in ("r", "lora_alpha") if name in told}
+    numbers = {name: adapter_config[name] for name in ("r", "lora_alpha") if name in adapter_config}
     if not numbers or not recipe.model["language"].get("lora"):
         return recipe
     language = {**recipe.model["language"], "lora": {**recipe.model["language"]["lora"], **numbers}}
     return recipe.model_copy(update={"model": {**recipe.model, "language": language}})
 
 
-def _check_adapter(path: Path, found: Adapter, language: Mapping[str, Any], base: str, *, told: bool) -> None:
+def _check_adapter(path: Path, found: Adapter, language: Mapping[str, Any], base: str, *, scale_known: bool) -> None:
     if language["base"] != "llama":
         return
     width, lora = language["hidden_size"], language.get("lora")
@@ -109,12 +114,18 @@ def _check_adapter(path: Path, found: Adapter, language: Mapping[str, Any], base
             f"The adapters of {path} are made for {found.base}, expected {wanted.base}; they need another base than "
             f"{base}, and a recipe of its sizes (--recipe)."
         )
-    if lora and not told and found.rank != lora["r"]:
+    if lora and not scale_known and found.rank != lora["r"]:
         raise BadInput(
             f"The adapters of {path} have rank {found.rank}, expected {lora['r']}, and no file beside them tells "
             "their lora_alpha; give r and lora_alpha of model.language.lora in a recipe (--recipe)."
         )
 
 
-def _is_final(tensors: Mapping[str, Any]) -> bool:
-    return any(name.startswith("other_ckpt.") for name in tensors)
+def _adapter_folders(folder: Path, tensors: Mapping[str, Any] | None = None) -> list[Path]:
+    """The folders beside a checkpoint that may hold its adapters; given its `tensors`, those of its own layout."""
+    names = {
+        layout.adapter_folder
+        for layout in layouts()
+        if layout.adapter_folder and (tensors is None or any(name.startswith(layout.fronts) for name in tensors))
+    }
+    return [folder / name for name in sorted(names)]

@@ -1,87 +1,49 @@
-"""Whose checkpoint is it? Told from the names and shapes of its tensors alone."""
+"""Which system a checkpoint is of, from the names and shapes of its tensors alone.
+
+Every system is asked (`identify` in its weights.py), in alphabetical order; the first that claims the checkpoint has
+it. A system therefore claims only what no other one can be: what its release shares with others is ruled out there.
+"""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 
 from torch import Tensor
 
+from rsvlm.systems.convert.identified import Adapter, Has, Identified, Layout
 from rsvlm.systems.discovery import submodule, system_names
 
-QFORMER = r"query_tokens|Qformer"  # BLIP-2 and its children
-
-# LLaMAs by the width of their stream and of their keys: who is asked for when an adapter does not fit.
-_BASES = {
-    (4096, 4096): "LLaMA-2-7B or Vicuna-7B",
-    (4096, 1024): "LLaMA-3-8B",
-    (5120, 5120): "LLaMA-2-13B or Vicuna-13B",
-    (3200, 3200): "OpenLLaMA-3B",
-    (2048, 512): "LLaMA-3.2-1B",
-    (3072, 1024): "LLaMA-3.2-3B",
+# What is of no system, by the first pattern that is found.
+_OTHERS = {
+    r"query_tokens|Qformer": "a BLIP-2 child with a Q-Former (MiniGPT-4, InstructBLIP, DeltaVLM)",
+    r"^(vision|bridge|language)\..+": "a model of rsvlm itself, which is converted already",
+    r"\.lora_[AB]\.": "an adapter alone, which belongs beside a checkpoint",
+    r"^cls_token$|^blocks\.0\.": "the EVA-CLIP tower alone, which belongs beside a checkpoint (--vision)",
+    r"^model\.embed_tokens|^model\.layers\.": "a language model alone, which belongs beside a checkpoint "
+    "(--language-model)",
+    r"vision_model\.|^visual\.": "CLIP or a vision tower alone",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """A LoRA over a LLaMA: its rank, the width of the stream, the width of the keys (0 = it has none on k or v)."""
-
-    rank: int
-    width: int
-    keys: int = 0
-
-    @property
-    def base(self) -> str:
-        """Which language model it looks made for, in words."""
-        name = _BASES.get((self.width, self.keys))
-        sizes = f"{self.width} wide" + (f", keys {self.keys} wide" if self.keys else "")
-        return f"{name} ({sizes})" if name else f"a language model {sizes}"
-
-
-class Names:
-    """The names of a checkpoint's tensors, flattened."""
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.all = tuple(names)
-
-    def have(self, pattern: str) -> bool:
-        """Whether a regular expression is found in any of them."""
-        return any(re.search(pattern, name) for name in self.all)
-
-
-class Identity(NamedTuple):
-    """What a checkpoint is, in words; `variant` and `stage` are "" where there is only one."""
-
-    what: str
-    variant: str = ""
-    stage: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """What a checkpoint looks like: a system of ours (None = of nobody here), in words, its variant and stage."""
-
-    what: str
-    system: str | None = None
-    variant: str = ""
-    stage: str = ""
-    parameters: int = 0
-    groups: Mapping[str, int] = field(default_factory=dict)  # tensors by the first part of their names
-    adapter: Adapter | None = None
+def layouts() -> list[Layout]:
+    """`LAYOUT` of every system's weights.py that has one."""
+    found = [getattr(submodule(system, "weights"), "LAYOUT", None) for system in system_names("weights")]
+    return [layout for layout in found if layout is not None]
 
 
 def identify_tensors(tensors: Mapping[str, Tensor]) -> Identified:
-    """What these tensors look like, by flattened name; TextLoRA, where it lies beside, under "TextLoRA."."""
+    """What these tensors are, by flattened name; adapters that lie beside them under the name of their folder."""
+    nested = tuple(front for layout in layouts() for front in layout.nested)
     groups: dict[str, int] = {}
     for name in tensors:
-        top = ".".join(name.split(".")[: 2 if name.startswith("other_ckpt.") else 1])
+        top = ".".join(name.split(".")[: 2 if name.startswith(nested) else 1])
         groups[top] = groups.get(top, 0) + 1
-    system, (what, variant, stage) = _whose(Names(tensors))
     parameters = sum(tensor.numel() for tensor in tensors.values())
-    return Identified(what, system, variant, stage, parameters, groups, adapter(tensors))
+    return replace(_identify_names(tuple(tensors)), parameters=parameters, groups=groups, adapter=find_adapter(tensors))
 
 
-def adapter(tensors: Mapping[str, Tensor]) -> Adapter | None:
+def find_adapter(tensors: Mapping[str, Tensor]) -> Adapter | None:
     """The adapter over LLaMA's layers among these tensors."""
     rank = width = keys = 0
     for name, tensor in tensors.items():
@@ -93,22 +55,19 @@ def adapter(tensors: Mapping[str, Tensor]) -> Adapter | None:
     return Adapter(rank, width, keys) if rank else None
 
 
-def _whose(names: Names) -> tuple[str | None, Identity]:
-    """The system whose checkpoint this is, by asking each (None = none here), and what it is."""
-    for system in system_names():
-        module = submodule(system, "weights")
-        if module and (found := module.identify(names)):
-            return system, found
-    what = next((what for pattern, what in _OTHERS.items() if names.have(pattern)), "no system that is known here")
-    return None, Identity(what)
+def _identify_names(names: tuple[str, ...]) -> Identified:
+    has = _search(names)
+    for system in system_names("weights"):
+        identify = getattr(submodule(system, "weights"), "identify", None)
+        if identify and (found := identify(has)):
+            return replace(found, system=system)
+    what = next((what for pattern, what in _OTHERS.items() if has(pattern)), "no system that is known here")
+    return Identified(what)
 
 
-_OTHERS = {  # what is of no system, the first that fits
-    QFORMER: "a BLIP-2 child with a Q-Former (MiniGPT-4, InstructBLIP, DeltaVLM)",
-    r"^(vision|bridge|language)\..+": "a model of rsvlm itself, which is converted already",
-    r"\.lora_[AB]\.": "an adapter alone, which belongs beside a checkpoint",
-    r"^cls_token$|^blocks\.0\.": "the EVA-CLIP tower alone, which belongs beside a checkpoint (--vision)",
-    r"^model\.embed_tokens|^model\.layers\.": "a language model alone, which belongs beside a checkpoint "
-    "(--language-model)",
-    r"vision_model\.|^visual\.": "CLIP or a vision tower alone",
-}
+def _search(names: tuple[str, ...]) -> Has:
+    @cache  # systems ask for the same patterns
+    def has(pattern: str) -> bool:
+        return any(re.search(pattern, name) for name in names)
+
+    return has

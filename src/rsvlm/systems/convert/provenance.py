@@ -1,8 +1,8 @@
-"""What a converted checkpoint becomes: a model folder of ours, with the account of where its tensors come from."""
+"""Writes the model folder of a converted checkpoint, with the record of its sources (provenance.json)."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import yaml
@@ -13,23 +13,7 @@ from rsvlm import __version__
 from rsvlm.files import sha256
 from rsvlm.parts.checkpoints.weights import Account
 from rsvlm.recipe import Recipe
-from rsvlm.systems.discovery import submodule
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Who published a system: where, under which licences ("unknown" where nobody says), over which language model."""
-
-    repository: str = "unknown"
-    code_licence: str = "unknown"
-    weights_licence: str = "unknown"
-    base: str = "unknown"
-
-
-def source_of(system: str) -> Source:
-    """What a system's weights.py says of its publishers (`SOURCE`); all "unknown" where it says nothing."""
-    module = submodule(system, "weights")
-    return module.SOURCE if module else Source()
+from rsvlm.systems.cards import source_of
 
 
 def write_model_dir(

@@ -1,4 +1,4 @@
-"""A published checkpoint or a model folder, looked over without writing anything."""
+"""`rsvlm weights check`: what a published checkpoint is, or whether a model folder is whole; writes nothing."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from rsvlm.systems.registry import SYSTEMS
 
 
 def verify(path: Path, *, system: str | None = None) -> dict[str, Any]:
-    """What is found at `path`, ready for JSON: of a model folder that it is whole, of a file what it looks like.
+    """What is at `path`, as values for JSON: of a model folder that it is whole, of a checkpoint what it is.
 
     Raises BadInput for what is damaged, incomplete or not finite, for what is not of `system`, and for a file of no
     system that is known.
@@ -76,24 +76,24 @@ def _folder(folder: Path, system: str | None) -> dict[str, Any]:
 
 
 def _check_sums(folder: Path) -> str:
-    """What provenance.json says of the files that were written; a folder of a training run has none."""
+    """Compare the files with their sha256 in provenance.json, which the folder of a training run does not have."""
     path = folder / "provenance.json"
     if not path.is_file():
         return "none are told"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         written: Mapping[str, str] = record.get("written", {})
-        pairs = [(folder / name, told) for name, told in written.items() if Path(name).name == name]
+        pairs = [(folder / name, recorded) for name, recorded in written.items() if Path(name).name == name]
     except (ValueError, AttributeError) as error:
         raise BadInput(f"{path} is not valid JSON of ours; convert the checkpoint again.") from error
-    for file, told in pairs:
-        if not file.is_file() or sha256(file) != told:
+    for file, recorded in pairs:
+        if not file.is_file() or sha256(file) != recorded:
             raise BadInput(f"{file} is not as it was written: {path.name} has another sha256; fetch it again.")
     return f"{len(pairs)} as written" if pairs else "none are told"
 
 
 def _meta(recipe: Recipe) -> Any:
-    """The recipe's system without memory, its language model by the numbers of its folder or of the paper's recipe."""
+    """The recipe's system on the meta device, its language model as large as its folder or the paper's recipe say."""
     language = recipe.model["language"]
     base, lora = language["base"], language.get("lora")
     if base in GATED:

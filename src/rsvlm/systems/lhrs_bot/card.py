@@ -1,6 +1,6 @@
 """LHRS-Bot (branch `main` of its repository, commit 84d9fdd)."""
 
-from rsvlm.systems.cards import Phase, SystemCard
+from rsvlm.systems.cards import Phase, Source, SystemCard
 
 # fmt: off
 CARD = SystemCard(
@@ -80,3 +80,5 @@ CARD = SystemCard(
     },
 )
 # fmt: on
+
+SOURCE = Source("github.com/NJU-LHRS/LHRS-Bot, branch main", "Apache-2.0", base="meta-llama/Llama-2-7b-chat-hf")

@@ -16,11 +16,10 @@ from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import GATED, build
-from rsvlm.systems.convert.identify import Names
+from rsvlm.systems.convert.identified import Has, Layout
 from rsvlm.systems.convert.provenance import write_model_dir
 
-REPOSITORY = "github.com/NJU-LHRS/LHRS-Bot"
-NOVA = r"\.layernorm_kv\.|\.mlp\.gate\."  # names that only branch nova has
+FINAL = Layout(fronts=("rgb_ckpt.", "other_ckpt."), nested=("other_ckpt.",), adapter_folder="TextLoRA")
 
 # PEFT's names, whatever modules stand around LLaMA's layers.
 LORA = WeightTable(
@@ -39,11 +38,6 @@ UNREAD = WeightTable(
 )
 
 
-def is_lhrs(names: Names) -> bool:
-    """Whether these are names of a FINAL.pt, of either branch."""
-    return names.have(r"^rgb_ckpt\.|^other_ckpt\.")
-
-
 def final_file(path: Path, vision: Path | None) -> Path:
     """FINAL.pt, given itself or its folder. Raises BadInput where a vision tower is given, which it holds."""
     if vision is not None:
@@ -51,9 +45,19 @@ def final_file(path: Path, vision: Path | None) -> Path:
     return checkpoint.located(path)
 
 
+def is_final(has: Has) -> bool:
+    """Whether these names are those of a FINAL.pt."""
+    return has(r"^rgb_ckpt\.|^other_ckpt\.")
+
+
+def is_nova(has: Has) -> bool:
+    """Whether a FINAL.pt is of branch nova: its perceiver has a norm before its layers, and experts after stage 1."""
+    return has(r"\.layernorm_kv\.|\.mlp\.gate\.")
+
+
 def read_final(path: Path) -> dict[str, Tensor]:
     """The tensors of a FINAL.pt by flattened name. Raises BadInput for a file that is not one."""
-    tree = checkpoint.inner(checkpoint.read_tree(path))
+    tree = checkpoint.inner(checkpoint.read_tree(path), FINAL.fronts)
     found = sorted({str(name).split(".")[0] for name in tree}) if isinstance(tree, Mapping) else [type(tree).__name__]
     if found != ["other_ckpt", "rgb_ckpt"]:
         raise BadInput(

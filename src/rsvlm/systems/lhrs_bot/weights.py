@@ -11,11 +11,11 @@ from rsvlm.parts.checkpoints import clip as clip_weights
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
-from rsvlm.systems.convert.identify import Identity, Names
-from rsvlm.systems.convert.provenance import Source
-from rsvlm.systems.lhrs_bot.files import LORA, NOVA, REPOSITORY, UNREAD, final_file, is_lhrs, read_final, write_model
+from rsvlm.systems.convert.identified import Has, Identified
+from rsvlm.systems.lhrs_bot import files
+from rsvlm.systems.lhrs_bot.files import LORA, UNREAD, final_file, read_final, write_model
 
-SOURCE = Source(f"{REPOSITORY}, branch main", "Apache-2.0", base="meta-llama/Llama-2-7b-chat-hf")
+LAYOUT = files.FINAL
 
 PERCEIVER = WeightTable(
     {
@@ -31,6 +31,15 @@ PERCEIVER = WeightTable(
 )
 
 
+def identify(has: Has) -> Identified | None:
+    """What a checkpoint of LHRS-Bot is, from the names of its tensors; None for any other."""
+    if not files.is_final(has) or files.is_nova(has):
+        return None
+    adapted = has(r"^TextLoRA\.")
+    stage = "2 or 3 (their names are the same)" if adapted else "1, unless its TextLoRA folder is missing"
+    return Identified("LHRS-Bot (branch main)", variant="dense perceiver", stage=stage)
+
+
 def published_table(own: Iterable[str]) -> WeightTable:
     """Names of FINAL.pt (flattened) and of TextLoRA (under "TextLoRA.") -> names of `LHRSBot`, which are `own`."""
     tower = [name.removeprefix("vision.") for name in own if name.startswith("vision.")]
@@ -40,15 +49,6 @@ def published_table(own: Iterable[str]) -> WeightTable:
         | LORA.under("TextLoRA.", "language.model.")
         | UNREAD
     )
-
-
-def identify(names: Names) -> Identity | None:
-    """What a checkpoint with these names of tensors is, where it is one of LHRS-Bot."""
-    if not is_lhrs(names) or names.have(NOVA):
-        return None
-    adapted = names.have(r"^TextLoRA\.")
-    stage = "2 or 3 (their names are the same)" if adapted else "1, unless its TextLoRA folder is missing"
-    return Identity("LHRS-Bot (branch main)", "dense perceiver", stage)
 
 
 def convert_published(

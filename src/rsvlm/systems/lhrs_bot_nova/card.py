@@ -1,6 +1,6 @@
 """LHRS-Bot-Nova (branch `nova` of LHRS-Bot's repository, commit cbc390b)."""
 
-from rsvlm.systems.cards import Phase, SystemCard
+from rsvlm.systems.cards import Phase, Source, SystemCard
 
 # fmt: off
 CARD = SystemCard(
@@ -11,8 +11,10 @@ CARD = SystemCard(
     repository="https://github.com/NJU-LHRS/LHRS-Bot/tree/nova",
     figure="image -> SigLIP levels -> PositionedPerceiver (112 > 96 > 64 queries, experts) -> language model with LoRA "
     "-> text",
-    parts=("vision.siglip.SigLIPLevels", "bridges.positioned_perceiver.PositionedPerceiver", "experts.Experts",
-           "language.model.LanguageModel"),
+    parts=(
+        "vision.siglip.SigLIPLevels", "bridges.positioned_perceiver.PositionedPerceiver", "experts.Experts",
+        "language.model.LanguageModel",
+    ),
     abilities=("answers", "grounds"),
     published=(
         "Code, with the configuration of each stage.",
@@ -83,3 +85,5 @@ CARD = SystemCard(
     },
 )
 # fmt: on
+
+SOURCE = Source("github.com/NJU-LHRS/LHRS-Bot, branch nova", "Apache-2.0", base="meta-llama/Meta-Llama-3-8B-Instruct")

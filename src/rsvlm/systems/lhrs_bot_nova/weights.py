@@ -12,13 +12,12 @@ from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.recipe import Recipe
-from rsvlm.systems.convert.identify import Identity, Names
-from rsvlm.systems.convert.provenance import Source
+from rsvlm.systems.convert.identified import Has, Identified
+from rsvlm.systems.lhrs_bot import files
 from rsvlm.systems.lhrs_bot import weights as lhrs_bot_weights
-from rsvlm.systems.lhrs_bot.files import LORA, NOVA, REPOSITORY, UNREAD, final_file, is_lhrs, read_final, write_model
+from rsvlm.systems.lhrs_bot.files import LORA, UNREAD, final_file, read_final, write_model
 
-SOURCE = Source(f"{REPOSITORY}, branch nova", "Apache-2.0", base="meta-llama/Meta-Llama-3-8B-Instruct")
-
+LAYOUT = files.FINAL
 EXPERTS = WeightTable(
     {
         r"(layers\.\d+\.mlp\.|)gate\.gate_network\.(.+)": r"\1router.gate.\2",
@@ -43,6 +42,20 @@ _TOWER = r"rgb_ckpt\.(?:(?:model|rgb)\.)*(?:encoder\.)?(?:vision_model\.)?"
 _POOLER = r"other_ckpt\.rgb_pooler\.(?:(?:model|rgb_pooler)\.)*"
 
 
+def identify(has: Has) -> Identified | None:
+    """What a checkpoint of LHRS-Bot-Nova is, from the names of its tensors; None for any other."""
+    if not files.is_final(has) or not files.is_nova(has):
+        return None
+    names = "names as in Stage3_HF" if has(r"^rgb_ckpt\.(model|rgb)\.|rgb_pooler\.(model|rgb_pooler)\.") else ""
+    dense = has(r"\.mlp\.c_fc\.")
+    variant = ["dense perceiver", names] if dense else ["perceiver of experts", names or "names as in Stage3"]
+    return Identified(
+        "LHRS-Bot-Nova (branch nova)",
+        variant=", ".join(filter(None, variant)),
+        stage="1" if dense else "2 or 3 (their names are the same)",
+    )
+
+
 def published_table(own: Iterable[str]) -> WeightTable:
     """Names of FINAL.pt (flattened) and of TextLoRA (under "TextLoRA.") -> names of `LHRSBotNova`, which are `own`."""
     ours = "vision.model." + weights.clip_prefix(own, "vision.model.")
@@ -58,18 +71,6 @@ def published_table(own: Iterable[str]) -> WeightTable:
         layouts={f"{_POOLER}(?:{theirs})": turn for theirs, turn in PERCEIVER.layouts.items()},
     )
     return tower | pooler | LORA.under("TextLoRA.", "language.model.") | UNREAD
-
-
-def identify(names: Names) -> Identity | None:
-    """What a checkpoint with these names of tensors is, where it is one of LHRS-Bot-Nova."""
-    if not is_lhrs(names) or not names.have(NOVA):
-        return None
-    hf = names.have(r"^rgb_ckpt\.(model|rgb)\.|rgb_pooler\.(model|rgb_pooler)\.")
-    layout, what = "names as in Stage3_HF" if hf else "", "LHRS-Bot-Nova (branch nova)"
-    if names.have(r"\.mlp\.c_fc\."):
-        return Identity(what, ", ".join(filter(None, ["dense perceiver", layout])), "1")
-    variant = f"perceiver of experts, {layout or 'names as in Stage3'}"
-    return Identity(what, variant, "2 or 3 (their names are the same)")
 
 
 def convert_published(

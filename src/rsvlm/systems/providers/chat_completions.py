@@ -1,4 +1,4 @@
-"""Chat completions: pictures on their way to a server, and the text and probabilities in what it says."""
+"""OpenAI's chat completions: pictures as data URIs in a request, the text and token probabilities in a response."""
 
 import math
 from base64 import b64encode
@@ -11,8 +11,8 @@ from PIL import Image as PILImage
 from rsvlm.data.reply import whole
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
-from rsvlm.systems.providers.http_body import NoReply
-from rsvlm.systems.providers.http_client import Wire
+from rsvlm.systems.providers.http_body import RequestFailed
+from rsvlm.systems.providers.http_client import HttpClient
 
 _SMALL = 512 * 512  # pixels up to which a picture is sent without loss
 
@@ -25,22 +25,22 @@ def data_uri(picture: Pixels) -> str:
     return f"data:image/{settings['format'].lower()};base64,{b64encode(file.getvalue()).decode()}"
 
 
-def read_reply(found: dict[str, Any], wire: Wire, stop: Sequence[str]) -> Reply:
-    """The Reply in what a server sent, up to a stop string. Raises NoReply where it holds no text, or a blank one."""
+def read_reply(found: dict[str, Any], client: HttpClient, stop: Sequence[str]) -> Reply:
+    """The Reply in the JSON of a response, cut at a stop string. Raises RequestFailed where it has no text."""
     try:
         choice = found["choices"][0]
         text, ended = choice["message"]["content"], choice.get("finish_reason")
     except (LookupError, TypeError, AttributeError) as error:
-        said = wire.plain(str(found.get("error") or "no choices"))[:300]
-        raise NoReply(f"{wire.url} sent no reply: {said}") from error
+        said = client.redacted(str(found.get("error") or "no choices"))[:300]
+        raise RequestFailed(f"{client.url} sent no reply: {said}") from error
     if not isinstance(text, str) or not text.strip():
         hint = "; let it write more tokens" if ended == "length" else ""  # one that thinks first and is cut off
-        raise NoReply(f"{wire.url} sent a reply without text (finish_reason {ended!r}){hint}")
+        raise RequestFailed(f"{client.url} sent a reply without text (finish_reason {ended!r}){hint}")
     return Reply(text=whole(plain_text(text), stop), confidence=confidence(tokens_of(choice)))
 
 
 def tokens_of(choice: Any) -> list[Any]:
-    """The tokens of a choice with their probabilities; none where the server does not tell them."""
+    """The tokens of a choice with their log-probabilities; empty where the server does not send them."""
     try:
         return list(choice["logprobs"]["content"])
     except (LookupError, TypeError):
@@ -57,12 +57,15 @@ def confidence(tokens: list[Any]) -> float:
 
 
 def plain_text(text: str) -> str:
-    """Text that can be written down: the halves of a letter (surrogates) made one, and U+FFFD for a half alone."""
+    """Text that can be encoded as UTF-8: surrogate pairs joined, a lone surrogate replaced by U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def grown(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
-    """The text so far and its confidence after each event. Raises NoReply where the server tells of an error."""
+def accumulate(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
+    """The text so far and its confidence after each event of a stream.
+
+    Raises RequestFailed where the server sends an error, or ends without a finish_reason.
+    """
     text, tokens, ended = "", [], False
     for event in events:
         try:
@@ -73,7 +76,7 @@ def grown(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
                 ended = ended or choice.get("finish_reason") is not None
         except (LookupError, TypeError, AttributeError) as error:
             said = event.get("error") if isinstance(event, dict) else None
-            raise NoReply(f"sent no reply: {said or 'no choices'}") from error
+            raise RequestFailed(f"sent no reply: {said or 'no choices'}") from error
         yield plain_text(text), confidence(tokens)
     if not ended:
-        raise NoReply("ended a reply without saying that it is whole")
+        raise RequestFailed("ended a reply without saying that it is whole")

@@ -1,21 +1,24 @@
-"""A server by its name: what openai:http://host/v1#model means, which key it gets, which models it lists."""
+"""The name openai:http://host/v1#model: its URL and model, the API key for it, and the models that the server lists."""
 
 import os
 from typing import Any
 from urllib.parse import urlsplit
 
 from rsvlm.errors import BadInput
-from rsvlm.systems.providers.http_body import NoReply
-from rsvlm.systems.providers.http_client import LOCAL, Wire
+from rsvlm.systems.providers.http_body import RequestFailed
+from rsvlm.systems.providers.http_client import LOCAL, HttpClient
 
 SET_KEY = "set RSVLM_API_KEY to its key"
 
 
-def listed_by(wire: Wire) -> dict[str, dict[str, Any]]:
-    """The models that a server lists, by id; none where it keeps no list. Raises BadInput where nobody is there."""
+def list_models(client: HttpClient) -> dict[str, dict[str, Any]]:
+    """GET /models: the models that a server lists, by id; empty where it has no such list.
+
+    Raises BadInput where the server cannot be reached.
+    """
     try:
-        found = wire.ask("/models").get("data")
-    except NoReply as error:
+        found = client.request("/models").get("data")
+    except RequestFailed as error:
         if error.status in (404, 405, 501):
             return {}
         what = SET_KEY if error.status in (401, 403) else "start it, or mend the URL"
@@ -24,7 +27,7 @@ def listed_by(wire: Wire) -> dict[str, dict[str, Any]]:
     return {str(one["id"]): one for one in models if isinstance(one, dict) and "id" in one}
 
 
-def parsed(name: str) -> tuple[str, str]:
+def parse_endpoint_url(name: str) -> tuple[str, str]:
     """(base URL, model) of openai:http://host/v1#model. Raises BadInput, without repeating what may be a password."""
     url, _, model = name.removeprefix("openai:").partition("#")
     try:
@@ -42,7 +45,7 @@ def parsed(name: str) -> tuple[str, str]:
 
 
 def key_for(url: str) -> str:
-    """The key for a server, from the environment; "" where there is none. Raises BadInput for one that is no key."""
+    """The API key for a server, from the environment, or "". Raises BadInput for one with letters that no key has."""
     parts = urlsplit(url)
     names = ["RSVLM_API_KEY"] + ["OPENAI_API_KEY"] * (parts.scheme == "https" or parts.hostname in LOCAL)
     key = next((key for name in names if (key := os.environ.get(name, "").strip())), "")

@@ -19,8 +19,8 @@ from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.batching import split_by_image
-from rsvlm.systems.providers.hf_files import local_folder, opened, weights_hash
-from rsvlm.systems.providers.hf_generation import Report, Sureness, Until, overheard, stop_tokens
+from rsvlm.systems.providers.hf_files import load_with_processor, local_folder, weights_hash
+from rsvlm.systems.providers.hf_generation import Report, StopWhen, TokenLogProbs, run_in_thread, stop_tokens
 from rsvlm.systems.runtime.limits import check_context
 from rsvlm.systems.text_boxes import dialect_of
 
@@ -28,7 +28,7 @@ from rsvlm.systems.text_boxes import dialect_of
 _WORDS = re.compile(r"</?(box|quad|ref)>|<\|(box|quad|object_ref)_(start|end)\|>")
 
 
-class HubModel:
+class HFModel:
     """A Hugging Face vision-language model opened for `Answers` and `Compares`, on a GPU where there is one.
 
     `name` is what the user asked for, `where` a local folder or a hub id whose files are in the local cache. `dtype` is
@@ -39,7 +39,7 @@ class HubModel:
     def __init__(self, name: str, where: str, *, dtype: str = "auto") -> None:
         folder = local_folder(where)
         weights = weights_hash(folder)
-        model, self.processor = opened(folder, dtype)
+        model, self.processor = load_with_processor(folder, dtype)
         self.tokenizer: Any = self.processor.tokenizer
         if not (self.processor.chat_template or self.tokenizer.chat_template):
             raise BadInput(f"{folder} has no chat template; expected a model that was tuned to answer questions.")
@@ -47,8 +47,8 @@ class HubModel:
         self.stop = stop_tokens(model, self.tokenizer)
         added = self.tokenizer.added_tokens_decoder
         self._marks = {i: str(one) for i, one in added.items() if one.special and not _WORDS.fullmatch(str(one))}
-        unasked = {*self._marks.values(), getattr(self.processor, "image_token", "<image>")}
-        self._unasked = re.compile("|".join(map(re.escape, sorted(unasked, key=len, reverse=True))))
+        marks = {*self._marks.values(), getattr(self.processor, "image_token", "<image>")}
+        self._special_in_text = re.compile("|".join(map(re.escape, sorted(marks, key=len, reverse=True))))
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         # The settings that come with a model may sample or penalise; ours are plain greedy ones.
@@ -78,8 +78,8 @@ class HubModel:
     ) -> Generator[str, None, Reply]:
         """The answer to one question while it comes: pieces that make the text of its Reply, which is returned."""
         asked, ends = [(() if image is None else (image,), question)], stop_strings(stop)
-        grown = overheard(lambda report: self._generate(asked, max_new_tokens, ends, report))
-        return (yield from tell(grown, ends))
+        so_far = run_in_thread(lambda report: self._generate(asked, max_new_tokens, ends, report))
+        return (yield from tell(so_far, ends))
 
     def compare(
         self, before: Sequence[Pixels], after: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
@@ -103,36 +103,36 @@ class HubModel:
     ) -> list[Reply]:  # fmt: skip
         """Replies to (pictures, question) with the same number of pictures each.
 
-        `report` is told the text and the confidence of a single one after each of its tokens, and says True to end it.
+        `report` receives the text and the confidence of a single reply after each of its tokens; True ends it.
         """
-        talks = [[{"role": "user", "content": self._content(*one)}] for one in asked]
+        conversations = [[{"role": "user", "content": self._content(*one)}] for one in asked]
         inputs = self.processor.apply_chat_template(
-            talks, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+            conversations, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
             processor_kwargs={"padding": True},
         ).to(self.device, dtype=self.model.dtype)  # fmt: skip
         width = inputs["input_ids"].shape[1]
         most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         check_context(self.name, most, prompt=width, reply=max_new_tokens)
-        sure = Sureness()
+        log_probs = TokenLogProbs()
 
         def ended(ids: list[int]) -> bool:
             if report is None:
                 return end_of(self._text(ids), stop) >= 0
-            said = self._reply(ids, [step.item() for step in sure.steps], stop)
+            said = self._reply(ids, [step.item() for step in log_probs.steps], stop)
             return report((said.text, said.confidence)) or end_of(self._text(ids), stop) >= 0
 
         ids = self.model.generate(
             **inputs, max_new_tokens=max_new_tokens, do_sample=False,
-            logits_processor=transformers.LogitsProcessorList([sure]),
-            stopping_criteria=[Until(width, ended)] if stop or report else None,
+            logits_processor=transformers.LogitsProcessorList([log_probs]),
+            stopping_criteria=[StopWhen(width, ended)] if stop or report else None,
         )  # fmt: skip
-        logs = torch.stack(sure.steps, 1).tolist()
+        logs = torch.stack(log_probs.steps, 1).tolist()
         return [self._reply(row, log, stop) for row, log in zip(ids[:, width:].tolist(), logs, strict=True)]
 
     def _content(self, pictures: Sequence[Pixels], question: str) -> list[dict[str, Any]]:
         """A user's turn: the pictures, then the question as words alone, without what the model takes for a mark."""
         shown = [{"type": "image", "image": PILImage.fromarray(picture)} for picture in pictures]
-        return [*shown, {"type": "text", "text": self._unasked.sub("", question).strip()}]
+        return [*shown, {"type": "text", "text": self._special_in_text.sub("", question).strip()}]
 
     def _reply(self, ids: list[int], logs: list[float], stop: Sequence[str] = ()) -> Reply:
         """The text before the stop token or string, and the geometric mean of the probabilities up to it."""

@@ -61,7 +61,7 @@ def weights_hash(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def opened(folder: Path, dtype: str) -> tuple[Any, Any]:
+def load_with_processor(folder: Path, dtype: str) -> tuple[Any, Any]:
     """The model of a folder, on the CPU, and its processor.
 
     Raises MissingPart where they need a package that is not installed, BadInput where they do not open whole.
@@ -104,10 +104,10 @@ def processor_class(folder: Path, config: Any) -> type[ProcessorMixin]:
             f"{folder} holds no processor for pictures; expected {_PROCESSORS[1]} and the tokenizer's files beside the "
             "weights."
         )
-    return _still(kind)
+    return _without_video(kind)
 
 
-def _still(kind: Any) -> type[ProcessorMixin]:
+def _without_video(kind: Any) -> type[ProcessorMixin]:
     """A processor class that neither loads nor expects a part for videos."""
     parts = kind.get_attributes()
 

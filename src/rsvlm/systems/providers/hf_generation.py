@@ -1,4 +1,4 @@
-"""Generation by transformers, seen from outside: how sure each token is, where a row ends, what there is so far."""
+"""Hooks into `generate` of transformers: probabilities of the tokens, custom stopping, and streaming."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from rsvlm.errors import BadInput
 
-Report = Callable[[tuple[str, float]], bool]  # is told a text and its confidence, says True to end
+Report = Callable[[tuple[str, float]], bool]  # receives (text so far, confidence), returns True to end generation
 
 
-class Sureness(transformers.LogitsProcessor):
-    """Keeps the log-probability of the likeliest token of each row and step: what greedy generation takes."""
+class TokenLogProbs(transformers.LogitsProcessor):
+    """Records the log-probability of the likeliest token of each row and step, the one that greedy decoding takes."""
 
     def __init__(self) -> None:
         self.steps: list[Tensor] = []
@@ -27,8 +27,8 @@ class Sureness(transformers.LogitsProcessor):
         return scores
 
 
-class Until(transformers.StoppingCriteria):
-    """Ends a row when `ended` says so of its ids behind the first `width`, asked after every token."""
+class StopWhen(transformers.StoppingCriteria):
+    """Ends a row when `ended(ids)` is true of its ids after the prompt's `width`; called after every token."""
 
     def __init__(self, width: int, ended: Callable[[list[int]], bool]) -> None:
         self.width, self.ended = width, ended
@@ -40,7 +40,7 @@ class Until(transformers.StoppingCriteria):
 
 
 def stop_tokens(model: Any, tokenizer: Any) -> set[int]:
-    """Tokens that end a reply: what the model's own settings say, and the tokenizer's end. Raises BadInput for none."""
+    """Ids that end a reply: eos_token_id of the generation config and of the tokenizer. Raises BadInput for none."""
     own = model.generation_config.eos_token_id
     found = {*(own if isinstance(own, list) else [own]), tokenizer.eos_token_id} - {None}
     if not found:
@@ -48,17 +48,17 @@ def stop_tokens(model: Any, tokenizer: Any) -> set[int]:
     return found
 
 
-def overheard(run: Callable[[Report], object]) -> Iterator[tuple[str, float]]:
-    """What `run` reports while it runs, in a thread of its own; its errors are raised here.
+def run_in_thread(run: Callable[[Report], object]) -> Iterator[tuple[str, float]]:
+    """Run `run(report)` in a thread and yield what it reports; its errors are raised here.
 
-    `run` is given a function for reports, which says True once nobody listens any more: it should then end.
+    `report` returns True once the iterator was closed: `run` should then end.
     """
     reports: Queue[tuple[str, float] | None] = Queue()
-    gone = Event()
+    closed = Event()
 
     def report(what: tuple[str, float]) -> bool:
         reports.put(what)
-        return gone.is_set()
+        return closed.is_set()
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         work = pool.submit(run, report)
@@ -67,5 +67,5 @@ def overheard(run: Callable[[Report], object]) -> Iterator[tuple[str, float]]:
             while (what := reports.get()) is not None:
                 yield what
         finally:
-            gone.set()
+            closed.set()
         work.result()

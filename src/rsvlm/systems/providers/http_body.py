@@ -1,4 +1,4 @@
-"""What a server sends: its body within limits, its events one by one, the wait that it asks for."""
+"""HTTP response bodies: JSON and server-sent events, within limits of size and time."""
 
 import json
 import time
@@ -7,11 +7,11 @@ from typing import Any
 
 from rsvlm.errors import RsvlmError
 
-MOST_BYTES = 4 << 20  # of a response; a thousand tokens with their probabilities are far below
+MAX_BYTES = 4 << 20  # of a response; a thousand tokens with their probabilities are far below
 
 
-class NoReply(RsvlmError):
-    """A request that got no usable response, in one sentence; `status` is the server's code, 0 where no answer came."""
+class RequestFailed(RsvlmError):
+    """A request without a usable response, in one sentence; `status` is the HTTP status, 0 where no response came."""
 
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
@@ -28,15 +28,15 @@ def read_whole(response: Any, deadline: float) -> bytes:
 
 
 def read_events(response: Any, deadline: float) -> Iterator[Any]:
-    """The JSON values of server-sent events up to [DONE]; a server that knows no events sends its whole answer as one.
+    """The JSON values of server-sent events up to [DONE]; a response that is no event stream is yielded as one value.
 
-    Raises NoReply for too much, TimeoutError past the deadline and EOFError where the events end before their end.
+    Raises RequestFailed above `MAX_BYTES`, TimeoutError past the deadline, EOFError where [DONE] is missing.
     """
     if response.headers.get_content_type() != "text/event-stream":
         yield json.loads(read_whole(response, deadline))
         return
     size = 0
-    while line := response.readline(MOST_BYTES):
+    while line := response.readline(MAX_BYTES):
         size += len(line)
         _check(response.url, size, deadline)
         name, _, value = line.decode("utf-8", "replace").strip().partition(":")
@@ -49,14 +49,14 @@ def read_events(response: Any, deadline: float) -> Iterator[Any]:
 
 
 def _check(url: str, size: int, deadline: float) -> None:
-    if size > MOST_BYTES:
-        raise NoReply(f"{url} sent more than {MOST_BYTES} bytes, which is no reply to a question", 200)
+    if size > MAX_BYTES:
+        raise RequestFailed(f"{url} sent more than {MAX_BYTES} bytes, which is no reply to a question", 200)
     if time.monotonic() > deadline:
         raise TimeoutError
 
 
 def as_object(url: str, found: Any) -> dict[str, Any]:
-    """`found` where it is a JSON object. Raises NoReply."""
+    """`found` where it is a JSON object. Raises RequestFailed."""
     if not isinstance(found, dict):
-        raise NoReply(f"{url} sent a JSON {type(found).__name__}, expected an object", 200)
+        raise RequestFailed(f"{url} sent a JSON {type(found).__name__}, expected an object", 200)
     return found

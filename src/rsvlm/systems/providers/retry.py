@@ -1,4 +1,4 @@
-"""How long a server is waited for: the tries of one request, and when a server that nobody answers at is given up."""
+"""Retries with exponential backoff, and a circuit breaker for a server that does not respond."""
 
 import email.utils
 import threading
@@ -7,62 +7,63 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long a request is tried: `timeout` seconds for one try, `tries` tries, `total` seconds over all of them.
+class RetryPolicy:
+    """How often and how long a request is tried, and when a server counts as down.
 
-    Between two tries it waits what the server asks for in Retry-After, else a random part of `pause` * 2^n seconds, at
-    most `longest`: random, so that the requests which failed together do not come back together.
+    One attempt takes at most `timeout` seconds, a request `max_attempts` attempts and `total_timeout` seconds. Between
+    two attempts it waits what the server asks for in Retry-After, else a random part of `backoff` * 2^n seconds, at
+    most `max_backoff` (random, so that requests which failed together do not come back together).
 
-    After `give_up` requests in a row that got no HTTP answer in all their tries (refused, broken off, timed out), the
-    others fail at once. When `rest` seconds have passed, one is sent again: if it is answered, all is well, else the
-    server rests anew.
+    After `failure_threshold` requests in a row without any HTTP response (refused, broken off, timed out) the circuit
+    breaker opens: the others fail at once. After `cooldown` seconds one is sent again; its response closes the breaker,
+    its failure opens it for another `cooldown`.
     """
 
     timeout: float = 120.0
-    tries: int = 6
-    total: float = 600.0
-    pause: float = 1.0
-    longest: float = 30.0
-    give_up: int = 3
-    rest: float = 30.0
+    max_attempts: int = 6
+    total_timeout: float = 600.0
+    backoff: float = 1.0
+    max_backoff: float = 30.0
+    failure_threshold: int = 3
+    cooldown: float = 30.0
 
 
-class Breaker:
-    """Counts the requests in a row that nobody answered, for several threads; see `Patience`."""
+class CircuitBreaker:
+    """Counts requests in a row without a response, across threads; open from `failure_threshold` of them on."""
 
-    def __init__(self, patience: Patience) -> None:
-        self.patience, self._lock = patience, threading.Lock()
-        self._lost, self._why, self._until = 0, "", 0.0
+    def __init__(self, retry: RetryPolicy) -> None:
+        self.retry, self._lock = retry, threading.Lock()
+        self._failures, self._why, self._open_until = 0, "", 0.0
 
-    def gone(self) -> str:
-        """Why a request need not be sent now, in words; "" where it should be."""
+    def refusal(self) -> str:
+        """Why a request is not sent now (the breaker is open), in words; "" where it is to be sent."""
         with self._lock:
-            if self._lost < self.patience.give_up:
+            if self._failures < self.retry.failure_threshold:
                 return ""
-            if time.monotonic() >= self._until:
-                self._rest()  # this one tries, the others wait for what it finds
+            if time.monotonic() >= self._open_until:
+                self._open()  # this one tries, the others wait for what it finds
                 return ""
-            return f"{self._why}; so did {self.patience.give_up} requests in a row, so this one was not sent"
+            return f"{self._why}; so did {self.retry.failure_threshold} requests in a row, so this one was not sent"
 
-    def answered(self) -> None:
-        """The server is there."""
+    def record_success(self) -> None:
+        """The server responded: the count starts anew."""
         with self._lock:
-            self._lost = 0
+            self._failures = 0
 
-    def lost(self, why: str) -> bool:
-        """Nobody answered a request; True where the server is now given up."""
+    def record_failure(self, why: str) -> bool:
+        """A request got no response; True where the breaker is now open."""
         with self._lock:
-            self._lost, self._why = self._lost + 1, why
-            if given_up := self._lost >= self.patience.give_up:
-                self._rest()
-            return given_up
+            self._failures, self._why = self._failures + 1, why
+            if opened := self._failures >= self.retry.failure_threshold:
+                self._open()
+            return opened
 
-    def _rest(self) -> None:
-        self._until = time.monotonic() + self.patience.rest
+    def _open(self) -> None:
+        self._open_until = time.monotonic() + self.retry.cooldown
 
 
-def seconds_asked(retry_after: str | None) -> float | None:
-    """The wait that a Retry-After header asks for, which is seconds or a date; None where it says neither."""
+def retry_after_seconds(retry_after: str | None) -> float | None:
+    """Seconds to wait by a Retry-After header, which holds seconds or an HTTP date; None where it holds neither."""
     try:
         if (retry_after or "").strip().isdecimal():
             return float(str(retry_after))

@@ -1,6 +1,6 @@
 """RS-GPT4V: a data set of instructions, and LLaVA-1.5 tuned on it."""
 
-from rsvlm.systems.cards import Phase, SystemCard
+from rsvlm.systems.cards import Phase, Source, SystemCard
 
 # fmt: off
 CARD = SystemCard(
@@ -10,8 +10,10 @@ CARD = SystemCard(
     year=2024, arxiv="2406.12479", venue="arXiv, June 2024", repository="https://github.com/GeoX-Lab/RS-GPT4V",
     figure="image -> CLIP-L/14-336, last but one hidden state -> MLP -> Vicuna, tuned in full, by LoRA or by LoRA "
     "experts -> text",
-    parts=("vision.clip.CLIPLevels", "bridges.projector.MLPProjector", "language.lora_experts.LoRAExperts",
-           "language.model.LanguageModel"),
+    parts=(
+        "vision.clip.CLIPLevels", "bridges.projector.MLPProjector", "language.lora_experts.LoRAExperts",
+        "language.model.LanguageModel",
+    ),
     abilities=("answers", "grounds"),
     published=("The data set: 991,206 questions about 91,937 pictures for training, on OneDrive and Baidu.",),
     missing=(
@@ -72,3 +74,5 @@ CARD = SystemCard(
     },
 )
 # fmt: on
+
+SOURCE = Source("github.com/GeoX-Lab/RS-GPT4V", "Apache-2.0", base="lmsys/vicuna-7b-v1.5")

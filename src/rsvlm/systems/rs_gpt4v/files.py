@@ -81,15 +81,15 @@ def check(config: Mapping[str, Any], recipe: Recipe, path: Path) -> None:
     """Raises BadInput where the model's own config says that it is wired otherwise than the recipe."""
     vision = recipe.model["vision"]
     kind = str(config.get("model_type", "")).partition("_")[0]  # "llava" and "llava_llama" are one
-    told: dict[str, Any] = {
+    expected: dict[str, Any] = {
         "mm_vision_select_layer": vision["taps"][-1] - vision["depth"] - 1, "mm_vision_select_feature": "patch",
         "mm_use_im_start_end": False, **({"model_type": recipe.model.get("speech", "llava")} if kind in _KINDS else {}),
     }  # fmt: skip
     for name, value in {**config, "model_type": kind}.items():
-        if name in told and value != told[name]:
+        if name in expected and value != expected[name]:
             raise BadInput(
-                f"{path / 'config.json'}: {name} is {value!r}, but {told[name]!r} in the recipe {recipe.size!r}; give "
-                "geochat.yaml for GeoChat, paper.yaml for LLaVA-1.5, or a recipe with the numbers of this model."
+                f"{path / 'config.json'}: {name} is {value!r}, but {expected[name]!r} in the recipe {recipe.size!r}; "
+                "give geochat.yaml for GeoChat, paper.yaml for LLaVA-1.5, or a recipe with the numbers of this model."
             )
 
 

@@ -18,11 +18,9 @@ from rsvlm.parts.checkpoints.weights import Account, WeightTable
 from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
-from rsvlm.systems.convert.identify import QFORMER, Identity, Names
-from rsvlm.systems.convert.provenance import Source, write_model_dir
+from rsvlm.systems.convert.identified import Has, Identified
+from rsvlm.systems.convert.provenance import write_model_dir
 from rsvlm.systems.rs_gpt4v.files import base_of, check, read, write_language
-
-SOURCE = Source("github.com/GeoX-Lab/RS-GPT4V", "Apache-2.0", base="lmsys/vicuna-7b-v1.5")
 
 _TABLE = WeightTable(
     {
@@ -36,19 +34,19 @@ _LANGUAGE = r"language\.model\.(?!.*\.lora_[AB]\.).+"
 _TOWER = "CLIP, which is published apart (openai/clip-vit-large-patch14-336)"
 
 
+def identify(has: Has) -> Identified | None:
+    """What a checkpoint of LLaVA-1.5's layout is; None for any other."""
+    if not has(r"mm_projector|multi_modal_projector") or has(r"query_tokens|Qformer|^llama_proj\."):
+        return None
+    variant = "adapters" if has(r"\.lora_[AB]\.") else "whole" if has(r"embed_tokens") else "the projector alone"
+    what = "LLaVA-1.5 (RS-GPT4V's form; GeoChat has the same names)"
+    return Identified(what, variant=variant, stage="unknown")
+
+
 def published_table(own: Iterable[str]) -> WeightTable:
     """Names of LLaVA-1.5 and GeoChat, whole or in part -> names of `RSGPT4V`, which are `own`."""
     tower = [name.removeprefix("vision.") for name in own if name.startswith("vision.")]
     return _TABLE | clip_weights.published_table(tower).under("model.vision_tower.vision_tower.", "vision.")
-
-
-def identify(names: Names) -> Identity | None:
-    """What a checkpoint with these names of tensors is, where it is one of LLaVA-1.5's form."""
-    if not names.have(r"mm_projector|multi_modal_projector") or names.have(QFORMER):
-        return None
-    whole = "whole" if names.have(r"embed_tokens") else "the projector alone"
-    kind = "adapters" if names.have(r"\.lora_[AB]\.") else whole
-    return Identity("LLaVA-1.5 (RS-GPT4V's form; GeoChat has the same names)", kind, "unknown")
 
 
 def convert_published(

@@ -1,6 +1,6 @@
 """RS-MoE, a reconstruction; its repository (commit 5480f72) is InstructBLIP with LoRA and another mixture."""
 
-from rsvlm.systems.cards import Phase, SystemCard
+from rsvlm.systems.cards import Phase, Source, SystemCard
 
 # fmt: off
 CARD = SystemCard(
@@ -11,8 +11,10 @@ CARD = SystemCard(
     repository="https://github.com/CongcongWen1208/RS-MoE",
     figure="image -> vision -> Q-Former, which reads the question too -> router -> theme | object | relation -> merge "
     "-> text",
-    parts=("vision.eva.EVACLIP", "bridges.qformer.QFormerBridge", "language.instruction_router.SoftRouter",
-           "language.expert_language.ExpertLanguage", "language.model.LanguageModel"),
+    parts=(
+        "vision.eva.EVACLIP", "bridges.qformer.QFormerBridge", "language.instruction_router.SoftRouter",
+        "language.expert_language.ExpertLanguage", "language.model.LanguageModel",
+    ),
     abilities=("answers",),
     published=(
         "The code of InstructBLIP with LoRA, and of a mixture that works word by word (`text_moe`), which is not the "
@@ -74,3 +76,5 @@ CARD = SystemCard(
     },
 )
 # fmt: on
+
+SOURCE = Source("github.com/CongcongWen1208/RS-MoE")

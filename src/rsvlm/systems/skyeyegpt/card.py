@@ -1,6 +1,6 @@
 """SkyEyeGPT; what its figures do not say is read from the code of MiniGPT-v2, in which its checkpoint runs."""
 
-from rsvlm.systems.cards import Phase, SystemCard
+from rsvlm.systems.cards import Phase, Source, SystemCard
 
 # fmt: off
 CARD = SystemCard(
@@ -81,3 +81,5 @@ CARD = SystemCard(
     },
 )
 # fmt: on
+
+SOURCE = Source("github.com/ZhanYang-nwpu/SkyEyeGPT", base="meta-llama/Llama-2-7b-chat-hf")

@@ -19,10 +19,10 @@ from rsvlm.parts.vision import eva
 from rsvlm.parts.vision.eva import EVACLIP
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
-from rsvlm.systems.convert.identify import QFORMER, Identity, Names
-from rsvlm.systems.convert.provenance import Source, write_model_dir
+from rsvlm.systems.convert.identified import Has, Identified, Layout
+from rsvlm.systems.convert.provenance import write_model_dir
 
-SOURCE = Source("github.com/ZhanYang-nwpu/SkyEyeGPT", base="meta-llama/Llama-2-7b-chat-hf")
+LAYOUT = Layout(fronts=("llama_proj.",))
 
 # peft before 0.3 wrote no name of the adapter, later ones write "default".
 _LORA = WeightTable(
@@ -32,6 +32,16 @@ _LORA = WeightTable(
 _BASE = "the language model, which is published apart (meta-llama/Llama-2-7b-chat-hf)"
 _TOWER = "EVA-CLIP, which is published apart (LAVIS' eva_vit_g.pth)"
 _NORM = "ones and zeros: the norm behind the tower is frozen as it starts, and saved by nobody"
+
+
+def identify(has: Has) -> Identified | None:
+    """What a checkpoint of MiniGPT-v2's layout is; None for any other, those with a Q-Former (MiniGPT-4) among them."""
+    if not has(r"^llama_proj\.") or has(r"query_tokens|Qformer"):
+        return None
+    bridge = "adapters on the alignment layer" if has(r"^llama_proj\.lora_") else "a plain alignment layer"
+    tower = "the vision tower in it" if has(r"^visual_encoder\.") else "the vision tower apart"
+    what = "SkyEyeGPT (or MiniGPT-v2, which has the same names)"
+    return Identified(what, variant=f"{bridge}, {tower}", stage="unknown")
 
 
 def published_table(own: Iterable[str], depth: int) -> WeightTable:
@@ -47,15 +57,6 @@ def published_table(own: Iterable[str], depth: int) -> WeightTable:
     }
     tower = eva.published_table(depth).under("visual_encoder.", "vision.")
     return WeightTable(bridge) | _LORA.under("llama_model.", "language.model.") | tower
-
-
-def identify(names: Names) -> Identity | None:
-    """What a checkpoint with these names of tensors is, where it is one of SkyEyeGPT; MiniGPT-4 has a Q-Former too."""
-    if not names.have(r"^llama_proj\.") or names.have(QFORMER):
-        return None
-    bridge = "adapters on the alignment layer" if names.have(r"^llama_proj\.lora_") else "a plain alignment layer"
-    tower = "the vision tower in it" if names.have(r"^visual_encoder\.") else "the vision tower apart"
-    return Identity("SkyEyeGPT (or MiniGPT-v2, which has the same names)", f"{bridge}, {tower}", "unknown")
 
 
 def convert_published(
@@ -102,7 +103,7 @@ def convert_published(
 
 def _read(path: Path) -> dict[str, Tensor]:
     """The tensors under "model", or at the top of a bare state dict; the runner's own state beside it is not read."""
-    tree = checkpoint.inner(checkpoint.read_tree(path))
+    tree = checkpoint.inner(checkpoint.read_tree(path), LAYOUT.fronts)
     names = [str(name) for name in tree] if isinstance(tree, Mapping) else [type(tree).__name__]
     if not any(name.startswith("llama_proj.") for name in names) or any("query_tokens" in name for name in names):
         found = sorted({name.split(".")[0] for name in names})

@@ -1,0 +1,146 @@
+"""What holds for the published weights of every system: each tensor lands, and the folder loads and answers.
+
+What is refused is in test_conformance_refusals.py. A system takes part by a release in tests/fake/releases/<system>.py;
+what only one of them does is in tests/systems/test_<system>_published.py.
+"""
+
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from fake.conformance import EVERY, RELEASES, cases, reader
+from fake.published import write_llama
+from fake.runs import ROOT
+from rsvlm.errors import MissingPart
+from rsvlm.recipe import read_recipe
+from rsvlm.systems.build import build, load_weights
+from rsvlm.systems.convert import convert as door
+from rsvlm.systems.convert.convert import convert, identify, readers
+from rsvlm.systems.load import load
+
+
+def test_every_system_with_a_reader_has_a_release_here():
+    assert list(RELEASES) == list(readers()) == [release.system for release in RELEASES.values()]
+    assert {"lhrs_bot", "lhrs_bot_nova", "rs_gpt4v", "skyeyegpt"} <= set(RELEASES)
+
+
+# The published files.
+
+
+def small_model(system, out):
+    """The model of a converted folder, its language model random."""
+    recipe = read_recipe(out / "recipe.yaml")
+    language = {**RELEASES[system].recipe.model["language"], "lora": recipe.model["language"].get("lora")}
+    return build(recipe.model_copy(update={"model": {**recipe.model, "language": language}}), for_training=False)
+
+
+@cases(lambda release: release.variants)
+def test_every_tensor_lands(beside, folder, tmp_path, system, case):
+    release = RELEASES[system]
+    published = release.variants[case](folder)
+    account = reader(system, folder / release.given, tmp_path / "out", **beside(system))
+    ignored = {name for name in published if re.search(release.ignored, name)}
+    assert set(account.ignored) == ignored and all(account.ignored.values())
+    assert set(account.loaded) == set(published) - ignored
+    state = load_file(tmp_path / "out" / "model.safetensors")
+    for theirs, ours in account.loaded.items():
+        turned = published[theirs].mT if re.search(release.transposed, theirs) else published[theirs]
+        assert torch.equal(state[ours], turned), theirs
+    model = small_model(system, tmp_path / "out")
+    own = model.state_dict()
+    base = {name for name in own if name.startswith("language.model.") and ".lora_" not in name}
+    assert set(state) == set(own) - base and set(account.elsewhere) == set(own) - set(account.loaded.values())
+    load_weights(model, state, source="the folder")
+    assert identify(folder / release.given).system == system
+
+
+@EVERY
+def test_the_folder_says_where_its_weights_come_from(beside, folder, tmp_path, system):
+    release, vision = RELEASES[system], beside(system)
+    release.write(folder)
+    reader(system, folder, tmp_path / "out", **vision)  # the folder of a checkpoint will do, too
+    record = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    tower = vision.get("vision")
+    apart = {file.name: file for file in ([] if not tower else [tower] if tower.is_file() else tower.iterdir())}
+    files = {**{name: folder / name for name in release.sources}, **apart}
+    assert record["sha256"] == {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    assert record["system"] == system and any(release.base.split("/")[1] in why for why in record["elsewhere"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "model.safetensors", "provenance.json", "recipe.yaml"
+    ]  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "release"]
+
+
+@EVERY
+def test_a_converted_folder_answers(beside, folder, tmp_path, system):
+    release = RELEASES[system]
+    llama = write_llama(tmp_path / "llama", specials=release.specials)
+    convert(release.write(folder), tmp_path / "out", recipe=release.recipe, language_model=llama, **beside(system))
+    picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    chat = load(str(tmp_path / "out"))
+    first, second = (chat.answer([picture], ["What is shown?"], max_new_tokens=3)[0] for _ in range(2))
+    assert isinstance(first.text, str) and first == second and 0 < first.confidence <= 1
+    assert chat.box_dialect == release.box_dialect and chat.trace["system"] == system
+
+
+@EVERY
+def test_without_the_language_model_the_folder_says_what_it_needs(beside, folder, tmp_path, system):
+    reader(system, RELEASES[system].write(folder), tmp_path / "out", **beside(system))
+    with pytest.raises(MissingPart, match=f"fetch {re.escape(RELEASES[system].base)} from Hugging Face"):
+        load(str(tmp_path / "out"))
+
+
+@EVERY
+def test_the_files_alone_are_enough(monkeypatch, beside, folder, tmp_path, system):
+    """As if the paper's recipe were as small as the files; r and lora_alpha are those of the adapters' own file."""
+    release = RELEASES[system]
+    paper, given = tmp_path / "paper.yaml", release.write(folder)
+    adapter_file = any(folder.rglob("adapter_config.json"))
+    language = release.recipe.model["language"]
+    lora = {**language["lora"], **({"r": 128, "lora_alpha": 256} if adapter_file else {})}
+    model = {**release.recipe.model, "language": {**language, "lora": lora}}
+    paper.write_text(yaml.safe_dump(release.recipe.model_copy(update={"model": model}).model_dump(mode="json")))
+    monkeypatch.setattr(door, "shipped", lambda name: paper)
+    account = convert(given, tmp_path / "out" / "model.safetensors", **beside(system))
+    recipe = read_recipe(tmp_path / "out" / "recipe.yaml")
+    lora = recipe.model["language"]["lora"]
+    assert recipe.system == system and account.loaded and (lora["r"], lora["lora_alpha"]) == release.scale
+    convert(given, tmp_path / "again", **beside(system))
+    for name in ("model.safetensors", "recipe.yaml", "provenance.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+@EVERY
+def test_the_command_says_what_became_of_every_tensor(monkeypatch, capsys, beside, folder, tmp_path, system):
+    from rsvlm import cli
+
+    release = RELEASES[system]
+    published = next(iter(release.variants.values()))(folder)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(release.recipe.model_dump(mode="json")))
+    words = [folder / release.given, "--recipe", tmp_path / "small.yaml", "--out", tmp_path / "out"]
+    words += [word for name, value in beside(system).items() for word in (f"--{name}", value)]
+    monkeypatch.setattr("sys.argv", ["rsvlm", "weights", "convert", *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    ignored = sum(bool(re.search(release.ignored, name)) for name in published)
+    said = capsys.readouterr().out
+    assert left.value.code == 0 and f"{len(published) - ignored} tensors loaded, {ignored} left out, 0 unknown" in said
+    assert "0 missing" in said and "  not in it: the language model" in said
+    assert release.base.split("/")[1] in said
+
+
+def papers():
+    return [path for system in RELEASES for path in sorted((ROOT / "recipes" / system).glob("*.yaml"))
+            if not path.stem.startswith(("tiny", "mini"))]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", papers(), ids=lambda path: f"{path.parent.name} {path.stem}")
+def test_a_papers_recipe_gives_a_source_for_every_number_of_its_stages(path):
+    lines = path.read_text().split("\nstages:\n")[1].splitlines()
+    assert [line for line in lines if "name:" not in line and "#" not in line] == []
