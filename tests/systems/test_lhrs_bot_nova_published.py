@@ -16,7 +16,8 @@ from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.systems.build import build, byte_tokenizer, load_weights
 from rsvlm.systems.lhrs_bot import weights as lhrs_bot_weights
-from rsvlm.systems.lhrs_bot_nova.model import CHOICE, QUESTIONS
+from rsvlm.systems.lhrs_bot.prompts import CHOICE
+from rsvlm.systems.lhrs_bot_nova.prompts import PROMPTS
 from rsvlm.systems.lhrs_bot_nova.weights import convert_published, published_table
 from rsvlm.systems.load import load
 
@@ -123,11 +124,11 @@ def test_the_paper_recipe_gives_a_source_for_every_number_of_its_stages():
 
 
 def test_the_released_questions_keep_their_spelling():
-    assert QUESTIONS["vqa"].format(question="Is it rural?") == "[CONSIZE] Is it rural? Answer in a single word. Answer:"
-    assert QUESTIONS["scene"].format(choices="['Farm']") == (
+    assert PROMPTS["vqa"].format(question="Is it rural?") == "[CONSIZE] Is it rural? Answer in a single word. Answer:"
+    assert PROMPTS["scene"].format(choices="['Farm']") == (
         "[CLS] Choose the best categories describe the image from: ['Farm']"
     )
-    assert QUESTIONS["ground"].format(question="the ship") == "[DET] the ship"
+    assert PROMPTS["ground"].format(question="the ship") == "[DET] the ship"
     assert CHOICE.format(question="What?", choices="A. x") == (
         "What?\nChoices: A. x Answer from the given choices with A., B., C., D., etc."
     )

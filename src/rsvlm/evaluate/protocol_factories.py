@@ -7,18 +7,8 @@ from typing import Any
 
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import MissingPart
-from rsvlm.evaluate.items import (
-    Item,
-    Parse,
-    free_text,
-    items_of,
-    items_over,
-    number,
-    refusal,
-    scene_name,
-    task_question,
-    yes_no,
-)
+from rsvlm.evaluate.items import Item, items_of, items_over, task_question
+from rsvlm.evaluate.parsers import Parse, free_text, number, refusal, scene_name, yes_no
 from rsvlm.evaluate.protocol import Measure, Protocol, Read, Reader, Row
 from rsvlm.evaluate.refusals import QUESTIONS
 from rsvlm.metrics.accuracy import MATCHERS, Matcher, hits, scene_scores, vqa_scores

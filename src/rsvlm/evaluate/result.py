@@ -15,7 +15,8 @@ import numpy as np
 import rsvlm
 from rsvlm.data.formats.files import aside
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.items import Item, number_pictures, refused
+from rsvlm.evaluate.items import Item, number_pictures
+from rsvlm.evaluate.parsers import refused
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.report.html import Shown, page
 from rsvlm.evaluate.report.text import summary

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from rsvlm.data.masks import CELLS
-from rsvlm.metrics.score import Array, Finish, Score, mean_score, ratio
+from rsvlm.metrics.score import Array, Finish, Score, mean_score, pooled_score, ratio
 from rsvlm.metrics.text.captions import Lone, caption_scores, spread
 from rsvlm.metrics.text.tokenizer import Tokenizer, ptb, tokenize, whitespace
 
@@ -24,13 +24,6 @@ Counts = Mapping[str, int]  # class -> how many objects of it changed
 Cells = Mapping[str, Collection[str]]  # class -> the cells of the 3x3 grid where it changed
 Reading = Literal["plain", "released"]
 
-NO_CHANGE = (
-    "the scene is the same as before",
-    "there is no difference",
-    "the two scenes seem identical",
-    "no change has occurred",
-    "almost nothing has changed",
-)
 CLASSES = ("road", "building")
 _S_M = ("bleu_4", "meteor", "rouge_l", "cider_d")
 
@@ -84,17 +77,6 @@ def _mean_of(scores: Sequence[Score], name: str) -> Score:
     )
 
 
-def says_change(caption: str, no_change: Collection[str] = NO_CHANGE) -> bool:
-    """False for one of the no-change sentences (case, full stops and blanks do not count), True for any other."""
-    return " ".join(caption.lower().replace(".", " ").split()) not in no_change
-
-
-def _pooled(name: str, sums: Array, finish: Finish, per_item: Sequence[float] | Array | None = None) -> Score:
-    """A score that is `finish` of the total of `sums`; each item by itself scores `finish` of its own row."""
-    items = finish(sums) if per_item is None else np.asarray(per_item, dtype=np.float64)
-    return Score(name=name, value=float(finish(sums.sum(0))), per_item=items, n=len(sums), sums=sums, finish=finish)
-
-
 def _f_beta(beta: float) -> Finish:
     """F of sums (true positives, said, told)."""
     square = beta**2
@@ -123,7 +105,7 @@ def binary_scores(predictions: Sequence[bool | None], references: Sequence[bool]
         "precision": lambda s: ratio(s[..., [0, 1]]), "recall": lambda s: ratio(s[..., [0, 2]]), "f1": _f_beta(1),
         "f0.5": _f_beta(0.5),
     }  # fmt: skip
-    return scores | {name: _pooled(name, sums, finish, right) for name, finish in finishes.items()}
+    return scores | {name: pooled_score(name, sums, finish, per_item=right) for name, finish in finishes.items()}
 
 
 def count_scores(
@@ -138,7 +120,7 @@ def count_scores(
         dtype=np.float64,
     )
     squares = np.stack([errors**2, np.ones_like(errors)], axis=1)
-    rmse = _pooled(f"rmse{suffix}", squares, lambda sums: np.sqrt(ratio(sums)), errors)
+    rmse = pooled_score(f"rmse{suffix}", squares, lambda sums: np.sqrt(ratio(sums)), per_item=errors)
     return {f"mae{suffix}": mean_score(f"mae{suffix}", errors), f"rmse{suffix}": rmse}
 
 
@@ -177,7 +159,7 @@ def location_scores(
     finishes: dict[str, Finish] = {
         "precision": lambda s: ratio(s[..., [0, 1]]), "recall": lambda s: ratio(s[..., [0, 2]]), "f1": _f_beta(1),
     }  # fmt: skip
-    return {name + suffix: _pooled(name + suffix, sums, finish) for name, finish in finishes.items()} | {
+    return {name + suffix: pooled_score(name + suffix, sums, finish) for name, finish in finishes.items()} | {
         name + suffix: mean_score(name + suffix, values) for name, values in means.items()
     }
 

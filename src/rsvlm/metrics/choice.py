@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from rsvlm.data.prompt import LETTERS
 from rsvlm.metrics.accuracy import exact, inside_tags, squad
 from rsvlm.metrics.score import Score, mean_score
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL)
 _ANSWER = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.DOTALL)
 _MARK = re.compile(r"<\|[^|<>]*\|>|</?s>")  # what decoders leave of their stop tokens

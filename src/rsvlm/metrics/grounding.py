@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rsvlm.data.box_codecs import Numbers
 from rsvlm.metrics.boxes import Mode, as_rows, best_pairs, iou, overlaps, quotient
-from rsvlm.metrics.score import Array, Score, mean_score, ratio
+from rsvlm.metrics.score import Array, Score, mean_score, pooled_score
 from rsvlm.sample import Box
 
 Marks = Sequence[bool] | NDArray[np.bool_]
@@ -57,8 +57,8 @@ def grounding_scores(
         for t, hit in zip(thresholds, hits, strict=True):
             scores[f"acc@{t:g}{tail}"] = mean_score(f"acc@{t:g}{tail}", hit, among)
         scores[f"miou{tail}"] = mean_score(f"miou{tail}", mean, among)
-        scores[f"cum_iou{tail}"] = _cumulative(f"cum_iou{tail}", areas, among & read)
-        scores[f"cum_iou_all{tail}"] = _cumulative(f"cum_iou_all{tail}", areas, among)
+        scores[f"cum_iou{tail}"] = pooled_score(f"cum_iou{tail}", areas, among=among & read)
+        scores[f"cum_iou_all{tail}"] = pooled_score(f"cum_iou_all{tail}", areas, among=among)
         scores[f"parse_failures{tail}"] = mean_score(f"parse_failures{tail}", np.where(read, 0.0, 1.0), among)
     return scores
 
@@ -88,13 +88,6 @@ def _measured(
         done += n * m
 
 
-def _cumulative(name: str, sums: Array, among: NDArray[np.bool_]) -> Score:
-    """First sum over second, of the items marked in `among`."""
-    sums = np.where(among[:, None], sums, 0.0)
-    value = float(ratio(sums.sum(axis=0)))
-    return Score(name=name, value=value, per_item=ratio(sums[among]), n=int(among.sum()), sums=sums, finish=ratio)
-
-
 def size_groups(areas: Sequence[float]) -> dict[str, NDArray[np.bool_]]:
     """`groups` by the area of the target in square pixels of the stored image: small below 32^2, medium below 96^2."""
     pixels = np.asarray(areas, dtype=np.float64)
@@ -121,7 +114,7 @@ def vrsbench_scores(answers: Sequence[str], targets: Sequence[str]) -> dict[str,
     scores = {f"acc@{t}": mean_score(f"acc@{t}", np.where(read, overlap >= t, 0.0)) for t in (0.5, 0.7)}
     return scores | {
         "miou": mean_score("miou", overlap),
-        "cum_iou": _cumulative("cum_iou", np.stack([shared, union], axis=1), read),
+        "cum_iou": pooled_score("cum_iou", np.stack([shared, union], axis=1), among=read),
         "parse_failures": mean_score("parse_failures", np.where(read, 0.0, 1.0)),
     }
 
@@ -140,11 +133,10 @@ def lhrs_scores(answers: Sequence[str], targets: Sequence[str]) -> dict[str, Sco
     """
     rows = [_lhrs_counts(a, t) for a, t in zip(answers, targets, strict=True)]
     sums = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    every = np.ones(len(rows), bool)
     return {
-        "accuracy": _cumulative("accuracy", sums[:, [0, 1]], every),
-        "accuracy_with_fail": _cumulative("accuracy_with_fail", sums[:, [0, 2]], every),
-        "parse_failures": _cumulative("parse_failures", sums[:, [3, 2]], every),
+        "accuracy": pooled_score("accuracy", sums[:, [0, 1]]),
+        "accuracy_with_fail": pooled_score("accuracy_with_fail", sums[:, [0, 2]]),
+        "parse_failures": pooled_score("parse_failures", sums[:, [3, 2]]),
     }
 
 

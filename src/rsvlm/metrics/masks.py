@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rsvlm.data.masks import Mask, Rle, components, decode_rle, polygon_mask, rle_size
 from rsvlm.errors import BadInput
 from rsvlm.metrics.change import count_scores
-from rsvlm.metrics.score import Array, Finish, Score, mean_score, ratio
+from rsvlm.metrics.score import Array, Finish, Score, mean_score, pooled_score, ratio
 
 Labels = NDArray[np.integer] | Mask
 Given = Mask | Rle  # an array, or COCO run lengths that are decoded when their turn comes
@@ -42,7 +42,10 @@ def referring_scores(
     overlap = ratio(np.stack([shared, union], axis=1)) + (both_empty if empty == "one" else 0.0)
     dice = ratio(np.stack([2 * shared, said + told], axis=1)) + both_empty
     close = np.where(read > 0, np.abs(said - told) <= 0.08 * (said + told) / 2, 0.0)
-    scores = {"miou": mean_score("miou", overlap), "oiou": _pooled("oiou", np.stack([shared, union], axis=1), ratio)}
+    scores = {
+        "miou": mean_score("miou", overlap),
+        "oiou": pooled_score("oiou", np.stack([shared, union], axis=1), ratio),
+    }
     scores["dice"] = mean_score("dice", dice)
     for t in thresholds:
         scores[f"pr@{t:g}"] = mean_score(f"pr@{t:g}", np.where(read > 0, overlap >= t, 0.0))
@@ -62,11 +65,6 @@ def _areas(predicted: Given | None, target: Given) -> tuple[int, int, int, int]:
 
 def _array(mask: Given) -> Mask:
     return decode_rle(mask) if isinstance(mask, Mapping) else np.asarray(mask, bool)
-
-
-def _pooled(name: str, sums: Array, finish: Finish) -> Score:
-    value = float(finish(sums.sum(axis=0)))
-    return Score(name=name, value=value, per_item=finish(sums), n=len(sums), sums=sums, finish=finish)
 
 
 # ---- maps of classes: one confusion matrix over all pixels ----
@@ -90,7 +88,7 @@ def change_scores(predictions: Iterable[Given | None], references: Iterable[Give
         "f1": lambda sums: _per_class(sums, 2, _F1)[..., 1],
         "iou": lambda sums: _per_class(sums, 2, _IOU)[..., 1],
     }
-    scores = {name: _pooled(name, table, finish) for name, finish in (finishes | _map_finishes(2)).items()}
+    scores = {name: pooled_score(name, table, finish) for name, finish in (finishes | _map_finishes(2)).items()}
     quiet = table[:, 1:].sum(axis=1) == 0  # all pixels unchanged in both maps
     scores["iou_per_image"] = mean_score("iou_per_image", scores["iou"].per_item + quiet)
     return scores
@@ -105,10 +103,10 @@ def semantic_scores(
     in neither map of the set is left out of the means.
     """
     table = _confusions(zip(predictions, references, strict=True), classes, ignore)
-    scores = {name: _pooled(name, table, finish) for name, finish in _map_finishes(classes).items()}
+    scores = {name: pooled_score(name, table, finish) for name, finish in _map_finishes(classes).items()}
     for k in range(classes):
         for name, of in (("iou", _IOU), ("f1", _F1)):
-            scores[f"{name}_{k}"] = _pooled(
+            scores[f"{name}_{k}"] = pooled_score(
                 f"{name}_{k}", table, lambda s, k=k, of=of: _per_class(s, classes, of)[..., k]
             )
     return scores

@@ -10,9 +10,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from rsvlm.data.prompt import LETTERS
 from rsvlm.data.sources.vrsbench import LEAK
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.items import CHOOSE, LETTERS, Item, items_of
+from rsvlm.evaluate.items import CHOOSE, Item, items_of
 from rsvlm.evaluate.protocol import Protocol, Read, Row
 from rsvlm.evaluate.protocol_factories import always, caption_set, question_set
 from rsvlm.evaluate.protocols.grounding import WORDING, ground_set, words_set
@@ -21,6 +22,7 @@ from rsvlm.metrics.choice import CHOICE_RULES, choice_scores, letter
 from rsvlm.metrics.grounding import vrsbench_scores
 from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample
+from rsvlm.systems.lhrs_bot.prompts import CHOICE
 
 # ---- VRSBench ----
 
@@ -118,7 +120,7 @@ def choice_set(dataset: str, title: str, protocol: str, **more: Any) -> Protocol
     return Protocol(name=f"{dataset}/{protocol}", title=title, dataset=dataset, **defaults | more)
 
 
-_LHRS_WORDING = "{}\nChoices: {options} Answer from the given choices with A., B., C., D., etc."
+_LHRS_WORDING = CHOICE.replace("{question}", "{}").replace("{choices}", "{options}")
 
 
 def _lhrs_ask(samples: Sequence[Sample]) -> list[Item]:

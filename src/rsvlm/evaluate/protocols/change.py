@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.evaluate.items import Item, free_text, items_of, scene_name, yes_no
+from rsvlm.evaluate.items import Item, items_of
+from rsvlm.evaluate.parsers import free_text, scene_name, yes_no
 from rsvlm.evaluate.protocol import Protocol, Read, Reader, Row
 from rsvlm.evaluate.protocol_factories import always, caption_set, said
 from rsvlm.metrics.accuracy import MATCHERS, vqa_scores

@@ -17,6 +17,7 @@ from rsvlm.metrics.boxes import Mode
 from rsvlm.metrics.grounding import grounding_scores, lhrs_scores, minigpt_scores, size_groups
 from rsvlm.metrics.score import Score
 from rsvlm.sample import Box, Region
+from rsvlm.systems.lhrs_bot.prompts import PROMPTS
 
 WORDING = "Locate in the image: {}"
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -129,7 +130,7 @@ _MINIGPT: dict[str, Any] = {
     "headline": ("acc@0.5",), "per_item": "acc@0.5", "max_new_tokens": 20, "dialect": "IoU legacy_plus1_pixel, >",
     "legacy": "MiniGPT-v2's script adds a pixel to every side and reads only `{<x1><y1><x2><y2>}` in hundredths.",
 }  # fmt: skip
-_VG, _REFER = "[VG] {}", "[refer] give me the location of {}"
+_VG, _REFER = PROMPTS["ground"].replace("{question}", "{}"), "[refer] give me the location of {}"
 _DIOR, _RSVG = {"train": 26991, "val": 3829, "test": 7500}, {"train": 5505, "val": 1201, "test": 1227}
 
 PROTOCOLS = (

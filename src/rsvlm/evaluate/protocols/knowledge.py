@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from rsvlm.errors import MissingPart
-from rsvlm.evaluate.items import Item, free_text, items_of
+from rsvlm.evaluate.items import Item, items_of
+from rsvlm.evaluate.parsers import free_text
 from rsvlm.evaluate.protocol import Protocol
 from rsvlm.evaluate.protocol_factories import always
 from rsvlm.metrics.accuracy import scene_scores
