@@ -64,11 +64,11 @@ class Protocol:
     @property
     def hash(self) -> str:
         """16 hex digits over all that the entry declares: two results with one hash were measured in one way."""
-        told = (
+        declared = (
             self.name, self.dataset, self.split, self.ability, self.dialect, self.headline, self.per_item,
             self.wrong_below, self.graded, self.legacy, self.prompt_hash,
         )  # fmt: skip
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr(declared).encode()).hexdigest()[:16]
 
     @property
     def prompt_hash(self) -> str:

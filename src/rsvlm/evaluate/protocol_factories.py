@@ -54,17 +54,17 @@ def _captions(
     items: Sequence[Item], answers: Sequence[str | None], tokenizer: Callable[[str], str] = ptb
 ) -> Mapping[str, Score]:
     """`caption_scores`, and METEOR where its tables are installed."""
-    said, told = [answer or "" for answer in answers], [item.references for item in items]
-    scores = caption_scores(said, told, tokenizer=tokenizer)
+    said, references = [answer or "" for answer in answers], [item.references for item in items]
+    scores = caption_scores(said, references, tokenizer=tokenizer)
     try:
-        return scores | {"meteor": meteor(tokenize(said, tokenizer), [tokenize(r, tokenizer) for r in told])}
+        return scores | {"meteor": meteor(tokenize(said, tokenizer), [tokenize(r, tokenizer) for r in references])}
     except MissingPart:  # the result says that it is missing
         return scores
 
 
 def _captions_and_spice(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
-    said, told = [answer or "" for answer in answers], [item.references for item in items]
-    score = spice(tokenize(said, ptb), [tokenize(references, ptb) for references in told])
+    said, references = [answer or "" for answer in answers], [item.references for item in items]
+    score = spice(tokenize(said, ptb), [tokenize(references, ptb) for references in references])
     return {**_captions(items, answers), "spice": score}
 
 

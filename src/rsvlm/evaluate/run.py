@@ -22,7 +22,7 @@ from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.native_prompts import worded
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.reply_log import Ledger
-from rsvlm.evaluate.result import Result, Told, settle
+from rsvlm.evaluate.result import Result, RunOutput, score_run
 from rsvlm.evaluate.solvers import WAYS, check_ability
 from rsvlm.evaluate.task import Task, prepare
 from rsvlm.sample import Image
@@ -77,11 +77,11 @@ def evaluate(
         beside |= _nearest(task, model, notes, progress)
         found, leaked = _leaks(task, model, notes, progress) if leak else ({}, frozenset[str]())
     rows = [ledger.rows[item.id] for item in task.items]
-    told = Told(
+    output = RunOutput(
         model=model.name, trace=trace, rows=rows, beside=beside, leak=found, leaked=leaked, seconds=seconds,
         asked=asked, notes=notes, problems=_failures(task, rows),
     )  # fmt: skip
-    return settle(task, told, folder)
+    return score_run(task, output, folder)
 
 
 def _ask(task: Task, model: Any, ledger: Ledger, batch: int, progress: Progress) -> tuple[int, float]:
@@ -177,10 +177,10 @@ def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> tupl
     )
 
 
-def _trained_on(told: str) -> list[str]:
+def _trained_on(names: str) -> list[str]:
     """The data sets of the catalogue that a trace names; older traces name ingredients ("ships/referring")."""
     found: list[str] = []
-    for text in told.split():
+    for text in names.split():
         try:
             found += datasets_of(text)
         except BadInput:  # a builder of another version, or a name of somebody else's

@@ -113,12 +113,12 @@ def _matches(model: Matches, protocol: Protocol, items: Sequence[Item], pictures
     """Items with a picture are embedded as pictures, those without as texts."""
     rows: list[Row] = [{}] * len(items)
     shown = [at for at, picture in enumerate(pictures) if picture]
-    told = [at for at, picture in enumerate(pictures) if not picture]
+    texts = [at for at, picture in enumerate(pictures) if not picture]
     if shown:
         for at, vector in zip(shown, model.embed_images([pictures[at][0] for at in shown]), strict=True):
             rows[at] = {"vector": write_vector(vector)}
-    if told:
-        for at, vector in zip(told, model.embed_texts([items[at].question for at in told]), strict=True):
+    if texts:
+        for at, vector in zip(texts, model.embed_texts([items[at].question for at in texts]), strict=True):
             rows[at] = {"vector": write_vector(vector)}
     return rows
 

@@ -43,14 +43,14 @@ def change_caption_scores(
     0..10; the papers print both x 100. `lone` says what CIDEr-D is of a set of one pair (see `caption_scores`).
     """
     said = tokenize(predictions, tokenizer)
-    told = [tokenize(accepted, tokenizer) for accepted in references]
+    expected = [tokenize(accepted, tokenizer) for accepted in references]
     flags = np.asarray(changed, bool)
     scores: dict[str, Score] = {}
     for suffix, mask in (("", np.ones(len(flags), bool)), ("_changed", flags), ("_unchanged", ~flags)):
         chosen = np.flatnonzero(mask)
         if not len(chosen):
             continue
-        mine, theirs = [said[i] for i in chosen], [told[i] for i in chosen]
+        mine, theirs = [said[i] for i in chosen], [expected[i] for i in chosen]
         subset = caption_scores(mine, theirs, tokenizer=whitespace, lone=lone)
         if meteor is not None:
             subset["meteor"] = meteor(mine, theirs)
@@ -78,7 +78,7 @@ def _mean_of(scores: Sequence[Score], name: str) -> Score:
 
 
 def _f_beta(beta: float) -> Finish:
-    """F of sums (true positives, said, told)."""
+    """F of sums (true positives, predicted, expected)."""
     square = beta**2
 
     def finish(sums: Array) -> Array:
@@ -93,14 +93,14 @@ def binary_scores(predictions: Sequence[bool | None], references: Sequence[bool]
     None is an answer that could not be read: wrong in the accuracies and missed in the recall. An empty share is 0.
     """
     said = np.array([p is True for p in predictions], bool)
-    told = np.asarray(references, bool)
+    expected = np.asarray(references, bool)
     right = np.array([p == r for p, r in zip(predictions, references, strict=True)], dtype=np.float64)
-    sums = np.stack([said & told, said, told], axis=1).astype(np.float64)
+    sums = np.stack([said & expected, said, expected], axis=1).astype(np.float64)
     scores = {"accuracy": mean_score("accuracy", right)}
-    if told.any():
-        scores["change_accuracy"] = mean_score("change_accuracy", right, told)
-    if not told.all():
-        scores["no_change_accuracy"] = mean_score("no_change_accuracy", right, ~told)
+    if expected.any():
+        scores["change_accuracy"] = mean_score("change_accuracy", right, expected)
+    if not expected.all():
+        scores["no_change_accuracy"] = mean_score("no_change_accuracy", right, ~expected)
     finishes: dict[str, Finish] = {
         "precision": lambda s: ratio(s[..., [0, 1]]), "recall": lambda s: ratio(s[..., [0, 2]]), "f1": _f_beta(1),
         "f0.5": _f_beta(0.5),
@@ -143,18 +143,18 @@ def location_scores(
     `subset_accuracy`; `hamming`, the share of wrong cells (lower is better). None (not read): no cells, never right.
     """
     said = np.array([[cell in (p or ()) for cell in CELLS] for p in predictions], bool).reshape(-1, len(CELLS))
-    told = np.array([[cell in r for cell in CELLS] for r in references], bool).reshape(-1, len(CELLS))
-    if len(said) != len(told):
-        raise ValueError(f"{len(said)} predictions need as many references, not {len(told)}")
+    expected = np.array([[cell in r for cell in CELLS] for r in references], bool).reshape(-1, len(CELLS))
+    if len(said) != len(expected):
+        raise ValueError(f"{len(said)} predictions need as many references, not {len(expected)}")
     read = np.array([p is not None for p in predictions], bool)
-    both, either = (said & told).sum(1), (said | told).sum(1)
-    sums = np.stack([both, said.sum(1), told.sum(1)], axis=1).astype(np.float64)
+    both, either = (said & expected).sum(1), (said | expected).sum(1)
+    sums = np.stack([both, said.sum(1), expected.sum(1)], axis=1).astype(np.float64)
     overlap = ratio(np.stack([both, either], axis=1).astype(np.float64))
     means = {
         "jaccard": np.where(either == 0, read, overlap),
         "jaccard_released": overlap,
-        "subset_accuracy": read & (said == told).all(1),
-        "hamming": np.where(read, (said != told).mean(1), 1.0),
+        "subset_accuracy": read & (said == expected).all(1),
+        "hamming": np.where(read, (said != expected).mean(1), 1.0),
     }
     finishes: dict[str, Finish] = {
         "precision": lambda s: ratio(s[..., [0, 1]]), "recall": lambda s: ratio(s[..., [0, 2]]), "f1": _f_beta(1),

@@ -58,8 +58,8 @@ def region_ious(predicted: Regions, target: Regions) -> Array:
         shared, union = shape_overlaps(_shapes(predicted)[:, None], _shapes(target)[None])
     else:
         boxes = (np.array([region.box for region in regions], dtype=np.float64) for regions in (predicted, target))
-        said, told = boxes
-        shared, union = overlaps(said[:, None], told[None])
+        said, expected = boxes
+        shared, union = overlaps(said[:, None], expected[None])
     return quotient(shared, union)
 
 
@@ -93,13 +93,13 @@ def f1_scores(
     As many pairs of IoU >= t as possible are made, so neither scores nor the order of the boxes matter.
     """
     rows: list[tuple[int, int, int]] = []
-    for said, told in zip(predictions, references, strict=True):
+    for said, expected in zip(predictions, references, strict=True):
         right = 0
-        for label in _labels([told]):
-            fits = region_ious(_of(label, said or ()), _of(label, told)) >= threshold
+        for label in _labels([expected]):
+            fits = region_ious(_of(label, said or ()), _of(label, expected)) >= threshold
             i, j = best_pairs(fits.astype(np.float64))
             right += int(fits[i, j].sum())
-        rows.append((right, len(said or ()), len(told)))
+        rows.append((right, len(said or ()), len(expected)))
     sums = np.array(rows, dtype=np.float64).reshape(-1, 3)
     finishes: dict[str, Finish] = {
         "precision": lambda s: ratio(s[..., :2]),
@@ -158,20 +158,20 @@ def _of_images(name: str, value: float, each: Sequence[float] | Array, among: Ma
     return replace(of_mean, value=value, finish=lambda sums: ratio(sums) + shift)
 
 
-def _matched(said: Regions, told: Regions, threshold: float) -> tuple[Array, Array, int]:
+def _matched(said: Regions, expected: Regions, threshold: float) -> tuple[Array, Array, int]:
     """Scores and hits (0, 1) of one image's boxes of a label by falling score, and the number of its targets."""
     scores = np.array([region.score or 0.0 for region in said], dtype=np.float64)
     order = np.argsort(-scores, kind="stable")
     hits = np.zeros(len(said))
-    if said and told:
-        table = region_ious(said, told)
+    if said and expected:
+        table = region_ious(said, expected)
         taken: set[int] = set()
         for rank, row in enumerate(table[order]):
             best = int(row.argmax())
             hits[rank] = row[best] >= threshold and best not in taken
             if row[best] >= threshold:
                 taken.add(best)
-    return scores[order], hits, len(told)
+    return scores[order], hits, len(expected)
 
 
 def _average_precision(images: Sequence[tuple[Array, Array, int]], curve: Curve, together: bool) -> float:
@@ -239,9 +239,9 @@ def _evaluated(predictions: Sequence[Regions], references: Sequence[Regions], ma
         _dts: Any
 
         def computeIoU(self, imgId: int, catId: int) -> Any:
-            said, told = (rows[imgId, catId] for rows in (self._dts, self._gts))
+            said, expected = (rows[imgId, catId] for rows in (self._dts, self._gts))
             order = np.argsort([-row["score"] for row in said], kind="mergesort")[: self.params.maxDets[-1]]
-            return region_ious([said[i]["region"] for i in order], [row["region"] for row in told])
+            return region_ious([said[i]["region"] for i in order], [row["region"] for row in expected])
 
     with contextlib.redirect_stdout(io.StringIO()):
         sides: list[Any] = []

@@ -36,12 +36,12 @@ def referring_scores(
     """
     pairs = zip(predictions, references, strict=True)
     rows = np.array([_areas(p, t) for p, t in pairs], dtype=np.float64).reshape(-1, 4)
-    shared, said, told, read = rows.T
-    both_empty = (said + told == 0) & (read > 0)
-    union = said + told - shared
+    shared, said, expected, read = rows.T
+    both_empty = (said + expected == 0) & (read > 0)
+    union = said + expected - shared
     overlap = ratio(np.stack([shared, union], axis=1)) + (both_empty if empty == "one" else 0.0)
-    dice = ratio(np.stack([2 * shared, said + told], axis=1)) + both_empty
-    close = np.where(read > 0, np.abs(said - told) <= 0.08 * (said + told) / 2, 0.0)
+    dice = ratio(np.stack([2 * shared, said + expected], axis=1)) + both_empty
+    close = np.where(read > 0, np.abs(said - expected) <= 0.08 * (said + expected) / 2, 0.0)
     scores = {
         "miou": mean_score("miou", overlap),
         "oiou": pooled_score("oiou", np.stack([shared, union], axis=1), ratio),
@@ -53,14 +53,14 @@ def referring_scores(
 
 
 def _areas(predicted: Given | None, target: Given) -> tuple[int, int, int, int]:
-    """Pixels shared, said and told, and 1 where the prediction was read."""
-    told = _array(target)
+    """Pixels shared, predicted and expected, and 1 where the prediction was read."""
+    expected = _array(target)
     if predicted is None:
-        return 0, 0, int(told.sum()), 0
+        return 0, 0, int(expected.sum()), 0
     said = _array(predicted)
-    if said.shape != told.shape:
-        raise ValueError(f"a mask of {said.shape} cannot be compared with one of {told.shape}")
-    return int((said & told).sum()), int(said.sum()), int(told.sum()), 1
+    if said.shape != expected.shape:
+        raise ValueError(f"a mask of {said.shape} cannot be compared with one of {expected.shape}")
+    return int((said & expected).sum()), int(said.sum()), int(expected.sum()), 1
 
 
 def _array(mask: Given) -> Mask:
@@ -79,7 +79,7 @@ def change_scores(predictions: Iterable[Given | None], references: Iterable[Give
     said = (None if p is None else _array(p) for p in predictions)
     table = _confusions(zip(said, map(_array, references), strict=True), 2, None)
 
-    def share(which: int) -> Finish:  # of the pixels said (1) or told (2) to have changed, those that have
+    def share(which: int) -> Finish:  # of the pixels predicted (1) or expected (2) to have changed, those that have
         return lambda sums: ratio(np.stack([_square(sums, 2)[i][..., 1] for i in (0, which)], axis=-1))
 
     finishes: dict[str, Finish] = {
@@ -116,39 +116,39 @@ def _confusions(pairs: Iterable[tuple[Labels | None, Labels]], classes: int, ign
     """(N, classes * (classes + 1)): rows are true classes; the last column is a prediction that is no class."""
     tables: list[Array] = []
     for predicted, target in pairs:
-        told = np.asarray(target, dtype=np.int64).ravel()
-        said = np.full(told.shape, -1) if predicted is None else np.asarray(predicted, dtype=np.int64).ravel()
+        expected = np.asarray(target, dtype=np.int64).ravel()
+        said = np.full(expected.shape, -1) if predicted is None else np.asarray(predicted, dtype=np.int64).ravel()
         if predicted is not None and np.shape(predicted) != np.shape(target):
             raise ValueError(f"a map of {np.shape(predicted)} cannot be compared with one of {np.shape(target)}")
-        valid = told != ignore
-        if ((told < 0) | (told >= classes))[valid].any():
+        valid = expected != ignore
+        if ((expected < 0) | (expected >= classes))[valid].any():
             raise ValueError(f"a reference map holds numbers outside 0..{classes - 1} that are not {ignore}")
         said = np.where((said < 0) | (said >= classes), classes, said)
-        cells = told[valid] * (classes + 1) + said[valid]
+        cells = expected[valid] * (classes + 1) + said[valid]
         tables.append(np.bincount(cells, minlength=classes * (classes + 1)).astype(np.float64))
     return np.array(tables, dtype=np.float64).reshape(-1, classes * (classes + 1))
 
 
-_IOU, _F1 = 1, 2  # overlap counts once or twice: tp / (said + told - tp), 2 tp / (said + told)
+_IOU, _F1 = 1, 2  # overlap counts once or twice: tp / (said + expected - tp), 2 tp / (said + expected)
 
 
 def _square(sums: Array, classes: int) -> tuple[Array, Array, Array, Array]:
-    """Of each class: pixels right, said and told (..., classes); and all pixels (...)."""
+    """Of each class: pixels correct, predicted and expected (..., classes); and all pixels (...)."""
     table = sums.reshape(*sums.shape[:-1], classes, classes + 1)
     right = np.diagonal(table, axis1=-2, axis2=-1)
     return right, table.sum(axis=-2)[..., :classes], table.sum(axis=-1), table.sum(axis=(-2, -1))
 
 
 def _per_class(sums: Array, classes: int, weight: int) -> Array:
-    right, said, told, _ = _square(sums, classes)
-    return ratio(np.stack([weight * right, said + told - (2 - weight) * right], axis=-1))
+    right, said, expected, _ = _square(sums, classes)
+    return ratio(np.stack([weight * right, said + expected - (2 - weight) * right], axis=-1))
 
 
 def _map_finishes(classes: int) -> dict[str, Finish]:
     def mean(weight: int) -> Finish:
         def finish(sums: Array) -> Array:
-            _, said, told, _ = _square(sums, classes)
-            there = (said + told > 0).sum(axis=-1)
+            _, said, expected, _ = _square(sums, classes)
+            there = (said + expected > 0).sum(axis=-1)
             return _per_class(sums, classes, weight).sum(axis=-1) / np.maximum(there, 1)
 
         return finish
@@ -158,8 +158,8 @@ def _map_finishes(classes: int) -> dict[str, Finish]:
         return ratio(np.stack([right.sum(axis=-1), pixels], axis=-1))
 
     def kappa(sums: Array) -> Array:
-        _, said, told, pixels = _square(sums, classes)
-        chance = (said * told).sum(axis=-1) / np.maximum(pixels, 1) ** 2
+        _, said, expected, pixels = _square(sums, classes)
+        chance = (said * expected).sum(axis=-1) / np.maximum(pixels, 1) ** 2
         return ratio(np.stack([accuracy(sums) - chance, 1 - chance], axis=-1))
 
     return {"oa": accuracy, "kappa": kappa, "miou": mean(_IOU), "mf1": mean(_F1)}
@@ -184,9 +184,9 @@ def mask_count_scores(
         return components(_array(mask), connectivity=connectivity, min_pixels=min_pixels)
 
     said = [None if p is None else parts(p) for p in predictions]
-    told = [parts(t) for t in references]
-    return count_scores([None if p is None else len(p) for p in said], list(map(len, told))) | count_scores(
-        [None if p is None else int(p.sum()) for p in said], [int(t.sum()) for t in told], "_area"
+    expected = [parts(t) for t in references]
+    return count_scores([None if p is None else len(p) for p in said], list(map(len, expected))) | count_scores(
+        [None if p is None else int(p.sum()) for p in said], [int(t.sum()) for t in expected], "_area"
     )
 
 

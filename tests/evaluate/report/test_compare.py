@@ -14,7 +14,7 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.report.compare import Pair, bootstrap_p, compare, comparison, differences, mcnemar
-from rsvlm.evaluate.result import Told, settle
+from rsvlm.evaluate.result import RunOutput, score_run
 from rsvlm.evaluate.task import Task
 from rsvlm.metrics.score import mean_score, resample
 from rsvlm.sample import Image
@@ -46,7 +46,7 @@ def run(
     rows = [
         {"answer": truth.format(n) if start <= n < start + right else "no", "confidence": 0.5} for n in range(ITEMS)
     ]
-    settle(task, Told(model=name, trace={}, rows=rows, **told), folder)
+    score_run(task, RunOutput(model=name, trace={}, rows=rows, **told), folder)
     return folder
 
 

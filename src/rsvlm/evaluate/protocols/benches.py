@@ -98,9 +98,9 @@ def choices_measure(
     items: Sequence[Item], answers: Sequence[str | None], rule: Callable[[str, str], bool] = CHOICE_RULES["letter"]
 ) -> Mapping[str, Score]:
     """`accuracy`, one a type, and `average`, the unweighted mean over types (a question's first)."""
-    told = [item.references[0] for item in items]
-    scores = choice_scores(answers, told, [_types(item) for item in items], rule)
-    average = vqa_scores(answers, [(one,) for one in told], [item.kind for item in items], rule)["average"]
+    expected = [item.references[0] for item in items]
+    scores = choice_scores(answers, expected, [_types(item) for item in items], rule)
+    average = vqa_scores(answers, [(one,) for one in expected], [item.kind for item in items], rule)["average"]
     return scores | {"average": average}
 
 

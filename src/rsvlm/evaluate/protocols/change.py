@@ -52,13 +52,13 @@ def _change_captions(items: Sequence[Item], answers: Sequence[str | None]) -> Ma
 
 def _caption_scores(
     texts: Sequence[str],
-    told: Sequence[Sequence[str]],
+    expected: Sequence[Sequence[str]],
     items: Sequence[Item],
     tokenizer: Tokenizer,
     lone: Lone = "zero",
 ) -> Mapping[str, Score]:
     score = partial(
-        change_caption_scores, texts, told, [i.meta["changed"] for i in items], tokenizer=tokenizer, lone=lone
+        change_caption_scores, texts, expected, [i.meta["changed"] for i in items], tokenizer=tokenizer, lone=lone
     )
     try:
         return score(meteor=meteor)
@@ -81,8 +81,8 @@ def _in_ids(known: Sequence[Item], least: int, clean: Callable[[str], str]) -> R
 
     def read(item: Item, row: Row) -> dict[str, Any] | None:
         text = said(free_text)(item, row)
-        told = [words(clean(reference)) for reference in item.references]
-        return None if text is None else {"said": words(clean(text)), "told": told}
+        expected = [words(clean(reference)) for reference in item.references]
+        return None if text is None else {"said": words(clean(text)), "told": expected}
 
     return read
 
@@ -95,11 +95,11 @@ def _ids_measure(
     for item, answer in zip(items, answers, strict=True):
         for text, ids in zip(item.references, answer["told"] if answer else (), strict=False):
             numbers |= zip(clean(text).split(), ids.split(), strict=True)
-    told = [
+    expected = [
         answer["told"] if answer else [_numbered(clean(text), numbers) for text in item.references]
         for item, answer in zip(items, answers, strict=True)
     ]
-    return _caption_scores([a["said"] if a else "" for a in answers], told, items, whitespace, "ref_len_1")
+    return _caption_scores([a["said"] if a else "" for a in answers], expected, items, whitespace, "ref_len_1")
 
 
 def _numbered(text: str, numbers: Mapping[str, str]) -> str:
@@ -151,19 +151,19 @@ def _readable(items: list[Item], parse: Callable[[str], Any]) -> list[Item]:
 
 
 def _classes(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
-    told = [yes_no(item.references[0]) == "yes" for item in items]
-    return binary_scores([None if answer is None else answer == "yes" for answer in answers], told)
+    expected = [yes_no(item.references[0]) == "yes" for item in items]
+    return binary_scores([None if answer is None else answer == "yes" for answer in answers], expected)
 
 
 def _counts(items: Sequence[Item], answers: Sequence[Any]) -> Mapping[str, Score]:
-    told = [read_counts(item.references[0]) or {} for item in items]
-    right = [answer == reference for answer, reference in zip(answers, told, strict=True)]
-    return change_count_scores(answers, told) | {"exact": mean_score("exact", right)}
+    expected = [read_counts(item.references[0]) or {} for item in items]
+    right = [answer == reference for answer, reference in zip(answers, expected, strict=True)]
+    return change_count_scores(answers, expected) | {"exact": mean_score("exact", right)}
 
 
 def _places(items: Sequence[Item], answers: Sequence[Any]) -> Mapping[str, Score]:
-    told = [read_locations(item.references[0]) or {} for item in items]
-    scores = change_location_scores(answers, told)
+    expected = [read_locations(item.references[0]) or {} for item in items]
+    scores = change_location_scores(answers, expected)
     both = np.min([scores[f"subset_accuracy_{name}"].per_item for name in CLASSES], axis=0)
     return scores | {"exact": mean_score("exact", both)}
 

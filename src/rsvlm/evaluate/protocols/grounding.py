@@ -37,8 +37,8 @@ def ground_scores(
     items: Sequence[Item], predictions: Sequence[Any], mode: Mode = "plain", thresholds: Sequence[float] = (0.5, 0.7)
 ) -> Mapping[str, Score]:
     """`grounding_scores` in pixels, over all, by size, and where the authors mark it by uniqueness and kind."""
-    told = [[_target(region, mode) for region in item.regions] for item in items]
-    return grounding_scores(predictions, told, mode=mode, thresholds=thresholds, groups=_groups(items))
+    expected = [[_target(region, mode) for region in item.regions] for item in items]
+    return grounding_scores(predictions, expected, mode=mode, thresholds=thresholds, groups=_groups(items))
 
 
 def _target(region: Region, mode: Mode) -> Numbers:
@@ -106,8 +106,8 @@ def words_set(
 
 
 def _lhrs(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
-    told = [f"[{', '.join(f'{n:.4f}' for n in _fractions(item))}]" for item in items]
-    return lhrs_scores([answer or "" for answer in answers], told)
+    expected = [f"[{', '.join(f'{n:.4f}' for n in _fractions(item))}]" for item in items]
+    return lhrs_scores([answer or "" for answer in answers], expected)
 
 
 def _minigpt(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:

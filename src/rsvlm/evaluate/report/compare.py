@@ -55,8 +55,8 @@ class Pair:
     @property
     def differs(self) -> bool:
         """Whether the two were scored differently, or understood differently (vectors and maps always are)."""
-        told = "vector" not in self.first and "map" not in self.first
-        return self.gain != 0 or (told and self.first["parsed"] != self.second["parsed"])
+        readable = "vector" not in self.first and "map" not in self.first
+        return self.gain != 0 or (readable and self.first["parsed"] != self.second["parsed"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +127,9 @@ def comparison(run_a: Path, run_b: Path, *, data: Path | None = None, every: boo
     if first.get("prompt_hash") != second.get("prompt_hash"):
         notes.append("the two were asked in different words (the hash of the prompts differs)")
     items = [_rooted(lines_a[key][0], data) for key in shared]
-    told_a, told_b = ([lines[key][1] for key in shared] for lines in (lines_a, lines_b))
+    rows_a, rows_b = ([lines[key][1] for key in shared] for lines in (lines_a, lines_b))
     try:
-        scores = [protocol.measure(items, [line["parsed"] for line in told]) for told in (told_a, told_b)]
+        scores = [protocol.measure(items, [line["parsed"] for line in rows]) for rows in (rows_a, rows_b)]
     except BadInput as error:
         if data is not None:
             raise
@@ -143,7 +143,7 @@ def comparison(run_a: Path, run_b: Path, *, data: Path | None = None, every: boo
         runs=(first, second),
         names=names,
         metrics=differences(scores[0], scores[1], number_pictures(items), wanted),
-        pairs=_pairs(protocol, items, (told_a, told_b), scores),
+        pairs=_pairs(protocol, items, (rows_a, rows_b), scores),
         graded=protocol.graded,
         notes=notes,
     )
@@ -170,10 +170,10 @@ def _absent(name: str, keys: Sequence[str]) -> list[str]:
 def _stale(names: tuple[str, str], runs: tuple[Run, Run], scores: Sequence[Mapping[str, Score]]) -> list[str]:
     """Where scoring again gives another value than the result file has."""
     return [
-        f"{name}: {metric} is {found[metric].value:.4f} when scored again, its result file has {told['value']:.4f}"
+        f"{name}: {metric} is {found[metric].value:.4f} when scored again, its result file has {recorded['value']:.4f}"
         for name, run, found in zip(names, runs, scores, strict=True)
-        for metric, told in run["metrics"].items()
-        if metric in found and not math.isclose(found[metric].value, told["value"], rel_tol=1e-6, abs_tol=1e-9)
+        for metric, recorded in run["metrics"].items()
+        if metric in found and not math.isclose(found[metric].value, recorded["value"], rel_tol=1e-6, abs_tol=1e-9)
     ]
 
 
@@ -222,7 +222,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def _pairs(
-    protocol: Protocol, items: Sequence[Item], told: Sequence[Sequence[Mapping[str, Any]]],
+    protocol: Protocol, items: Sequence[Item], rows: Sequence[Sequence[Mapping[str, Any]]],
     scores: Sequence[Mapping[str, Score]],
 ) -> list[Pair]:  # fmt: skip
     """The items with both answers; none where the metric shown beside a sample has no value for each item."""
@@ -230,7 +230,7 @@ def _pairs(
     sign = -1 if lower_is_better(protocol.per_item) else 1
     if len(first) != len(items) or len(second) != len(items):
         return []
-    each = zip(items, told[0], told[1], sign * (second - first), strict=True)
+    each = zip(items, rows[0], rows[1], sign * (second - first), strict=True)
     return [Pair(item=item, first=one, second=other, gain=float(gain)) for item, one, other, gain in each]
 
 
@@ -262,14 +262,14 @@ def _p(value: float) -> str:
 def _sentences(found: Comparison) -> list[str]:
     """The items on which they differ, McNemar's test, and notes."""
     (one, other), (run, _) = found.names, found.runs
-    told = [f"{run['protocol']}, split {run['split']}, {run['n']} items; difference: {other} minus {one}"]
+    lines = [f"{run['protocol']}, split {run['split']}, {run['n']} items; difference: {other} minus {one}"]
     if not found.pairs:
-        return [*told, "there is no value for each item, so no items are compared", *found.notes]
+        return [*lines, "there is no value for each item, so no items are compared", *found.notes]
     more, less, same = found.tally
-    told.append(f"{words(run['per_item'])}: {other} is better on {more} items, {one} on {less}, equal on {same}")
+    lines.append(f"{words(run['per_item'])}: {other} is better on {more} items, {one} on {less}, equal on {same}")
     if found.graded:
-        told.append(f"McNemar's exact test over these {more + less}: p = {_p(mcnemar(less, more))}")
-    return [*told, *found.notes]
+        lines.append(f"McNemar's exact test over these {more + less}: p = {_p(mcnemar(less, more))}")
+    return [*lines, *found.notes]
 
 
 def _markdown(found: Comparison) -> str:
@@ -319,14 +319,14 @@ def _line(pair: Pair, album: Album | None) -> Line:
     return Line(
         cells=[
             pictures(item, album, marks) if album else '<span class="none">no picture</span>', question(item),
-            _told(first), _told(second), listed(dict.fromkeys(item.references)),
+            _answer(first), _answer(second), listed(dict.fromkeys(item.references)),
         ],
         marks=["better", "right"] if pair.gain > 0 else ["worse", "wrong"] if pair.gain < 0 else ["other"],
         kind=item.kind, numbers={"gain": pair.gain, "size": abs(pair.gain)},
     )  # fmt: skip
 
 
-def _told(line: Mapping[str, Any]) -> str:
+def _answer(line: Mapping[str, Any]) -> str:
     sure = float(line.get("confidence") or 0.0)
     confidence = f" · confidence {sure:.2f}" if sure else ""
     return f'{reply(line, line["parsed"])}<br><span class="quiet">score {line["score"]:.2f}{confidence}</span>'

@@ -89,8 +89,8 @@ def _figures(result: Run) -> list[str]:
 def _plots(result: Run, shown: Sequence[Shown]) -> str:
     calibration: Mapping[str, Any] = result.get("calibration", {})
     curves = calibration.get("curves", {})
-    told = {name: found for name, found in calibration.items() if name != "curves"}
-    rows = [[words(name), f"{found['value']:.3f}", interval_of(found)] for name, found in told.items()]
+    figures = {name: found for name, found in calibration.items() if name != "curves"}
+    rows = [[words(name), f"{found['value']:.3f}", interval_of(found)] for name, found in figures.items()]
     beside = of_metrics(result["metrics"], result["headline"], result["baselines"])
     squares = reliability(curves["reliability"]) + risk_coverage(curves["risk_coverage"]) if curves else ""
     return (
@@ -122,8 +122,12 @@ def _kinds(metric: str, shown: Sequence[Shown]) -> str:
 
 
 def _origin(result: Run) -> str:
-    told = {key: result[key] for key in ("seed", "seconds", "asked", "limit") if result.get(key) is not None}
-    found = {**result.get("trace", {}), **told, **{f"version of {k}": v for k, v in result.get("versions", {}).items()}}
+    recorded = {key: result[key] for key in ("seed", "seconds", "asked", "limit") if result.get(key) is not None}
+    found = {
+        **result.get("trace", {}),
+        **recorded,
+        **{f"version of {k}": v for k, v in result.get("versions", {}).items()},
+    }
     rows = [[key, str(value)] for key, value in found.items()]
     return f"<details><summary>Where the numbers come from</summary>{grid(['what', 'is'], rows, 2)}</details>"
 
