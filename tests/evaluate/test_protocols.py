@@ -13,7 +13,7 @@ from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.protocols import change, knowledge, masks, matching, objects, referring
-from rsvlm.evaluate.solvers import WAYS
+from rsvlm.evaluate.solvers import SOLVERS
 
 BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose miniature another one needs
 MEASURED = [name for name in BENCHMARKS if BENCHMARKS[name].dataset in annotations.LAYOUTS]
@@ -115,7 +115,7 @@ def test_who_knows_the_answers_is_right_and_who_knows_nothing_is_not(name, root)
 def test_entries_are_complete(name):
     protocol = BENCHMARKS[name]
     assert protocol.name == name and name.count("/") == 1 and name.rpartition("@")[2].isdigit()
-    assert protocol.title and protocol.dataset in DATASETS and protocol.ability in WAYS and protocol.wording
+    assert protocol.title and protocol.dataset in DATASETS and protocol.ability in SOLVERS and protocol.wording
     assert protocol.split in ("train", "val", "test", "all") and set(protocol.counts) <= {"train", "val", "test"}
     assert bool(protocol.legacy) == any(mark in name for mark in ("legacy", "notebook", "47k", "vocab-ids"))
     assert find(protocol.benchmark).benchmark == protocol.benchmark

@@ -23,7 +23,7 @@ from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.result import Result, RunOutput, score_run
-from rsvlm.evaluate.solvers import WAYS, read_vector
+from rsvlm.evaluate.solvers import SOLVERS, read_vector
 from rsvlm.evaluate.task import Task, prepare
 from rsvlm.registry import unknown
 
@@ -51,7 +51,7 @@ def score(
     split, and for missing data; whatever else is wrong in the file is counted in the result's `problems`, never right.
     """
     protocol, path = find(benchmark), Path(answers)
-    key = WAYS[protocol.ability].key
+    key = SOLVERS[protocol.ability].key
     if dialect and key != "boxes":
         raise BadInput(f"A box dialect was given, but {protocol.name} asks for no boxes; leave --dialect out.")
     if dialect and dialect not in DIALECTS:
@@ -84,7 +84,7 @@ class _Reader:
 
     def __init__(self, task: Task, folder: Path, dialect: str, problems: Problems) -> None:
         self.task, self.folder, self.dialect, self.problems = task, folder, dialect, problems
-        self.key = WAYS[task.protocol.ability].key
+        self.key = SOLVERS[task.protocol.ability].key
         self.items = {item.id: item for item in task.items}
         self.rows: dict[str, Row] = {}
         self.unknown_ids: list[tuple[str, str]] = []
@@ -218,7 +218,7 @@ def questions(benchmark: str, data: str | Path, out: str | Path, *, split: str =
 
 
 def _question(protocol: Protocol, item: Item, root: Path) -> dict[str, Any]:
-    key = WAYS[protocol.ability].key
+    key = SOLVERS[protocol.ability].key
     frame = protocol.wording[0] if protocol.ability == "grounds" else ""
     return {
         "id": item.id,
