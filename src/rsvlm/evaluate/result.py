@@ -71,16 +71,17 @@ class Result(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutput:
-    """What was answered to a task: whose answers (`model`, `trace`), the `rows` in the items' order, and the rest.
+    """The rows of one run of a task, before they are scored: whose they are (`model`, `trace`), in the items' order.
 
-    `beside` are the rows of baselines by name. `leak` and `problems` go into the result as they are; without the items
-    whose ids are in `leaked` the headline is measured a second time.
+    `baselines` are the rows of the baselines by name. `leak` and `problems` go into the result as they are. The headline
+    metrics are computed a second time without the items whose ids are in `leaked`. `seconds` and `asked`: how long the
+    model took for how many questions.
     """
 
     model: str
     trace: Mapping[str, str]
     rows: Sequence[Row]
-    beside: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
+    baselines: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
     problems: Mapping[str, Any] = field(default_factory=dict[str, Any])
     leak: Mapping[str, Any] = field(default_factory=dict[str, Any])
     leaked: frozenset[str] = frozenset()
@@ -94,7 +95,7 @@ def score_run(task: Task, output: RunOutput, folder: Path | None = None) -> Resu
     protocol = task.protocol
     parsed = task.read(output.rows)
     scores = protocol.measure(task.items, parsed)
-    beside = {name: protocol.measure(task.items, task.read(rows)) for name, rows in output.beside.items()}
+    baselines = {name: protocol.measure(task.items, task.read(rows)) for name, rows in output.baselines.items()}
     calibration, curves = _calibration(protocol, scores, output.rows)
     absent = [name for name in protocol.headline if name not in scores]
     notes = [f"{name} is missing: {_WHY.get(name, 'it does not apply here')}" for name in absent]
@@ -103,7 +104,7 @@ def score_run(task: Task, output: RunOutput, folder: Path | None = None) -> Resu
         model=output.model,
         n=len(task.items),
         metrics=metrics_of(scores, number_pictures(task.items)),
-        baselines={name: {metric: score.value for metric, score in found.items()} for name, found in beside.items()},
+        baselines={name: {metric: score.value for metric, score in found.items()} for name, found in baselines.items()},
         benchmark=protocol.benchmark,
         headline=[name for name in protocol.headline if name in scores],
         per_item=protocol.per_item,

@@ -71,14 +71,14 @@ def evaluate(
     notes: list[str] = []
     with _progress() as progress:
         asked, seconds = _ask(asked_task, model, log, batch, progress)
-        beside = constants(protocol, task.train, task.items)
+        baselines = constants(protocol, task.train, task.items)
         if blind and SOLVERS[protocol.ability].blind and isinstance(model, Answers):
-            beside |= {"blind": _ask_blind(asked_task, model, blind_log, batch, progress)}
-        beside |= _nearest(task, model, notes, progress)
+            baselines |= {"blind": _ask_blind(asked_task, model, blind_log, batch, progress)}
+        baselines |= _nearest(task, model, notes, progress)
         found, leaked = _leaks(task, model, notes, progress) if leak else ({}, frozenset[str]())
     rows = [log.rows[item.id] for item in task.items]
     output = RunOutput(
-        model=model.name, trace=trace, rows=rows, beside=beside, leak=found, leaked=leaked, seconds=seconds,
+        model=model.name, trace=trace, rows=rows, baselines=baselines, leak=found, leaked=leaked, seconds=seconds,
         asked=asked, notes=notes, problems=_failures(task, rows),
     )  # fmt: skip
     return score_run(task, output, folder)

@@ -68,7 +68,7 @@ def score(
         model=name or path.name,
         trace={"answers": hashlib.sha256(path.read_bytes()).hexdigest()[:16]},
         rows=rows,
-        beside=constants(protocol, task.train, task.items),
+        baselines=constants(protocol, task.train, task.items),
         problems=problems.summary(),
         notes=[f"{beyond} answers to questions beyond the limit are left out"] if beyond else [],
     )

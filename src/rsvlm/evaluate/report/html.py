@@ -10,9 +10,9 @@ import numpy as np
 
 from rsvlm.evaluate.items import Item, number_pictures
 from rsvlm.evaluate.protocol import Row
-from rsvlm.evaluate.report.document import Line, browser, clipped, document, grid, listed
 from rsvlm.evaluate.report.pictures import Album, legend, marked, safe, targets
 from rsvlm.evaluate.report.plots import Lane, lanes, of_metrics, reliability, risk_coverage
+from rsvlm.evaluate.report.sample_browser import SampleRow, browser, clipped, document, grid, listed
 from rsvlm.evaluate.report.text import Run, interval_of, remarks, table, warnings, words
 from rsvlm.metrics.score import intervals, mean_score
 
@@ -38,7 +38,7 @@ def page(title: str, result: Run, shown: Sequence[Shown]) -> str:
     filtered, searched and sorted. At most `MOST` pictures, spread evenly over the run; the page says where it skips.
     """
     album = Album()
-    kept = shown[:: max(1, -(-len(shown) // room([one.item for one in shown])))]
+    kept = shown[:: max(1, -(-len(shown) // samples_per_page([one.item for one in shown])))]
     samples = _samples(kept, result["per_item"], album)
     return document(
         title,
@@ -59,7 +59,7 @@ def page(title: str, result: Run, shown: Sequence[Shown]) -> str:
     )
 
 
-def room(items: Sequence[Item]) -> int:
+def samples_per_page(items: Sequence[Item]) -> int:
     """How many samples like these have their pictures on one page."""
     return max(1, MOST // max((len(item.images) for item in items if item.images), default=1))
 
@@ -147,13 +147,13 @@ def _samples(shown: Sequence[Shown], metric: str, album: Album) -> str:
     )
 
 
-def _line(one: Shown, album: Album) -> Line:
+def _line(one: Shown, album: Album) -> SampleRow:
     item, sure = one.item, float(one.row.get("confidence") or 0.0)
     score = "" if math.isnan(one.score) else f"{one.score:.2f}"
     marks = ["" if math.isnan(one.score) else "wrong" if one.wrong else "right"]
     marks += ["unread"] * (one.parsed is None) + ["failed"] * bool(one.row.get("error"))
     confidence = f'<br><span class="quiet">confidence {sure:.2f}</span>' if sure else ""
-    return Line(
+    return SampleRow(
         cells=[pictures(item, album, marked(one.row, one.parsed)), question(item), reply(one.row, one.parsed),
                listed(map(_cut, dict.fromkeys(item.references))), f"{score}{confidence}"],
         marks=marks, kind=item.kind, numbers={"score": one.score, "confidence": sure},
