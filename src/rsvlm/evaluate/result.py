@@ -73,9 +73,9 @@ class Result(TypedDict):
 class RunOutput:
     """The rows of one run of a task, before they are scored: whose they are (`model`, `trace`), in the items' order.
 
-    `baselines` are the rows of the baselines by name. `leak` and `problems` go into the result as they are. The headline
-    metrics are computed a second time without the items whose ids are in `leaked`. `seconds` and `asked`: how long the
-    model took for how many questions.
+    `baselines` are the rows of the baselines by name. `leak` and `problems` go into the result as they are. The
+    headline metrics are computed a second time without the items whose ids are in `leaked`. `seconds` and `asked`: how
+    long the model took for how many questions.
     """
 
     model: str

@@ -74,7 +74,7 @@ class SampleRow:
 
 
 def document(title: str, body: Iterable[str]) -> str:
-    """A self-contained HTML page with the style and the script of `browser`; `body` holds HTML, empty parts left out."""
+    """A self-contained HTML page with the style and the script of `browser`; `body` holds HTML."""
     allowed = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode("ascii")
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
     return (
