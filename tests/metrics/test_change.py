@@ -23,7 +23,7 @@ from rsvlm.metrics.change import (
 from rsvlm.metrics.score import Score, mean_score, resample
 from rsvlm.metrics.text.captions import caption_scores
 from rsvlm.metrics.text.meteor import meteor
-from rsvlm.metrics.text.tokenizer import TOKENIZERS, ptb, read_word_map, vocabulary_ids, whitespace, word_map
+from rsvlm.metrics.text.tokenizer import ptb, read_word_map, vocabulary_ids, whitespace, word_map
 
 CAPTIONS = golden("change_captions.json")
 MASKS = golden("segmentation.json")
@@ -228,7 +228,7 @@ def test_the_vocabulary_of_the_papers(tmp_path):
     captions = ["b a"] * 6 + ["c b"] * 5
     words = word_map(captions)
     assert words == {"b": 1, "a": 2, "<unk>": 3, "<start>": 4, "<end>": 5, "<pad>": 0}
-    assert TOKENIZERS["vocabulary_ids"](captions)("a c  b zebra") == "2 3 1 3"
+    assert vocabulary_ids(words)("a c  b zebra") == "2 3 1 3"
     path = tmp_path / "WORDMAP.json"
     path.write_text(json.dumps(words), encoding="utf-8")
     assert read_word_map(path) == words

@@ -136,15 +136,6 @@ def _vrsbench_local(prediction: str, reference: str) -> bool:
     return said == expected or (expected != "" and f" {expected} " in f" {said} " and " not " not in f" {said} ")
 
 
-_JUDGED_BY_EQUALITY = frozenset(["yes", "no", *map(str, range(100))])
-
-
-def vrsbench_needs_judge(prediction: str, reference: str) -> bool:
-    """Whether VRSBench's notebook leaves this answer to its judge: it is open and does not hold the reference."""
-    expected = reference.lower()
-    return expected not in prediction.lower() and expected not in _JUDGED_BY_EQUALITY
-
-
 # Released rules under their published faults, for comparison with published numbers: `lhrs_v1`, `lhrs_nova`, `scorers`
 # count an empty prediction right; `vrsbench_rule` (without its judge model) passes "no" in "not sure".
 MATCHERS: dict[str, Matcher] = {
@@ -259,15 +250,6 @@ def confusion(
             raise ValueError(f"the reference {expected!r} is none of the {len(classes)} classes")
         table[at[exact(expected)], -1 if said is None else at.get(exact(said), -1)] += 1
     return table
-
-
-def reading_scores(predictions: Sequence[str | None], refused: Sequence[bool]) -> dict[str, Score]:
-    """`parse_failure_rate` (None: could not be read) and `refusal_rate` (the model said it cannot answer)."""
-    failed = [prediction is None for prediction in predictions]
-    return {
-        "parse_failure_rate": mean_score("parse_failure_rate", np.array(failed, dtype=np.float64)),
-        "refusal_rate": mean_score("refusal_rate", np.array(refused, dtype=np.float64)),
-    }
 
 
 def vqa_scores(

@@ -212,15 +212,6 @@ def vocabulary_ids(words: Mapping[str, int]) -> Tokenizer:
     return lambda caption: " ".join(str(words.get(word, unknown)) for word in caption.split())
 
 
-# What a protocol chooses from, and names in its result: name -> (all captions of the vocabulary) -> tokenizer. Only
-# `vocabulary_ids` looks at the captions; with a published word map it is `vocabulary_ids(read_word_map(path))`.
-TOKENIZERS: dict[str, Callable[[Iterable[str]], Tokenizer]] = {
-    "ptb": lambda _: ptb,
-    "whitespace": lambda _: whitespace,
-    "vocabulary_ids": lambda captions: vocabulary_ids(word_map(captions)),
-}
-
-
 def tokenize(captions: Sequence[str], tokenizer: Tokenizer = ptb) -> list[str]:
     """Every caption through one tokenizer."""
     return [tokenizer(caption) for caption in captions]
