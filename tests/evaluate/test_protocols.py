@@ -12,12 +12,13 @@ from rsvlm.data import box_codecs as boxes
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
-from rsvlm.evaluate.protocols import change, knowledge, masks, matching, objects, referring
+from rsvlm.evaluate.protocols import cdvqa, change_captions, changechat, knowledge, masks, matching, objects, referring
 from rsvlm.evaluate.solvers import SOLVERS
 
 BESIDE = {"vrsbench": ("dior_rsvg",), "rsivqa": ("ucm_captions",)}  # sets whose miniature another one needs
 MEASURED = [name for name in BENCHMARKS if BENCHMARKS[name].dataset in annotations.LAYOUTS]
-ELSEWHERE = {one.name for group in (change, knowledge, masks, matching, objects, referring) for one in group.PROTOCOLS}
+_GROUPS = (cdvqa, change_captions, changechat, knowledge, masks, matching, objects, referring)
+ELSEWHERE = {one.name for group in _GROUPS for one in group.PROTOCOLS}
 SEEN = [
     name
     for name in MEASURED

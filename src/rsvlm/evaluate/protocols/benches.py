@@ -221,4 +221,5 @@ GEOCHAT = (
     ),
 )  # fmt: skip
 
+POSITION = 70
 PROTOCOLS = (*VRSBENCH, *GEOCHAT, *CHOICES)

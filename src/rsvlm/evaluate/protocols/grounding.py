@@ -133,6 +133,7 @@ _MINIGPT: dict[str, Any] = {
 _VG, _REFER = PROMPTS["ground"].replace("{question}", "{}"), "[refer] give me the location of {}"
 _DIOR, _RSVG = {"train": 26991, "val": 3829, "test": 7500}, {"train": 5505, "val": 1201, "test": 1227}
 
+POSITION = 60
 PROTOCOLS = (
     ground_set("dior_rsvg", "DIOR-RSVG: a box for a phrase", thresholds=PRECISIONS, counts=_DIOR),
     words_set("dior_rsvg", "DIOR-RSVG as LHRS-Bot scores it", "lhrs-legacy@1", _VG, _lhrs, counts=_DIOR, **_LHRS),

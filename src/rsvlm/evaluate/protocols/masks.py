@@ -150,6 +150,7 @@ def _class_set(dataset: str, title: str, task: str, classes: tuple[str, ...], **
 
 
 CHANGED = "what has changed"
+POSITION = 110
 PROTOCOLS = (
     _referring_set("rrsis_d", "RRSIS-D: the mask of a phrase", counts={"train": 12181, "val": 1740, "test": 3481}),
     _referring_set("refsegrs", "RefSegRS: the mask of a phrase"),

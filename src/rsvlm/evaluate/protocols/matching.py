@@ -231,6 +231,7 @@ def _selo(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Sco
     )
 
 
+POSITION = 120
 PROTOCOLS = (
     *_retrieval("rsicd", "RSICD", "rsicd_retrieval", grouped={"test": 1093 + 5465}),
     *_retrieval("rsitmd", "RSITMD", "rsitmd_retrieval", grouped={"test": 452 + 2260}),

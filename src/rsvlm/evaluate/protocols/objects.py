@@ -95,6 +95,7 @@ def _detection_set(dataset: str, title: str) -> Protocol:
     )  # fmt: skip
 
 
+POSITION = 40
 PROTOCOLS = (
     _count_set("ships", "Ships in aerial images"),
     _count_set("hit_uav", "HIT-UAV (thermal infrared)"),

@@ -40,6 +40,7 @@ def _set(dataset: str, title: str) -> Protocol:
     )  # fmt: skip
 
 
+POSITION = 50
 PROTOCOLS = (
     _set("ships", "Ships in aerial images"),
     _set("hit_uav", "HIT-UAV (thermal infrared)"),

@@ -59,6 +59,7 @@ def _lhrs(
     )  # fmt: skip
 
 
+POSITION = 30
 PROTOCOLS = (
     scene_set("ucm_scenes", "UC Merced: 21 scenes by free generation", split="val"),
     scene_set("aid", "AID: 30 scenes by free generation", name="aid_scenes", split="val"),
