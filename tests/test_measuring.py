@@ -56,8 +56,9 @@ def test_the_page_runs_from_top_to_bottom(place):
 
 
 def test_every_kind_of_problem_is_explained():
-    files = ("answer_entries.py", "score_file.py")
-    source = "".join((ROOT / "src/rsvlm/evaluate" / name).read_text() for name in files)
+    source = "".join(
+        (ROOT / "src/rsvlm/evaluate" / name).read_text() for name in ("answer_entries.py", "score_file.py")
+    )
     kinds = set(re.findall(r'problems\.add\("(\w+)"|_refuse\(\w+, \w+, "(\w+)"', source))
     table = PAGE.partition("| problem |")[2].partition("\n\n")[0]
     told = {kind.strip() for line in table.splitlines()[2:] for kind in line.split("|")[1].split(",")}

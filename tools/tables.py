@@ -11,7 +11,7 @@ from pathlib import Path
 from rsvlm.cli import pages
 from rsvlm.evaluate.benchmarks import BENCHMARKS, Protocol
 from rsvlm.evaluate.report.text import markdown, report
-from rsvlm.evaluate.solvers import WAYS
+from rsvlm.evaluate.solvers import SOLVERS
 from rsvlm.systems.cards import CARDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +38,7 @@ def protocols() -> str:
     for ability, title in GIVES.items():
         rows = [_row(protocol) for protocol in known if protocol.ability == ability]
         parts += [
-            f"### {title}: a file of answers holds `{WAYS[ability].key}`",
+            f"### {title}: a file of answers holds `{SOLVERS[ability].key}`",
             markdown(["protocol", "what", "split", "to quote", "rule"], rows),
         ]
     return "\n\n".join(parts)

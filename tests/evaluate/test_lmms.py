@@ -21,7 +21,7 @@ from rsvlm.data.images import read_rgb
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.lmms import task_name, write_pack
-from rsvlm.evaluate.result import Told, settle
+from rsvlm.evaluate.result import RunOutput, score_run
 from rsvlm.evaluate.solvers import read_boxes
 from rsvlm.evaluate.task import prepare
 from rsvlm.sample import Image
@@ -103,7 +103,7 @@ def ours(prepared, said):
         if prepared.protocol.ability == "grounds":
             row["boxes"] = read_boxes(row["answer"], DIALECT, (item.image.width, item.image.height))
         rows.append(row)
-    result = settle(prepared, Told(model="parrot", trace={}, rows=rows))
+    result = score_run(prepared, RunOutput(model="parrot", trace={}, rows=rows))
     return {name: metric["value"] for name, metric in result["metrics"].items()}
 
 

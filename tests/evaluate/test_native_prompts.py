@@ -9,10 +9,10 @@ from fake import annotations, runs
 from fake.model import ColourModel
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import Item
-from rsvlm.evaluate.native_prompts import worded
+from rsvlm.evaluate.native_prompts import with_native_prompts
 from rsvlm.evaluate.protocol import find
 from rsvlm.evaluate.run import evaluate
-from rsvlm.evaluate.solvers import WAYS
+from rsvlm.evaluate.solvers import SOLVERS
 from rsvlm.evaluate.task import Task
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import Image, Region, Reply
@@ -73,10 +73,10 @@ def test_each_system_is_asked_as_it_was_trained(phrases, benchmark, question, wa
         speaker = Speaker(phrases[name])
         if not words:
             with pytest.raises(BadInput, match="speaker has no words of its own for what"):
-                worded(task(benchmark, question), speaker, "own")
+                with_native_prompts(task(benchmark, question), speaker, "own")
             continue
-        put = worded(task(benchmark, question), speaker, "own")
-        (row,) = WAYS[put.protocol.ability].ask(speaker, put.protocol, put.items, [()])
+        put = with_native_prompts(task(benchmark, question), speaker, "own")
+        (row,) = SOLVERS[put.protocol.ability].solve(speaker, put.protocol, put.items, [()])
         assert speaker.asked == [words]
         if benchmark == "dior_rsvg":
             assert row["boxes"] == [[10, 10, 30, 30]]  # of the part that is shown, 100 x 100 from y = -10 on
@@ -84,12 +84,12 @@ def test_each_system_is_asked_as_it_was_trained(phrases, benchmark, question, wa
 
 def test_the_protocols_words_are_the_default(phrases):
     one = task("dior_rsvg", "the ship")
-    assert worded(one, Speaker(phrases["skyeyegpt/paper"]), "protocol") is one
+    assert with_native_prompts(one, Speaker(phrases["skyeyegpt/paper"]), "protocol") is one
     speaker = Speaker()
-    WAYS["grounds"].ask(speaker, one.protocol, one.items, [()])
+    SOLVERS["grounds"].solve(speaker, one.protocol, one.items, [()])
     assert speaker.asked == ["Locate in the image: the ship"]
     with pytest.raises(BadInput, match="No wording is named 'mine'"):
-        worded(one, speaker, "mine")
+        with_native_prompts(one, speaker, "mine")
 
 
 def test_mini_has_no_words_of_its_own():

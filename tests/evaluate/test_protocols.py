@@ -12,11 +12,12 @@ from rsvlm.data import box_codecs as boxes
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
-from rsvlm.evaluate.protocols import change, knowledge, masks, matching, objects, referring
-from rsvlm.evaluate.solvers import WAYS
+from rsvlm.evaluate.protocols import cdvqa, change_captions, changechat, knowledge, masks, matching, objects, referring
+from rsvlm.evaluate.solvers import SOLVERS
 
 MEASURED = [name for name in BENCHMARKS if BENCHMARKS[name].dataset in annotations.LAYOUTS]
-ELSEWHERE = {one.name for group in (change, knowledge, masks, matching, objects, referring) for one in group.PROTOCOLS}
+_GROUPS = (cdvqa, change_captions, changechat, knowledge, masks, matching, objects, referring)
+ELSEWHERE = {one.name for group in _GROUPS for one in group.PROTOCOLS}
 SEEN = [
     name
     for name in MEASURED
@@ -110,7 +111,7 @@ def test_who_knows_the_answers_is_right_and_who_knows_nothing_is_not(name, root)
 def test_entries_are_complete(name):
     protocol = BENCHMARKS[name]
     assert protocol.name == name and name.count("/") == 1 and name.rpartition("@")[2].isdigit()
-    assert protocol.title and protocol.dataset in DATASETS and protocol.ability in WAYS and protocol.wording
+    assert protocol.title and protocol.dataset in DATASETS and protocol.ability in SOLVERS and protocol.wording
     assert protocol.split in ("train", "val", "test", "all") and set(protocol.counts) <= {"train", "val", "test"}
     assert bool(protocol.legacy) == any(mark in name for mark in ("legacy", "notebook", "47k", "vocab-ids"))
     assert find(protocol.benchmark).benchmark == protocol.benchmark

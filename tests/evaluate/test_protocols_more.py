@@ -10,13 +10,14 @@ from fake.oracle import Oracle, correct_rows, data_root, task_of, vectors
 from rsvlm.data.masks import decode_rle, encode_rle
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
-from rsvlm.evaluate.protocols import change, knowledge, masks, matching
+from rsvlm.evaluate.protocols import cdvqa, change_captions, changechat, knowledge, masks, matching
 from rsvlm.evaluate.run import evaluate
 from rsvlm.evaluate.solvers import write_map, write_vector
 from rsvlm.evaluate.task import prepare
 from rsvlm.metrics.zero_shot import TEMPLATES
 
-PROTOCOLS = [one for group in (change, masks, matching, knowledge) for one in group.PROTOCOLS]
+GROUPS = (change_captions, changechat, cdvqa, masks, matching, knowledge)
+PROTOCOLS = [one for group in GROUPS for one in group.PROTOCOLS]
 NAMES = [one.name for one in PROTOCOLS]
 ZERO_IS_BEST = ("mae", "rmse", "ras")
 UNBOUNDED = ("cider_d", "s_m")  # of the words' rarity: no round number is the best

@@ -13,7 +13,7 @@ from rsvlm.data.images import picture_size
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
 from rsvlm.evaluate.run import evaluate
-from rsvlm.evaluate.solvers import WAYS, read_map, read_vector, write_map, write_vector
+from rsvlm.evaluate.solvers import SOLVERS, read_map, read_vector, write_map, write_vector
 
 
 def miniature(name, root):
@@ -32,7 +32,7 @@ def targets(protocol, root):
 
 
 def test_a_way_is_there_for_every_protocol():
-    assert {BENCHMARKS[name].ability for name in BENCHMARKS} == set(WAYS)
+    assert {BENCHMARKS[name].ability for name in BENCHMARKS} == set(SOLVERS)
 
 
 @pytest.mark.parametrize(

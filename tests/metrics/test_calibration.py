@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rsvlm.errors import BadInput
-from rsvlm.metrics.calibration import BINS, agreement, calibration_scores
+from rsvlm.metrics.calibration import BINS, calibration_scores
 from rsvlm.metrics.score import resample
 
 
@@ -91,12 +91,3 @@ def test_confidences_that_are_no_probabilities_are_refused(bad):
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="confidences"):
         calibration_scores([1, 0], [0.5])
-
-
-def test_agreement_of_sampled_answers():
-    assert agreement(["Two", "2", "three", None]) == ("Two", 0.5)
-    assert agreement(["b", "a", "A", "B."]) == ("b", 0.5)
-    assert agreement([None, None]) == (None, 0.0)
-    assert agreement(["a x", "x"], normalise=str) == ("a x", 0.5)
-    with pytest.raises(ValueError, match="at least one"):
-        agreement([])

@@ -10,7 +10,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from rsvlm.errors import MissingPart
-from rsvlm.metrics.detection import ap_score, coco_scores, detection_scores, f1_scores, region_ious
+from rsvlm.metrics.coco import coco_scores
+from rsvlm.metrics.detection import ap_score, detection_scores, f1_scores
+from rsvlm.metrics.regions import region_ious
 from rsvlm.metrics.score import intervals
 from rsvlm.sample import Region
 

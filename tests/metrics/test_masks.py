@@ -8,7 +8,7 @@ import pytest
 from fake.golden import golden
 from rsvlm.data.masks import decode_rle, encode_rle
 from rsvlm.metrics.change import count_scores
-from rsvlm.metrics.masks import change_scores, mask_count_scores, readable_mask, referring_scores, semantic_scores
+from rsvlm.metrics.masks import change_scores, mask_count_scores, readable_mask, referring_scores
 from rsvlm.metrics.score import intervals
 
 GOLDEN = golden("segmentation.json")
@@ -78,8 +78,6 @@ def test_masks_of_two_sizes_are_a_mistake_of_the_caller():
         referring_scores([small], [large])
     with pytest.raises(ValueError, match="compared"):
         change_scores([small], [large])
-    with pytest.raises(ValueError, match="outside"):
-        semantic_scores([np.zeros((1, 2), int)], [np.array([[0, 7]])], 3)
 
 
 def test_change_as_recorded():
@@ -100,31 +98,6 @@ def test_an_unread_change_map_has_no_right_pixel():
     assert (scores["recall"].value, scores["f1"].value, scores["iou"].value) == (0.5, pytest.approx(2 / 3), 0.5)
     perfect = change_scores([quiet], [quiet])
     assert (perfect["oa"].value, perfect["miou"].value, perfect["iou_per_image"].value) == (1, 1, 1)
-
-
-def labels(text, shape):
-    return np.array([255 if n == "f" else int(n, 16) for n in text]).reshape(shape)
-
-
-def test_semantic_as_recorded():
-    expected = GOLDEN["semantic"]
-    said, told = ([labels(p[side], p["shape"]) for p in expected["pairs"]] for side in ("pred", "gt"))
-    scores = semantic_scores(said, told, len(expected["IoU"]), ignore=expected["ignore"])
-    assert scores["miou"].value == pytest.approx(expected["mIoU"], **EXACT)
-    assert scores["oa"].value == pytest.approx(expected["OA"], **EXACT)
-    for k, (iou, f1) in enumerate(zip(expected["IoU"], expected["F1"], strict=True)):
-        assert scores[f"iou_{k}"].value == pytest.approx(iou, **EXACT)
-        assert scores[f"f1_{k}"].value == pytest.approx(f1, **EXACT)
-    check_sums(scores)
-
-
-def test_a_class_that_never_occurs_and_a_number_that_is_none():
-    told = np.array([[0, 0, 1, 255]])
-    scores = semantic_scores([np.array([[0, 9, 1, 2]])], [told], 3)
-    assert [scores[f"iou_{k}"].value for k in range(3)] == [0.5, 1, 0]
-    assert scores["miou"].value == 0.75, "class 2 occurs nowhere that counts"
-    assert scores["oa"].value == pytest.approx(2 / 3)
-    assert semantic_scores([None], [told], 3)["oa"].value == 0
 
 
 def test_counts_as_recorded():
@@ -152,7 +125,6 @@ def test_nothing():
     for scores in (
         referring_scores([], []),
         change_scores([], []),
-        semantic_scores([], [], 3),
         mask_count_scores([], []),
     ):
         assert all(score.n == 0 and score.value == 0 for score in scores.values())

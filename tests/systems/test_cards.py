@@ -22,7 +22,7 @@ from rsvlm.cli import pages
 from rsvlm.data.catalogue import DATASETS
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS, find
-from rsvlm.evaluate.solvers import WAYS
+from rsvlm.evaluate.solvers import SOLVERS
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.cards import CARDS, Source, sizes, source_of
@@ -85,7 +85,7 @@ def test_a_card_is_true_to_the_system(name, papers):
     assert card.arxiv in (sys.modules[system.__module__].__doc__ or "")
     speaker = build(read_recipe(ROOT / f"recipes/{name}/tiny.yaml"))
     assert card.abilities == (("answers", "grounds") if speaker.box_dialect else ("answers",))
-    assert set(card.abilities) <= set(WAYS)
+    assert set(card.abilities) <= set(SOLVERS)
     for module, _, part in (part.rpartition(".") for part in card.parts):
         wanted = getattr(importlib.import_module(f"rsvlm.parts.{module}"), part)
         assert any(issubclass(kind, wanted) for kind in papers[name][0]), part

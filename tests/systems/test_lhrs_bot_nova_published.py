@@ -14,7 +14,8 @@ from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build, load_weights
 from rsvlm.systems.lhrs_bot import weights as lhrs_bot_weights
-from rsvlm.systems.lhrs_bot_nova.model import CHOICE, PROMPTS
+from rsvlm.systems.lhrs_bot.prompts import CHOICE
+from rsvlm.systems.lhrs_bot_nova.prompts import PROMPTS
 from rsvlm.systems.lhrs_bot_nova.weights import convert_published, published_table
 
 ROOT = Path(__file__).resolve().parents[2]

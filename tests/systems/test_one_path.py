@@ -14,7 +14,7 @@ from rsvlm.data.loader import Pictures
 from rsvlm.data.prompt import FRAMES
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
-from rsvlm.evaluate.solvers import WAYS, check_ability
+from rsvlm.evaluate.solvers import SOLVERS, check_ability
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
 from rsvlm.systems.abilities import ABILITIES, Answers, Embeds, who_can
@@ -250,7 +250,7 @@ def test_it_answers_together_as_alone_and_says_what_it_is(name, whole):
 def test_asked_for_what_it_cannot_do_it_says_who_can(name, whole):
     chat, refused = load(str(whole[name][0] / "model")), {}
     some = BENCHMARKS[BENCHMARKS.names()[0]]
-    for way in WAYS:
+    for way in SOLVERS:
         try:
             check_ability(chat, dataclasses.replace(some, ability=way))
         except BadInput as error:
@@ -259,6 +259,6 @@ def test_asked_for_what_it_cannot_do_it_says_who_can(name, whole):
         assert "names no box dialect" in refused.pop("grounds")
     assert set(refused) == {"compares", "segments", "segments_change", "matches", "localises"}
     for way, said in refused.items():
-        needs = WAYS[way].needs[0]
+        needs = SOLVERS[way].needs[0]
         others = ", ".join(who_can(needs)) or "none yet"
         assert said == f"{chat.name} cannot {ABILITIES[needs]}; models that can: {others}."

@@ -67,15 +67,15 @@ def _datasets(as_json: bool) -> None:
 def _benchmarks(as_json: bool) -> None:
     """Protocols under what a model must give; a legacy one says so before its title."""
     from rsvlm.evaluate.benchmarks import BENCHMARKS
-    from rsvlm.evaluate.solvers import WAYS
+    from rsvlm.evaluate.solvers import SOLVERS
 
     protocols = [BENCHMARKS[name] for name in BENCHMARKS.names()]
     if as_json:
         print_json([_described(protocol) for protocol in protocols])
         return
     width = max(len(protocol.name) for protocol in protocols)
-    for ability, way in WAYS.items():
-        typer.echo(f"\n{ability} (a file of answers holds: {way.key})")
+    for ability, solver in SOLVERS.items():
+        typer.echo(f"\n{ability} (a file of answers holds: {solver.key})")
         for protocol in protocols:
             if protocol.ability == ability:
                 mark = "[legacy] " if protocol.legacy else ""

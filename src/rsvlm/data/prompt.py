@@ -10,6 +10,8 @@ from typing import Any
 
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Turn
 
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # how the options of a multiple-choice question are lettered
+
 TASK_QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "caption": (
         "Describe this image.",

@@ -120,7 +120,7 @@ def identity(entry: Mapping[str, Any]) -> str | None:
 
 
 def confidence(entry: Mapping[str, Any]) -> tuple[float, str]:
-    """(confidence or score in [0, 1], ""), 0 where none is told; (0, a sentence) where it is no such number."""
+    """(confidence or score in [0, 1], ""), 0 where none is given; (0, a sentence) where it is no such number."""
     value = entry.get("confidence", entry.get("score"))
     if value is None:
         return 0.0, ""
@@ -129,7 +129,7 @@ def confidence(entry: Mapping[str, Any]) -> tuple[float, str]:
     return 0.0, f"a confidence of {_short(value)}; expected a number in 0 to 1"
 
 
-def told(key: str, entry: Mapping[str, Any], dialect: str = "") -> Any:
+def value_of(key: str, entry: Mapping[str, Any], dialect: str = "") -> Any:
     """The value of an entry that counts for `key`, as it stands; None where there is none or it is blank."""
     fields = _TEXTS if key == "answer" else (key, *_TEXTS) if key == "boxes" and dialect else (key,)
     values = [entry.get(field) for field in fields]
@@ -171,7 +171,7 @@ def _text(value: Any) -> tuple[str | None, str]:
 
 def _boxes(value: Any, item: Item, dialect: str) -> tuple[list[list[float]] | None, str]:
     if isinstance(value, str):
-        return _worded(value, item, dialect)
+        return _boxes_in_text(value, item, dialect)
     if not isinstance(value, list):
         return None, f"{_short(value)} is no list of boxes"
     flat = bool(value) and not any(isinstance(one, list) for one in value)
@@ -184,7 +184,7 @@ def _boxes(value: Any, item: Item, dialect: str) -> tuple[list[list[float]] | No
     return boxes, ""
 
 
-def _worded(text: str, item: Item, dialect: str) -> tuple[list[list[float]] | None, str]:
+def _boxes_in_text(text: str, item: Item, dialect: str) -> tuple[list[list[float]] | None, str]:
     if not dialect:
         return None, "boxes in words; say in which dialect they are written (--dialect)"
     size = item.image.width, item.image.height

@@ -1,20 +1,13 @@
-"""How a benchmark asks, and how it reads what came back: the frozen question of each task and the answer parsers.
-
-A parser gives None for a reply that is not an answer of its kind. Such replies are counted (`parse_failures`) and are
-never right.
-"""
+"""What a benchmark asks: the turns of a data set as Items, in the frozen wording of each task."""
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
+from rsvlm.data.prompt import LETTERS, TASK_QUESTIONS
 from rsvlm.sample import Image, Region, Sample, Turn
-
-Parse = Callable[[str], str | None]
 
 
 def task_question(task: str) -> str:
@@ -46,9 +39,8 @@ class Item:
         return self.images[0]
 
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CHOOSE = "Answer with the letter of the right option only."
-_LOOKS_FOR = ("ground", "segment", "locate", "change_mask", "detect")  # tasks whose answer is the sample's regions
+_LOCATING = ("ground", "segment", "locate", "change_mask", "detect")  # tasks whose answer is the sample's regions
 
 
 def items_of(
@@ -68,11 +60,11 @@ def items_of(
         Item(
             id=f"{sample.id}#{index}",
             images=sample.images,
-            question=_worded(turn, question),
+            question=_question(turn, question),
             references=(LETTERS[turn.choices.index(turn.answer)],) if turn.choices else turn.accepted,
             kind="" if task in ("scene", "caption") else turn.kind,
             choices=turn.choices,
-            regions=sample.regions if task in _LOOKS_FOR else (),
+            regions=sample.regions if task in _LOCATING else (),
             meta=sample.meta,
         )
         for sample in samples
@@ -81,7 +73,7 @@ def items_of(
     ]
 
 
-def _worded(turn: Turn, question: str) -> str:
+def _question(turn: Turn, question: str) -> str:
     asked = question.replace("{}", turn.question) if question else turn.question
     if not turn.choices:
         return asked
@@ -111,79 +103,3 @@ def digest(items: Sequence[Item]) -> str:
         found = [json.dumps(asdict(region), sort_keys=True, default=list) for region in item.regions]
         sha.update("\x1f".join((item.id, item.question, item.kind, *item.references, *found, "\x1e")).encode())
     return sha.hexdigest()[:16]
-
-
-def plain(text: str) -> str:
-    """Lower case, every mark but letters and digits a blank, single blanks: how class names are compared."""
-    return " ".join(re.sub(r"[^\w]|_", " ", text.lower()).split())
-
-
-def free_text(text: str) -> str | None:
-    """The reply as it is; None where it is empty."""
-    return text.strip() or None
-
-
-def scene_name(classes: Iterable[str]) -> Parse:
-    """A parser for class names: the reply is one of `classes`, or else the longest that occurs in it as whole words.
-
-    Among equally long ones the first in the reply wins. The parser returns the name as `classes` spells it.
-    """
-    names = {plain(name): name for name in classes}
-    longest = sorted(names, key=len, reverse=True)
-
-    def parse(text: str) -> str | None:
-        said = plain(text)
-        if said in names:
-            return names[said]
-        padded = f" {said} "
-        found = [(-len(name), padded.find(f" {name} "), name) for name in longest if f" {name} " in padded]
-        return names[min(found)[2]] if found else None
-
-    return parse
-
-
-def yes_no(text: str) -> str | None:
-    """ "yes" or "no" from the first word of the reply, or from the only one of the two that occurs in it."""
-    words = plain(text).split()
-    if words and words[0] in ("yes", "no"):
-        return words[0]
-    found = {"yes", "no"} & set(words)
-    return found.pop() if len(found) == 1 else None
-
-
-_REFUSED = re.compile(r"(sorry )?(i )?(cannot|can not|can t|am unable to|do not know|don t know)\b")
-
-
-def refusal(text: str) -> str | None:
-    """The plain refusal that models are trained on where the reply is one in any words, else the reply as it is."""
-    return REFUSAL if refused(text) else free_text(text)
-
-
-def refused(text: str) -> bool:
-    """Whether a reply says that it cannot answer."""
-    return _REFUSED.match(plain(text)) is not None
-
-
-_TEENS = "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-_UNITS = f"zero one two three four five six seven eight nine ten {_TEENS}".split()
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_VALUES = {word: i for i, word in enumerate(_UNITS)} | {word: 20 + 10 * i for i, word in enumerate(_TENS)} | {"none": 0}
-
-
-_LARGER = re.compile(r"\b(hundred|thousand|million|dozen)")
-
-
-def number(text: str) -> str | None:
-    """The reply's whole number as digits when it holds exactly one (digits, or words up to ninety-nine); else None."""
-    if _LARGER.search(text.lower()):
-        return None
-    found: list[int] = []
-    after_ten = False
-    for word in plain(re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)).split():
-        value = int(word) if word.isascii() and word.isdigit() else _VALUES.get(word)
-        if value is not None and after_ten and 0 < value < 10:
-            found[-1] += value
-        elif value is not None:
-            found.append(value)
-        after_ten = word in _TENS
-    return str(found[0]) if len(found) == 1 else None

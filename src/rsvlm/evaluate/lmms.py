@@ -81,7 +81,7 @@ def write_pack(
     """Write the protocols `names` as tasks of lmms-eval into `folder`; returns the tasks' names.
 
     `data` is the data root. Without `names`: every protocol that is answered in words and whose data are there; `say`
-    is told which are left out, and why. `split` "" is each protocol's own. `dialect` is how the models to be asked
+    gets a line for each one left out, with the reason. `split` "" is each protocol's own. `dialect` is how the models
     write boxes (a name of `rsvlm.data.box_codecs`, but none whose boxes depend on the size at which a model sees a
     picture); without one, grounding is left out. Raises BadInput for an unknown name, one that is not answered in
     words, an unfit dialect, and where no data are there.

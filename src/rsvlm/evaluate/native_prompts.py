@@ -13,7 +13,7 @@ from rsvlm.systems.abilities import Detects, HasNativePrompts
 WORDINGS = ("protocol", "own")
 
 
-def worded(task: Task, model: Any, wording: str) -> Task:
+def with_native_prompts(task: Task, model: Any, wording: str) -> Task:
     """What is asked of `model`: the task as it is ("protocol"), or with the model's `native_prompt` ("own").
 
     Only what is asked changes, not what counts, so runs in both wordings can be compared. Captions, the data set's own

@@ -28,8 +28,8 @@ class Protocol:
     """A way to measure on a data set, complete enough that two people get one number.
 
     `name` is "benchmark/protocol@version". `dataset` is a name of `rsvlm.data.catalogue`, `split` the one whose figures
-    the field quotes. `ability` is a name of `rsvlm.evaluate.solvers.WAYS`. `ask` makes the questions, `wording` are the
-    frozen words in it (hashed; "" = the data set's own questions), `max_new_tokens` bounds a reply. `reader` makes the
+    the field quotes. `ability` is a key of `rsvlm.evaluate.solvers.SOLVERS`. `ask` makes the questions, `wording` the
+    frozen text of them (hashed; "" = the data set's own questions), `max_new_tokens` bounds a reply. `reader` makes the
     parser, `measure` the metrics; `dialect` says which tokenizer, matching rule or IoU. `headline` names the metrics to
     quote, `per_item` the one shown beside each sample, marked where it is below `wrong_below`. `graded`: `per_item` is
     1 for a right answer and 0 for a wrong one, so confidences can be checked against it. `counts` are the numbers of
@@ -64,11 +64,11 @@ class Protocol:
     @property
     def hash(self) -> str:
         """16 hex digits over all that the entry declares: two results with one hash were measured in one way."""
-        told = (
+        declared = (
             self.name, self.dataset, self.split, self.ability, self.dialect, self.headline, self.per_item,
             self.wrong_below, self.graded, self.legacy, self.prompt_hash,
         )  # fmt: skip
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr(declared).encode()).hexdigest()[:16]
 
     @property
     def prompt_hash(self) -> str:

@@ -7,18 +7,8 @@ from typing import Any
 
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import MissingPart
-from rsvlm.evaluate.items import (
-    Item,
-    Parse,
-    free_text,
-    items_of,
-    items_over,
-    number,
-    refusal,
-    scene_name,
-    task_question,
-    yes_no,
-)
+from rsvlm.evaluate.items import Item, items_of, items_over, task_question
+from rsvlm.evaluate.parsers import Parse, free_text, number, refusal, scene_name, yes_no
 from rsvlm.evaluate.protocol import Measure, Protocol, Read, Reader, Row
 from rsvlm.evaluate.refusals import QUESTIONS
 from rsvlm.metrics.accuracy import MATCHERS, Matcher, hits, scene_scores, vqa_scores
@@ -64,17 +54,17 @@ def _captions(
     items: Sequence[Item], answers: Sequence[str | None], tokenizer: Callable[[str], str] = ptb
 ) -> Mapping[str, Score]:
     """`caption_scores`, and METEOR where its tables are installed."""
-    said, told = [answer or "" for answer in answers], [item.references for item in items]
-    scores = caption_scores(said, told, tokenizer=tokenizer)
+    said, references = [answer or "" for answer in answers], [item.references for item in items]
+    scores = caption_scores(said, references, tokenizer=tokenizer)
     try:
-        return scores | {"meteor": meteor(tokenize(said, tokenizer), [tokenize(r, tokenizer) for r in told])}
+        return scores | {"meteor": meteor(tokenize(said, tokenizer), [tokenize(r, tokenizer) for r in references])}
     except MissingPart:  # the result says that it is missing
         return scores
 
 
 def _captions_and_spice(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
-    said, told = [answer or "" for answer in answers], [item.references for item in items]
-    score = spice(tokenize(said, ptb), [tokenize(references, ptb) for references in told])
+    said, references = [answer or "" for answer in answers], [item.references for item in items]
+    score = spice(tokenize(said, ptb), [tokenize(references, ptb) for references in references])
     return {**_captions(items, answers), "spice": score}
 
 

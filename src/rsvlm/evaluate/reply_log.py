@@ -12,7 +12,7 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.protocol import Row
 
 
-class Ledger:
+class ReplyLog:
     """Rows by item id, kept in a file. The first line says which run they belong to.
 
     A last line that was cut by a kill is dropped, and so are replies that failed: they are asked again. Raises BadInput

@@ -14,7 +14,8 @@ import numpy as np
 
 import rsvlm
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.items import Item, number_pictures, refused
+from rsvlm.evaluate.items import Item, number_pictures
+from rsvlm.evaluate.parsers import refused
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.report.html import Shown, page
 from rsvlm.evaluate.report.text import summary
@@ -34,7 +35,7 @@ class Result(TypedDict):
 
     `metrics`: name -> value, stderr, low, high (95 %), n, and a note where there is one. Fractions, but CIDEr-D 0..10.
     `baselines`: name -> metric -> value. `calibration`: the same figures as metrics, over the confidences, and the
-    points of two plots; empty where there is nothing right or wrong, or no confidence was told. `problems`: what was
+    points of two plots; empty where there is nothing right or wrong, or no confidence was given. `problems`: what was
     wrong with the answers, counted, with examples. `failed`: questions to which no reply came.
     """
 
@@ -69,17 +70,18 @@ class Result(TypedDict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What was answered to a task: whose answers (`model`, `trace`), the `rows` in the items' order, and the rest.
+class RunOutput:
+    """The rows of one run of a task, before they are scored: whose they are (`model`, `trace`), in the items' order.
 
-    `beside` are the rows of baselines by name. `leak` and `problems` go into the result as they are; without the items
-    whose ids are in `leaked` the headline is measured a second time.
+    `baselines` are the rows of the baselines by name. `leak` and `problems` go into the result as they are. The
+    headline metrics are computed a second time without the items whose ids are in `leaked`. `seconds` and `asked`: how
+    long the model took for how many questions.
     """
 
     model: str
     trace: Mapping[str, str]
     rows: Sequence[Row]
-    beside: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
+    baselines: Mapping[str, Sequence[Row]] = field(default_factory=dict[str, Sequence[Row]])
     problems: Mapping[str, Any] = field(default_factory=dict[str, Any])
     leak: Mapping[str, Any] = field(default_factory=dict[str, Any])
     leaked: frozenset[str] = frozenset()
@@ -88,21 +90,21 @@ class Told:
     notes: Sequence[str] = ()
 
 
-def settle(task: Task, told: Told, folder: Path | None = None) -> Result:
-    """Score what was told; with `folder` write result.json, answers.jsonl, report.md and report.html there."""
+def score_run(task: Task, output: RunOutput, folder: Path | None = None) -> Result:
+    """Score a run; with `folder` write result.json, answers.jsonl, report.md and report.html there."""
     protocol = task.protocol
-    parsed = task.read(told.rows)
+    parsed = task.read(output.rows)
     scores = protocol.measure(task.items, parsed)
-    beside = {name: protocol.measure(task.items, task.read(rows)) for name, rows in told.beside.items()}
-    calibration, curves = _calibration(protocol, scores, told.rows)
+    baselines = {name: protocol.measure(task.items, task.read(rows)) for name, rows in output.baselines.items()}
+    calibration, curves = _calibration(protocol, scores, output.rows)
     absent = [name for name in protocol.headline if name not in scores]
     notes = [f"{name} is missing: {_WHY.get(name, 'it does not apply here')}" for name in absent]
     result = Result(
         protocol=protocol.name,
-        model=told.model,
+        model=output.model,
         n=len(task.items),
         metrics=metrics_of(scores, number_pictures(task.items)),
-        baselines={name: {metric: score.value for metric, score in found.items()} for name, found in beside.items()},
+        baselines={name: {metric: score.value for metric, score in found.items()} for name, found in baselines.items()},
         benchmark=protocol.benchmark,
         headline=[name for name in protocol.headline if name in scores],
         per_item=protocol.per_item,
@@ -115,20 +117,20 @@ def settle(task: Task, told: Told, folder: Path | None = None) -> Result:
         data_hash=task.data_hash,
         prompt_hash=protocol.prompt_hash,
         parse_failures=sum(value is None for value in parsed),
-        refusals=sum(refused(row.get("answer", "")) for row in told.rows),
-        failed=sum(bool(row.get("error")) for row in told.rows),
-        problems=dict(told.problems),
+        refusals=sum(refused(row.get("answer", "")) for row in output.rows),
+        failed=sum(bool(row.get("error")) for row in output.rows),
+        problems=dict(output.problems),
         calibration=calibration and {**metrics_of(calibration, number_pictures(task.items)), "curves": curves},
-        leak={**told.leak, **_without(task, parsed, told.leaked)},
-        seconds=round(told.seconds, 3),
-        asked=told.asked,
+        leak={**output.leak, **_without(task, parsed, output.leaked)},
+        seconds=round(output.seconds, 3),
+        asked=output.asked,
         commit=commit(),
         versions=versions(),
-        trace=dict(told.trace),
-        notes=[*task.notes, *told.notes, *notes],
+        trace=dict(output.trace),
+        notes=[*task.notes, *output.notes, *notes],
     )
     if folder is not None:
-        _write(folder, task, result, _shown(task, told.rows, parsed, scores[protocol.per_item]))
+        _write(folder, task, result, _shown(task, output.rows, parsed, scores[protocol.per_item]))
     return result
 
 
@@ -163,12 +165,12 @@ def _without(task: Task, parsed: Sequence[Any], leaked: frozenset[str]) -> dict[
 def _calibration(
     protocol: Protocol, scores: Mapping[str, Score], rows: Sequence[Row]
 ) -> tuple[dict[str, Score], Curves]:
-    """Over the answers whose confidence is told (0 = not told); empty where they are no matter of right or wrong."""
+    """Over the answers whose confidence is known (0 = not known); empty where they are no matter of right or wrong."""
     sure = np.array([float(row.get("confidence") or 0.0) for row in rows])
-    right, told = scores[protocol.per_item].per_item, sure > 0
-    if not protocol.graded or len(right) != len(sure) or not told.any():
+    right, known = scores[protocol.per_item].per_item, sure > 0
+    if not protocol.graded or len(right) != len(sure) or not known.any():
         return {}, {}
-    return calibration_scores(right[told], sure[told])
+    return calibration_scores(right[known], sure[known])
 
 
 def _shown(task: Task, rows: Sequence[Row], parsed: Sequence[Any], score: Score) -> list[Shown]:
@@ -237,9 +239,9 @@ def _item(line: Mapping[str, Any]) -> Item:
     )
 
 
-def _region(told: Mapping[str, Any]) -> Region:
-    ring = tuple((float(x), float(y)) for x, y in told.get("polygon", ()))
-    return Region(**{**told, "box": tuple(told["box"]), "polygon": ring})
+def _region(entry: Mapping[str, Any]) -> Region:
+    ring = tuple((float(x), float(y)) for x, y in entry.get("polygon", ()))
+    return Region(**{**entry, "box": tuple(entry["box"]), "polygon": ring})
 
 
 @cache

@@ -19,11 +19,11 @@ from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.baselines import Embed, constants, nearest_image
 from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.items import Item
-from rsvlm.evaluate.native_prompts import worded
+from rsvlm.evaluate.native_prompts import with_native_prompts
 from rsvlm.evaluate.protocol import Row
-from rsvlm.evaluate.reply_log import Ledger
-from rsvlm.evaluate.result import Result, Told, settle
-from rsvlm.evaluate.solvers import WAYS, check_ability
+from rsvlm.evaluate.reply_log import ReplyLog
+from rsvlm.evaluate.result import Result, RunOutput, score_run
+from rsvlm.evaluate.solvers import SOLVERS, check_ability
 from rsvlm.evaluate.task import Task, prepare
 from rsvlm.sample import Image
 from rsvlm.systems.abilities import Answers, Embeds
@@ -59,35 +59,35 @@ def evaluate(
         raise BadInput(f"The batch must be at least 1; found {batch}.")
     check_ability(model, protocol)
     task = prepare(protocol, data, split, limit)
-    put = worded(task, model, wording)
+    asked_task = with_native_prompts(task, model, wording)
     trace = {**model.trace} | ({"wording": wording} if wording != "protocol" else {})
     identity = {
         "protocol": protocol.name, "split": task.split, "model": model.name, "trace": trace,
         "data": task.data_hash, "prompt": protocol.prompt_hash,
     }  # fmt: skip
     folder = None if out is None else Path(out)
-    ledger = Ledger(folder and folder / "replies.jsonl", identity)
-    unseen = Ledger(folder and folder / "replies.blind.jsonl", identity)
+    log = ReplyLog(folder and folder / "replies.jsonl", identity)
+    blind_log = ReplyLog(folder and folder / "replies.blind.jsonl", identity)
     notes: list[str] = []
     with _progress() as progress:
-        asked, seconds = _ask(put, model, ledger, batch, progress)
-        beside = constants(protocol, task.train, task.items)
-        if blind and WAYS[protocol.ability].blind and isinstance(model, Answers):
-            beside |= {"blind": _ask_blind(put, model, unseen, batch, progress)}
-        beside |= _nearest(task, model, notes, progress)
+        asked, seconds = _ask(asked_task, model, log, batch, progress)
+        baselines = constants(protocol, task.train, task.items)
+        if blind and SOLVERS[protocol.ability].blind and isinstance(model, Answers):
+            baselines |= {"blind": _ask_blind(asked_task, model, blind_log, batch, progress)}
+        baselines |= _nearest(task, model, notes, progress)
         found, leaked = _leaks(task, model, notes, progress) if leak else ({}, frozenset[str]())
-    rows = [ledger.rows[item.id] for item in task.items]
-    told = Told(
-        model=model.name, trace=trace, rows=rows, beside=beside, leak=found, leaked=leaked, seconds=seconds,
+    rows = [log.rows[item.id] for item in task.items]
+    output = RunOutput(
+        model=model.name, trace=trace, rows=rows, baselines=baselines, leak=found, leaked=leaked, seconds=seconds,
         asked=asked, notes=notes, problems=_failures(task, rows),
     )  # fmt: skip
-    return settle(task, told, folder)
+    return score_run(task, output, folder)
 
 
-def _ask(task: Task, model: Any, ledger: Ledger, batch: int, progress: Progress) -> tuple[int, float]:
-    """Ask what the ledger does not hold yet; how many were asked, and the seconds that took."""
+def _ask(task: Task, model: Any, log: ReplyLog, batch: int, progress: Progress) -> tuple[int, float]:
+    """Ask what the log does not hold yet; how many were asked, and the seconds that took."""
     began, protocol = time.perf_counter(), task.protocol
-    open_items = [item for item in task.items if item.id not in ledger.rows]
+    open_items = [item for item in task.items if item.id not in log.rows]
     bar = progress.add_task(protocol.name, total=len(task.items), completed=len(task.items) - len(open_items))
     read: dict[Image, NDArray[np.uint8]] = {}
     for start in range(0, len(open_items), batch):
@@ -95,8 +95,8 @@ def _ask(task: Task, model: Any, ledger: Ledger, batch: int, progress: Progress)
         needed = {image for item in asked for image in item.images}
         read = {image: read[image] if image in read else read_rgb(image) for image in needed}
         pictures = [tuple(read[image] for image in item.images) for item in asked]
-        rows = WAYS[protocol.ability].ask(model, protocol, asked, pictures)
-        ledger.add({item.id: row for item, row in zip(asked, rows, strict=True)})
+        rows = SOLVERS[protocol.ability].solve(model, protocol, asked, pictures)
+        log.add({item.id: row for item, row in zip(asked, rows, strict=True)})
         progress.advance(bar, len(asked))
     return len(open_items), time.perf_counter() - began
 
@@ -107,21 +107,21 @@ def _failures(task: Task, rows: Sequence[Row]) -> dict[str, Any]:
     return {"failed": {"count": len(failed), "examples": failed[:5]}} if failed else {}
 
 
-def _ask_blind(task: Task, model: Any, ledger: Ledger, batch: int, progress: Progress) -> list[Row]:
+def _ask_blind(task: Task, model: Any, log: ReplyLog, batch: int, progress: Progress) -> list[Row]:
     """The rows without pictures: a question is asked once, however many pictures it is asked of."""
     firsts: dict[tuple[Any, ...], Item] = {}
     for item in task.items:
         # a place in the picture depends on the picture's size, words do not
         firsts.setdefault((item.question, item.image.width, item.image.height), item)
-    open_items = [item for item in firsts.values() if item.id not in ledger.rows]
+    open_items = [item for item in firsts.values() if item.id not in log.rows]
     bar = progress.add_task("blind", total=len(firsts), completed=len(firsts) - len(open_items))
     for start in range(0, len(open_items), batch):
         asked = open_items[start : start + batch]
-        rows = WAYS[task.protocol.ability].ask(model, task.protocol, asked, [()] * len(asked))
-        ledger.add({item.id: row for item, row in zip(asked, rows, strict=True)})
+        rows = SOLVERS[task.protocol.ability].solve(model, task.protocol, asked, [()] * len(asked))
+        log.add({item.id: row for item, row in zip(asked, rows, strict=True)})
         progress.advance(bar, len(asked))
     keys = ((item.question, item.image.width, item.image.height) for item in task.items)
-    return [ledger.rows[firsts[key].id] for key in keys]
+    return [log.rows[firsts[key].id] for key in keys]
 
 
 def _nearest(task: Task, model: Any, notes: list[str], progress: Progress) -> dict[str, list[Row]]:
@@ -177,10 +177,10 @@ def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> tupl
     )
 
 
-def _trained_on(told: str) -> list[str]:
+def _trained_on(names: str) -> list[str]:
     """The data sets of the catalogue that a trace names; older traces name ingredients ("ships/referring")."""
     found: list[str] = []
-    for text in told.split():
+    for text in names.split():
         try:
             found += datasets_of(text)
         except BadInput:  # a builder of another version, or a name of somebody else's

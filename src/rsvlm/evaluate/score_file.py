@@ -16,13 +16,13 @@ from rsvlm.data.box_codecs import DIALECTS
 from rsvlm.data.catalogue import DATASETS, locate
 from rsvlm.data.sources.layout import SPLITS
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.answer_entries import Problems, confidence, entries, identity, readable, told
+from rsvlm.evaluate.answer_entries import Problems, confidence, entries, identity, readable, value_of
 from rsvlm.evaluate.baselines import constants
 from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Row
-from rsvlm.evaluate.result import Result, Told, settle
-from rsvlm.evaluate.solvers import WAYS, read_vector
+from rsvlm.evaluate.result import Result, RunOutput, score_run
+from rsvlm.evaluate.solvers import SOLVERS, read_vector
 from rsvlm.evaluate.task import Task, prepare
 from rsvlm.files import atomic_file
 from rsvlm.registry import unknown
@@ -51,7 +51,7 @@ def score(
     split, and for missing data; whatever else is wrong in the file is counted in the result's `problems`, never right.
     """
     protocol, path = find(benchmark), Path(answers)
-    key = WAYS[protocol.ability].key
+    key = SOLVERS[protocol.ability].key
     if dialect and key != "boxes":
         raise BadInput(f"A box dialect was given, but {protocol.name} asks for no boxes; leave --dialect out.")
     if dialect and dialect not in DIALECTS:
@@ -62,33 +62,34 @@ def score(
     reader = _Reader(task, path.resolve().parent, dialect, problems)
     for place, entry in placed:
         reader.add(place, entry)
-    beyond = _strangers(task, path, reader)
+    beyond = _count_unknown_ids(task, path, reader)
     rows = reader.finish()
-    asked = Told(
+    output = RunOutput(
         model=name or path.name,
         trace={"answers": hashlib.sha256(path.read_bytes()).hexdigest()[:16]},
         rows=rows,
-        beside=constants(protocol, task.train, task.items),
+        baselines=constants(protocol, task.train, task.items),
         problems=problems.summary(),
         notes=[f"{beyond} answers to questions beyond the limit are left out"] if beyond else [],
     )
-    return settle(task, asked, None if out is None else Path(out))
+    return score_run(task, output, None if out is None else Path(out))
 
 
 class _Reader:
     """Entries of a file -> the row of each item of a task.
 
-    `strangers` are the ids of no item, with their places; `worded` counts answers in words where boxes are expected.
+    `unknown_ids` are the ids of no item, with their places; `boxes_as_text` counts answers in words
+    where boxes are expected.
     """
 
     def __init__(self, task: Task, folder: Path, dialect: str, problems: Problems) -> None:
         self.task, self.folder, self.dialect, self.problems = task, folder, dialect, problems
-        self.key = WAYS[task.protocol.ability].key
+        self.key = SOLVERS[task.protocol.ability].key
         self.items = {item.id: item for item in task.items}
         self.rows: dict[str, Row] = {}
-        self.strangers: list[tuple[str, str]] = []
-        self.worded = 0
-        self._told: dict[str, str] = {}
+        self.unknown_ids: list[tuple[str, str]] = []
+        self.boxes_as_text = 0
+        self._values: dict[str, str] = {}
 
     def add(self, place: str, entry: Mapping[str, Any]) -> None:
         """Keep what an entry says about its item."""
@@ -96,7 +97,7 @@ class _Reader:
         if name is None:
             self.problems.add("no_id", place)
         elif name not in self.items:
-            self.strangers.append((name, place))
+            self.unknown_ids.append((name, place))
         else:
             at = f"{place}, id {name}"
             try:
@@ -105,17 +106,17 @@ class _Reader:
                 self._refuse(name, at, f"unreadable_{self.key}", "lists within lists without end")
 
     def _add(self, name: str, at: str, entry: Mapping[str, Any]) -> None:
-        value = told(self.key, entry, self.dialect)
-        if value is None and self.key == "boxes" and isinstance(words := told("answer", entry), str):
-            value, self.worded = words, self.worded + 1
+        value = value_of(self.key, entry, self.dialect)
+        if value is None and self.key == "boxes" and isinstance(words := value_of("answer", entry), str):
+            value, self.boxes_as_text = words, self.boxes_as_text + 1
         text = json.dumps(value, sort_keys=True)
-        if name in self._told:
-            if text == self._told[name]:
+        if name in self._values:
+            if text == self._values[name]:
                 self.problems.add("repeated", at)
             else:
                 self._refuse(name, at, "conflicting", "two different answers")
             return
-        self._told[name] = text
+        self._values[name] = text
         if value is None:
             self._refuse(name, at, "empty", "an empty answer")
             return
@@ -152,20 +153,20 @@ class _Reader:
                 self._refuse(name, f"id {name}", "unreadable_vector", f"{length} numbers; others have {usual[0][0]}")
 
 
-def _strangers(task: Task, path: Path, reader: _Reader) -> int:
+def _count_unknown_ids(task: Task, path: Path, reader: _Reader) -> int:
     """Name and count the ids that are not asked; how many of them lie beyond the limit.
 
     Raises BadInput where the file is one of another split, or holds no answer to anything that is asked.
     """
-    homes = _homes(task) if reader.strangers else {}
+    splits = _split_of_ids(task) if reader.unknown_ids else {}
     beyond, elsewhere = 0, Counter[str]()
-    for name, place in reader.strangers:
-        home = homes.get(name)
-        if home == task.split or (home and task.split == "all"):
+    for name, place in reader.unknown_ids:
+        found = splits.get(name)
+        if found == task.split or (found and task.split == "all"):
             beyond += 1
-        elif home:
-            elsewhere[home] += 1
-            reader.problems.add("other_split", f"{place}, id {name}: of the {home} split")
+        elif found:
+            elsewhere[found] += 1
+            reader.problems.add("other_split", f"{place}, id {name}: of the {found} split")
         else:
             reader.problems.add("unknown_id", f"{place}, id {name}")
     likely, count = elsewhere.most_common(1)[0] if elsewhere else ("", 0)
@@ -181,7 +182,7 @@ def _strangers(task: Task, path: Path, reader: _Reader) -> int:
             f"{reader.problems or 'all beyond the limit'}): expected ids like {task.items[0].id!r}, as rsvlm questions "
             "writes them."
         )
-    if reader.worded and not any("error" not in row for row in reader.rows.values()):
+    if reader.boxes_as_text and not any("error" not in row for row in reader.rows.values()):
         raise BadInput(
             f"{path} holds words where {task.protocol.name} asks for boxes; say how they are written (--dialect "
             f"{' or '.join(list(DIALECTS)[:2])}, ...), or give boxes in pixels."
@@ -189,18 +190,18 @@ def _strangers(task: Task, path: Path, reader: _Reader) -> int:
     return beyond
 
 
-def _homes(task: Task) -> dict[str, str]:
+def _split_of_ids(task: Task) -> dict[str, str]:
     """id -> split of everything that the protocol can ask of the data set; pictures need not be there."""
-    protocol, homes = task.protocol, dict[str, str]()
+    protocol, splits = task.protocol, dict[str, str]()
     card = DATASETS[protocol.dataset]
     samples = list(card.reader(locate(card, task.data), card.name))
     for split in SPLITS:
         chosen = [sample for sample in samples if sample.split == split]
         try:
-            homes |= {item.id: split for item in (protocol.ask(chosen) if chosen else ())}
+            splits |= {item.id: split for item in (protocol.ask(chosen) if chosen else ())}
         except BadInput:  # a part that needs files of its own
             continue
-    return homes
+    return splits
 
 
 def questions(benchmark: str, data: str | Path, out: str | Path, *, split: str = "", limit: int | None = None) -> int:
@@ -217,7 +218,7 @@ def questions(benchmark: str, data: str | Path, out: str | Path, *, split: str =
 
 
 def _question(protocol: Protocol, item: Item, root: Path) -> dict[str, Any]:
-    key = WAYS[protocol.ability].key
+    key = SOLVERS[protocol.ability].key
     frame = protocol.wording[0] if protocol.ability == "grounds" else ""
     return {
         "id": item.id,

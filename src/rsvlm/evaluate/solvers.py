@@ -1,6 +1,6 @@
 """How each ability is asked: from items to rows, the JSON values that are kept of a reply.
 
-| way | the model must | a row holds |
+| ability | the model must | a row holds |
 |---|---|---|
 | answers | `Answers` | answer, confidence |
 | compares | `Compares` (two dates) | answer, confidence |
@@ -32,19 +32,21 @@ from rsvlm.systems import text_boxes
 from rsvlm.systems.abilities import Answers, Compares, Detects, Matches, Pixels, Segments, SegmentsChange, ability_error
 
 Pictures = Sequence[tuple[Pixels, ...]]  # of each item; empty tuples: asked blind, or an item without pictures
-AskWay = Callable[[Any, Protocol, Sequence[Item], Pictures], list[Row]]
+Solve = Callable[[Any, Protocol, Sequence[Item], Pictures], list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One ability: which Protocols of `systems.base` have it, how to ask, which key of a row is the prediction.
+class Solver:
+    """How items of one ability are answered by a model: one row for each item.
 
-    `blind`: it can be asked without a picture, so that what is left is what the words alone give away.
+    `needs`: the Protocols of `rsvlm.systems.abilities`, of which the model must have one. `key`: the key of a row that
+    holds the prediction. `solve` asks the model. `blind`: it can also be asked without the pictures (a baseline that
+    shows what the questions alone give away).
     """
 
     needs: tuple[type, ...]
     key: str
-    ask: AskWay
+    solve: Solve
     blind: bool = False
 
 
@@ -113,12 +115,12 @@ def _matches(model: Matches, protocol: Protocol, items: Sequence[Item], pictures
     """Items with a picture are embedded as pictures, those without as texts."""
     rows: list[Row] = [{}] * len(items)
     shown = [at for at, picture in enumerate(pictures) if picture]
-    told = [at for at, picture in enumerate(pictures) if not picture]
+    texts = [at for at, picture in enumerate(pictures) if not picture]
     if shown:
         for at, vector in zip(shown, model.embed_images([pictures[at][0] for at in shown]), strict=True):
             rows[at] = {"vector": write_vector(vector)}
-    if told:
-        for at, vector in zip(told, model.embed_texts([items[at].question for at in told]), strict=True):
+    if texts:
+        for at, vector in zip(texts, model.embed_texts([items[at].question for at in texts]), strict=True):
             rows[at] = {"vector": write_vector(vector)}
     return rows
 
@@ -158,20 +160,20 @@ def read_map(text: str) -> NDArray[np.uint8]:
         return np.asarray(file.convert("L"))
 
 
-WAYS: Mapping[str, Way] = {
-    "answers": Way((Answers,), "answer", _answers, blind=True),
-    "compares": Way((Compares,), "answer", _compares),
-    "grounds": Way((Detects, Answers), "boxes", _grounds, blind=True),
-    "segments": Way((Segments,), "mask", _segments),
-    "segments_change": Way((SegmentsChange,), "mask", _segments_change),
-    "matches": Way((Matches,), "vector", _matches),
-    "localises": Way((Matches,), "map", _localises),
+SOLVERS: Mapping[str, Solver] = {
+    "answers": Solver((Answers,), "answer", _answers, blind=True),
+    "compares": Solver((Compares,), "answer", _compares),
+    "grounds": Solver((Detects, Answers), "boxes", _grounds, blind=True),
+    "segments": Solver((Segments,), "mask", _segments),
+    "segments_change": Solver((SegmentsChange,), "mask", _segments_change),
+    "matches": Solver((Matches,), "vector", _matches),
+    "localises": Solver((Matches,), "map", _localises),
 }
 
 
 def check_ability(model: Any, protocol: Protocol) -> None:
     """Raises BadInput where the model cannot do what the protocol asks."""
-    needs = WAYS[protocol.ability].needs
+    needs = SOLVERS[protocol.ability].needs
     if not isinstance(model, needs):
         raise ability_error(model.name, needs[0])
     if protocol.ability == "grounds" and not text_boxes.can_ground(model):

@@ -94,8 +94,8 @@ def _lhrs_v1(prediction: str, reference: str) -> bool:
 
 
 def _lhrs_nova(prediction: str, reference: str) -> bool:
-    said, told = evalai(prediction).lower(), reference.lower()
-    return _lhrs_v1(prediction, reference) or said in told or told in said
+    said, expected = evalai(prediction).lower(), reference.lower()
+    return _lhrs_v1(prediction, reference) or said in expected or expected in said
 
 
 def rsvqa_bucket(text: str) -> str:
@@ -129,20 +129,11 @@ def _plainly(text: str) -> str:
 
 def _vrsbench_local(prediction: str, reference: str) -> bool:
     """Equal, or for yes, no and numbers the only one in the prediction, else the reference's words within it."""
-    said, told = _plainly(prediction), _plainly(reference)
+    said, expected = _plainly(prediction), _plainly(reference)
     for closed in (_POLAR, _NUMBER):
-        if closed.fullmatch(told):
-            return set(closed.findall(said)) == {told}
-    return said == told or (told != "" and f" {told} " in f" {said} " and " not " not in f" {said} ")
-
-
-_JUDGED_BY_EQUALITY = frozenset(["yes", "no", *map(str, range(100))])
-
-
-def vrsbench_needs_judge(prediction: str, reference: str) -> bool:
-    """Whether VRSBench's notebook leaves this answer to its judge: it is open and does not hold the reference."""
-    told = reference.lower()
-    return told not in prediction.lower() and told not in _JUDGED_BY_EQUALITY
+        if closed.fullmatch(expected):
+            return set(closed.findall(said)) == {expected}
+    return said == expected or (expected != "" and f" {expected} " in f" {said} " and " not " not in f" {said} ")
 
 
 # Released rules under their published faults, for comparison with published numbers: `lhrs_v1`, `lhrs_nova`, `scorers`
@@ -194,29 +185,31 @@ def scene_scores(predictions: Sequence[str | None], references: Sequence[Sequenc
     `exact`. Macro means are over the classes that occur or are said, as in scikit-learn; an empty precision is 0.
     """
     right = hits(predictions, references)
-    told = [exact(accepted[0]) for accepted in references]
+    expected = [exact(accepted[0]) for accepted in references]
     scores = {
         "accuracy": mean_score("accuracy", right),
-        "balanced_accuracy": _mean_of_kinds("balanced_accuracy", right, told),
+        "balanced_accuracy": _mean_of_kinds("balanced_accuracy", right, expected),
     }
-    said = [None if p is None else t if hit else exact(p) for p, t, hit in zip(predictions, told, right, strict=True)]
-    names = sorted({*told, *(name for name in said if name is not None)})
+    said = [
+        None if p is None else t if hit else exact(p) for p, t, hit in zip(predictions, expected, right, strict=True)
+    ]
+    names = sorted({*expected, *(name for name in said if name is not None)})
     is_said = np.array([[name == p for name in names] for p in said], dtype=np.float64).reshape(-1, len(names))
-    is_told = np.array([[name == t for name in names] for t in told], dtype=np.float64).reshape(-1, len(names))
-    sums = np.concatenate([is_said * is_told, is_said, is_told, np.ones((len(told), 1))], axis=1)
+    is_expected = np.array([[name == t for name in names] for t in expected], dtype=np.float64).reshape(-1, len(names))
+    sums = np.concatenate([is_said * is_expected, is_said, is_expected, np.ones((len(expected), 1))], axis=1)
     for name, finish in (("macro_precision", _macro_precision), ("macro_f1", _macro_f1), ("kappa", _kappa)):
         scores[name] = Score(
             name=name, value=float(finish(sums.sum(0))), per_item=right, n=len(right), sums=sums, finish=finish
         )
-    for name in sorted(set(told)):
-        scores[f"recall_{name}"] = mean_score(f"recall_{name}", right, [name == t for t in told])
+    for name in sorted(set(expected)):
+        scores[f"recall_{name}"] = mean_score(f"recall_{name}", right, [name == t for t in expected])
     return scores
 
 
 def _shares(sums: Array) -> tuple[Array, Array, Array, Array]:
-    """Hits, said and told of each class, and the number of items, from sums (..., 3 C + 1)."""
-    both, said, told = np.split(sums[..., :-1], 3, axis=-1)
-    return both, said, told, sums[..., -1]
+    """Correct, predicted and expected items of each class, and the number of items, from sums (..., 3 C + 1)."""
+    both, said, expected = np.split(sums[..., :-1], 3, axis=-1)
+    return both, said, expected, sums[..., -1]
 
 
 def _macro(values: Array, occurs: NDArray[np.bool_]) -> Array:
@@ -224,20 +217,22 @@ def _macro(values: Array, occurs: NDArray[np.bool_]) -> Array:
 
 
 def _macro_precision(sums: Array) -> Array:
-    both, said, told, _ = _shares(sums)
-    return _macro(np.divide(both, said, out=np.zeros_like(both), where=said > 0), said + told > 0)
+    both, said, expected, _ = _shares(sums)
+    return _macro(np.divide(both, said, out=np.zeros_like(both), where=said > 0), said + expected > 0)
 
 
 def _macro_f1(sums: Array) -> Array:
-    both, said, told, _ = _shares(sums)
-    return _macro(np.divide(2 * both, said + told, out=np.zeros_like(both), where=said + told > 0), said + told > 0)
+    both, said, expected, _ = _shares(sums)
+    return _macro(
+        np.divide(2 * both, said + expected, out=np.zeros_like(both), where=said + expected > 0), said + expected > 0
+    )
 
 
 def _kappa(sums: Array) -> Array:
     """Cohen's kappa (an answer not read agrees with nothing); 0 where chance alone is always right."""
-    both, said, told, n = _shares(sums)
+    both, said, expected, n = _shares(sums)
     n = np.maximum(n, 1)
-    agreed, chance = both.sum(-1) / n, (said * told).sum(-1) / n**2
+    agreed, chance = both.sum(-1) / n, (said * expected).sum(-1) / n**2
     return np.divide(agreed - chance, 1 - chance, out=np.zeros_like(chance), where=chance < 1)
 
 
@@ -250,20 +245,11 @@ def confusion(
     """
     at = {exact(name): i for i, name in enumerate(classes)}
     table = np.zeros((len(classes), len(classes) + 1), np.int64)
-    for said, told in zip(predictions, references, strict=True):
-        if exact(told) not in at:
-            raise ValueError(f"the reference {told!r} is none of the {len(classes)} classes")
-        table[at[exact(told)], -1 if said is None else at.get(exact(said), -1)] += 1
+    for said, expected in zip(predictions, references, strict=True):
+        if exact(expected) not in at:
+            raise ValueError(f"the reference {expected!r} is none of the {len(classes)} classes")
+        table[at[exact(expected)], -1 if said is None else at.get(exact(said), -1)] += 1
     return table
-
-
-def reading_scores(predictions: Sequence[str | None], refused: Sequence[bool]) -> dict[str, Score]:
-    """`parse_failure_rate` (None: could not be read) and `refusal_rate` (the model said it cannot answer)."""
-    failed = [prediction is None for prediction in predictions]
-    return {
-        "parse_failure_rate": mean_score("parse_failure_rate", np.array(failed, dtype=np.float64)),
-        "refusal_rate": mean_score("refusal_rate", np.array(refused, dtype=np.float64)),
-    }
 
 
 def vqa_scores(

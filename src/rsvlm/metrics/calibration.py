@@ -2,17 +2,15 @@
 
 ECE: Naeini et al. 2015, Guo et al. 2017 (arXiv:1706.04599), also in bins of equal size (Nixon et al. 2019,
 arXiv:1904.01685). Risk-coverage and its area: Geifman et al. 2019 (arXiv:1805.08206). The confidence is the model's own
-(`Reply.confidence`), or how far several sampled answers agree.
+(`Reply.confidence`).
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.metrics.accuracy import evalai
 from rsvlm.metrics.score import Array, Finish, Score, mean_score
 
 BINS = 15
@@ -101,19 +99,3 @@ def _risk_coverage(hits: Array, sure: Array) -> dict[str, list[float]]:
     answered = np.cumsum(np.bincount(group, minlength=len(levels)))
     errors = np.cumsum(np.bincount(group, weights=1 - hits, minlength=len(levels)))
     return {"coverage": (answered / max(len(sure), 1)).tolist(), "risk": (errors / answered).tolist()}
-
-
-def agreement(samples: Sequence[str | None], normalise: Callable[[str], str] = evalai) -> tuple[str | None, float]:
-    """The most frequent of several sampled answers to one question, and its share: a confidence without probabilities.
-
-    Answers are one when `normalise` makes them equal; the first spelling is returned, and of equally frequent ones the
-    first sampled. None (not read) takes part in the share and never wins; (None, 0) where there is nothing else.
-    Raises ValueError for no samples at all.
-    """
-    if not samples:
-        raise ValueError("agreement needs at least one sampled answer")
-    read = [sample for sample in samples if sample is not None]
-    if not read:
-        return None, 0.0
-    best, votes = Counter(map(normalise, read)).most_common(1)[0]  # ties: the first seen
-    return next(sample for sample in read if normalise(sample) == best), votes / len(samples)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from rsvlm.data.masks import CELLS
-from rsvlm.metrics.score import Array, Finish, Score, mean_score, ratio
+from rsvlm.metrics.score import Array, Finish, Score, mean_score, pooled_score, ratio
 from rsvlm.metrics.text.captions import Lone, caption_scores, spread
 from rsvlm.metrics.text.tokenizer import Tokenizer, ptb, tokenize, whitespace
 
@@ -24,13 +24,6 @@ Counts = Mapping[str, int]  # class -> how many objects of it changed
 Cells = Mapping[str, Collection[str]]  # class -> the cells of the 3x3 grid where it changed
 Reading = Literal["plain", "released"]
 
-NO_CHANGE = (
-    "the scene is the same as before",
-    "there is no difference",
-    "the two scenes seem identical",
-    "no change has occurred",
-    "almost nothing has changed",
-)
 CLASSES = ("road", "building")
 _S_M = ("bleu_4", "meteor", "rouge_l", "cider_d")
 
@@ -50,14 +43,14 @@ def change_caption_scores(
     0..10; the papers print both x 100. `lone` says what CIDEr-D is of a set of one pair (see `caption_scores`).
     """
     said = tokenize(predictions, tokenizer)
-    told = [tokenize(accepted, tokenizer) for accepted in references]
+    expected = [tokenize(accepted, tokenizer) for accepted in references]
     flags = np.asarray(changed, bool)
     scores: dict[str, Score] = {}
     for suffix, mask in (("", np.ones(len(flags), bool)), ("_changed", flags), ("_unchanged", ~flags)):
         chosen = np.flatnonzero(mask)
         if not len(chosen):
             continue
-        mine, theirs = [said[i] for i in chosen], [told[i] for i in chosen]
+        mine, theirs = [said[i] for i in chosen], [expected[i] for i in chosen]
         subset = caption_scores(mine, theirs, tokenizer=whitespace, lone=lone)
         if meteor is not None:
             subset["meteor"] = meteor(mine, theirs)
@@ -84,19 +77,8 @@ def _mean_of(scores: Sequence[Score], name: str) -> Score:
     )
 
 
-def says_change(caption: str, no_change: Collection[str] = NO_CHANGE) -> bool:
-    """False for one of the no-change sentences (case, full stops and blanks do not count), True for any other."""
-    return " ".join(caption.lower().replace(".", " ").split()) not in no_change
-
-
-def _pooled(name: str, sums: Array, finish: Finish, per_item: Sequence[float] | Array | None = None) -> Score:
-    """A score that is `finish` of the total of `sums`; each item by itself scores `finish` of its own row."""
-    items = finish(sums) if per_item is None else np.asarray(per_item, dtype=np.float64)
-    return Score(name=name, value=float(finish(sums.sum(0))), per_item=items, n=len(sums), sums=sums, finish=finish)
-
-
 def _f_beta(beta: float) -> Finish:
-    """F of sums (true positives, said, told)."""
+    """F of sums (true positives, predicted, expected)."""
     square = beta**2
 
     def finish(sums: Array) -> Array:
@@ -111,19 +93,19 @@ def binary_scores(predictions: Sequence[bool | None], references: Sequence[bool]
     None is an answer that could not be read: wrong in the accuracies and missed in the recall. An empty share is 0.
     """
     said = np.array([p is True for p in predictions], bool)
-    told = np.asarray(references, bool)
+    expected = np.asarray(references, bool)
     right = np.array([p == r for p, r in zip(predictions, references, strict=True)], dtype=np.float64)
-    sums = np.stack([said & told, said, told], axis=1).astype(np.float64)
+    sums = np.stack([said & expected, said, expected], axis=1).astype(np.float64)
     scores = {"accuracy": mean_score("accuracy", right)}
-    if told.any():
-        scores["change_accuracy"] = mean_score("change_accuracy", right, told)
-    if not told.all():
-        scores["no_change_accuracy"] = mean_score("no_change_accuracy", right, ~told)
+    if expected.any():
+        scores["change_accuracy"] = mean_score("change_accuracy", right, expected)
+    if not expected.all():
+        scores["no_change_accuracy"] = mean_score("no_change_accuracy", right, ~expected)
     finishes: dict[str, Finish] = {
         "precision": lambda s: ratio(s[..., [0, 1]]), "recall": lambda s: ratio(s[..., [0, 2]]), "f1": _f_beta(1),
         "f0.5": _f_beta(0.5),
     }  # fmt: skip
-    return scores | {name: _pooled(name, sums, finish, right) for name, finish in finishes.items()}
+    return scores | {name: pooled_score(name, sums, finish, per_item=right) for name, finish in finishes.items()}
 
 
 def count_scores(
@@ -138,7 +120,7 @@ def count_scores(
         dtype=np.float64,
     )
     squares = np.stack([errors**2, np.ones_like(errors)], axis=1)
-    rmse = _pooled(f"rmse{suffix}", squares, lambda sums: np.sqrt(ratio(sums)), errors)
+    rmse = pooled_score(f"rmse{suffix}", squares, lambda sums: np.sqrt(ratio(sums)), per_item=errors)
     return {f"mae{suffix}": mean_score(f"mae{suffix}", errors), f"rmse{suffix}": rmse}
 
 
@@ -161,23 +143,23 @@ def location_scores(
     `subset_accuracy`; `hamming`, the share of wrong cells (lower is better). None (not read): no cells, never right.
     """
     said = np.array([[cell in (p or ()) for cell in CELLS] for p in predictions], bool).reshape(-1, len(CELLS))
-    told = np.array([[cell in r for cell in CELLS] for r in references], bool).reshape(-1, len(CELLS))
-    if len(said) != len(told):
-        raise ValueError(f"{len(said)} predictions need as many references, not {len(told)}")
+    expected = np.array([[cell in r for cell in CELLS] for r in references], bool).reshape(-1, len(CELLS))
+    if len(said) != len(expected):
+        raise ValueError(f"{len(said)} predictions need as many references, not {len(expected)}")
     read = np.array([p is not None for p in predictions], bool)
-    both, either = (said & told).sum(1), (said | told).sum(1)
-    sums = np.stack([both, said.sum(1), told.sum(1)], axis=1).astype(np.float64)
+    both, either = (said & expected).sum(1), (said | expected).sum(1)
+    sums = np.stack([both, said.sum(1), expected.sum(1)], axis=1).astype(np.float64)
     overlap = ratio(np.stack([both, either], axis=1).astype(np.float64))
     means = {
         "jaccard": np.where(either == 0, read, overlap),
         "jaccard_released": overlap,
-        "subset_accuracy": read & (said == told).all(1),
-        "hamming": np.where(read, (said != told).mean(1), 1.0),
+        "subset_accuracy": read & (said == expected).all(1),
+        "hamming": np.where(read, (said != expected).mean(1), 1.0),
     }
     finishes: dict[str, Finish] = {
         "precision": lambda s: ratio(s[..., [0, 1]]), "recall": lambda s: ratio(s[..., [0, 2]]), "f1": _f_beta(1),
     }  # fmt: skip
-    return {name + suffix: _pooled(name + suffix, sums, finish) for name, finish in finishes.items()} | {
+    return {name + suffix: pooled_score(name + suffix, sums, finish) for name, finish in finishes.items()} | {
         name + suffix: mean_score(name + suffix, values) for name, values in means.items()
     }
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from rsvlm.data.prompt import LETTERS
 from rsvlm.metrics.accuracy import exact, inside_tags, squad
 from rsvlm.metrics.score import Score, mean_score
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|$)", re.DOTALL)
 _ANSWER = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.DOTALL)
 _MARK = re.compile(r"<\|[^|<>]*\|>|</?s>")  # what decoders leave of their stop tokens
@@ -38,14 +38,16 @@ def letter(reply: str, choices: Sequence[str] = (), count: int = 0) -> str | Non
     only = re.fullmatch(_ONLY, text)
     if only:
         return only[1].upper() if only[1].upper() in allowed else None
-    told = [exact(choice).rstrip(".") for choice in choices]
-    same = [mark for mark, choice in zip(allowed, told, strict=False) if choice and choice == exact(text).rstrip(".")]
+    expected = [exact(choice).rstrip(".") for choice in choices]
+    same = [
+        mark for mark, choice in zip(allowed, expected, strict=False) if choice and choice == exact(text).rstrip(".")
+    ]
     if len(same) == 1:
         return same[0]
     lead = _LEAD.match(text)
     found = {lead[1]} if lead else {named.upper() for named in _NAMED.findall(text) if named.isupper()}
     if not found:
-        found = _by_text(text, told, allowed)
+        found = _by_text(text, expected, allowed)
     others = set(re.findall(r"\b(?:or|and|,|/)\s*\(?([A-Z])\b(?!['’])", text)) & set(allowed)
     return found.pop() if len(found) == 1 and found <= set(allowed) and others <= found else None
 

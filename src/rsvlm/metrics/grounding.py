@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rsvlm.data.box_codecs import Numbers
 from rsvlm.metrics.boxes import Mode, as_rows, best_pairs, iou, overlaps, quotient
-from rsvlm.metrics.score import Array, Score, mean_score, ratio
+from rsvlm.metrics.score import Array, Score, mean_score, pooled_score
 from rsvlm.sample import Box
 
 Marks = Sequence[bool] | NDArray[np.bool_]
@@ -57,8 +57,8 @@ def grounding_scores(
         for t, hit in zip(thresholds, hits, strict=True):
             scores[f"acc@{t:g}{tail}"] = mean_score(f"acc@{t:g}{tail}", hit, among)
         scores[f"miou{tail}"] = mean_score(f"miou{tail}", mean, among)
-        scores[f"cum_iou{tail}"] = _cumulative(f"cum_iou{tail}", areas, among & read)
-        scores[f"cum_iou_all{tail}"] = _cumulative(f"cum_iou_all{tail}", areas, among)
+        scores[f"cum_iou{tail}"] = pooled_score(f"cum_iou{tail}", areas, among=among & read)
+        scores[f"cum_iou_all{tail}"] = pooled_score(f"cum_iou_all{tail}", areas, among=among)
         scores[f"parse_failures{tail}"] = mean_score(f"parse_failures{tail}", np.where(read, 0.0, 1.0), among)
     return scores
 
@@ -67,13 +67,13 @@ def _measured(
     predictions: Sequence[Sequence[Numbers]], references: Sequence[Sequence[Numbers]], mode: Mode
 ) -> Iterator[tuple[float, float, Array, int]]:
     """Of each item: intersection, union, the IoU of its pairs, and the larger of its numbers of boxes."""
-    said, told = (as_rows([box for item in side for box in item], mode) for side in (predictions, references))
-    said_area, told_area = overlaps(said, said, mode)[1], overlaps(told, told, mode)[1]
+    said, expected = (as_rows([box for item in side for box in item], mode) for side in (predictions, references))
+    said_area, expected_area = overlaps(said, said, mode)[1], overlaps(expected, expected, mode)[1]
     sizes = [(len(p), len(t)) for p, t in zip(predictions, references, strict=True)]
     starts = np.cumsum([(0, 0), *sizes], axis=0)[:-1]
     places = [np.indices(size).reshape(2, -1) + start[:, None] for size, start in zip(sizes, starts, strict=True)]
     p, t = np.concatenate(places or [np.zeros((2, 0), int)], axis=1)
-    shared, union = overlaps(said[p], told[t], mode)  # every box of an item with every target of it, in one go
+    shared, union = overlaps(said[p], expected[t], mode)  # every box of an item with every target of it, in one go
     every, done = quotient(shared, union), 0
     for (n, m), (p0, t0) in zip(sizes, starts, strict=True):
         pair = np.arange(done, done + n * m)
@@ -82,17 +82,10 @@ def _measured(
             pair = pair[i * m + j]
         alone = (
             np.delete(said_area[p0 : p0 + n], p[pair] - p0).sum()
-            + np.delete(told_area[t0 : t0 + m], t[pair] - t0).sum()
+            + np.delete(expected_area[t0 : t0 + m], t[pair] - t0).sum()
         )
         yield float(shared[pair].sum()), float(union[pair].sum() + alone), every[pair], max(n, m)
         done += n * m
-
-
-def _cumulative(name: str, sums: Array, among: NDArray[np.bool_]) -> Score:
-    """First sum over second, of the items marked in `among`."""
-    sums = np.where(among[:, None], sums, 0.0)
-    value = float(ratio(sums.sum(axis=0)))
-    return Score(name=name, value=value, per_item=ratio(sums[among]), n=int(among.sum()), sums=sums, finish=ratio)
 
 
 def size_groups(areas: Sequence[float]) -> dict[str, NDArray[np.bool_]]:
@@ -112,16 +105,16 @@ def vrsbench_scores(answers: Sequence[str], targets: Sequence[str]) -> dict[str,
     unclipped; "+1" IoU on the 0-100 grid; `>=`; every item counts, cumulative IoU over the read ones. Source:
     lx709/VRSBench d38cee1.
     """
-    said, told = [_first_four(text) for text in answers], [_first_four(text) for text in targets]
-    boxes = np.array([box or (0, 0, -1, -1) for box in said]), np.array([box or (0, 0, -1, -1) for box in told])
+    said, expected = [_first_four(text) for text in answers], [_first_four(text) for text in targets]
+    boxes = np.array([box or (0, 0, -1, -1) for box in said]), np.array([box or (0, 0, -1, -1) for box in expected])
     shared, union = overlaps(boxes[0].reshape(-1, 4), boxes[1].reshape(-1, 4), "legacy_plus1_grid100")
-    pairs = zip(said, told, union, strict=True)
+    pairs = zip(said, expected, union, strict=True)
     read = np.array([bool(p and t) and u != 0 for p, t, u in pairs], dtype=bool)  # its division by zero is a failure
     overlap = np.divide(shared, union, out=np.zeros(len(said)), where=read)
     scores = {f"acc@{t}": mean_score(f"acc@{t}", np.where(read, overlap >= t, 0.0)) for t in (0.5, 0.7)}
     return scores | {
         "miou": mean_score("miou", overlap),
-        "cum_iou": _cumulative("cum_iou", np.stack([shared, union], axis=1), read),
+        "cum_iou": pooled_score("cum_iou", np.stack([shared, union], axis=1), among=read),
         "parse_failures": mean_score("parse_failures", np.where(read, 0.0, 1.0)),
     }
 
@@ -140,11 +133,10 @@ def lhrs_scores(answers: Sequence[str], targets: Sequence[str]) -> dict[str, Sco
     """
     rows = [_lhrs_counts(a, t) for a, t in zip(answers, targets, strict=True)]
     sums = np.array(rows, dtype=np.float64).reshape(-1, 4)
-    every = np.ones(len(rows), bool)
     return {
-        "accuracy": _cumulative("accuracy", sums[:, [0, 1]], every),
-        "accuracy_with_fail": _cumulative("accuracy_with_fail", sums[:, [0, 2]], every),
-        "parse_failures": _cumulative("parse_failures", sums[:, [3, 2]], every),
+        "accuracy": pooled_score("accuracy", sums[:, [0, 1]]),
+        "accuracy_with_fail": pooled_score("accuracy_with_fail", sums[:, [0, 2]]),
+        "parse_failures": pooled_score("parse_failures", sums[:, [3, 2]]),
     }
 
 

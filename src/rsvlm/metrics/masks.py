@@ -1,4 +1,4 @@
-"""Masks against masks: referring segmentation, change maps, semantic maps, counts and areas.
+"""Masks against masks: referring segmentation, change maps, counts and areas.
 
 Every set value is a function of sums over the images, so that it can be resampled. A prediction that could not be read
 (None) is never right: it overlaps nothing, and its pixels belong to no class.
@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from rsvlm.data.masks import Mask, Rle, components, decode_rle, polygon_mask, rle_size
 from rsvlm.errors import BadInput
 from rsvlm.metrics.change import count_scores
-from rsvlm.metrics.score import Array, Finish, Score, mean_score, ratio
+from rsvlm.metrics.score import Array, Finish, Score, mean_score, pooled_score, ratio
 
-Labels = NDArray[np.integer] | Mask
 Given = Mask | Rle  # an array, or COCO run lengths that are decoded when their turn comes
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -36,13 +35,16 @@ def referring_scores(
     """
     pairs = zip(predictions, references, strict=True)
     rows = np.array([_areas(p, t) for p, t in pairs], dtype=np.float64).reshape(-1, 4)
-    shared, said, told, read = rows.T
-    both_empty = (said + told == 0) & (read > 0)
-    union = said + told - shared
+    shared, said, expected, read = rows.T
+    both_empty = (said + expected == 0) & (read > 0)
+    union = said + expected - shared
     overlap = ratio(np.stack([shared, union], axis=1)) + (both_empty if empty == "one" else 0.0)
-    dice = ratio(np.stack([2 * shared, said + told], axis=1)) + both_empty
-    close = np.where(read > 0, np.abs(said - told) <= 0.08 * (said + told) / 2, 0.0)
-    scores = {"miou": mean_score("miou", overlap), "oiou": _pooled("oiou", np.stack([shared, union], axis=1), ratio)}
+    dice = ratio(np.stack([2 * shared, said + expected], axis=1)) + both_empty
+    close = np.where(read > 0, np.abs(said - expected) <= 0.08 * (said + expected) / 2, 0.0)
+    scores = {
+        "miou": mean_score("miou", overlap),
+        "oiou": pooled_score("oiou", np.stack([shared, union], axis=1), ratio),
+    }
     scores["dice"] = mean_score("dice", dice)
     for t in thresholds:
         scores[f"pr@{t:g}"] = mean_score(f"pr@{t:g}", np.where(read > 0, overlap >= t, 0.0))
@@ -50,26 +52,21 @@ def referring_scores(
 
 
 def _areas(predicted: Given | None, target: Given) -> tuple[int, int, int, int]:
-    """Pixels shared, said and told, and 1 where the prediction was read."""
-    told = _array(target)
+    """Pixels shared, predicted and expected, and 1 where the prediction was read."""
+    expected = _array(target)
     if predicted is None:
-        return 0, 0, int(told.sum()), 0
+        return 0, 0, int(expected.sum()), 0
     said = _array(predicted)
-    if said.shape != told.shape:
-        raise ValueError(f"a mask of {said.shape} cannot be compared with one of {told.shape}")
-    return int((said & told).sum()), int(said.sum()), int(told.sum()), 1
+    if said.shape != expected.shape:
+        raise ValueError(f"a mask of {said.shape} cannot be compared with one of {expected.shape}")
+    return int((said & expected).sum()), int(said.sum()), int(expected.sum()), 1
 
 
 def _array(mask: Given) -> Mask:
     return decode_rle(mask) if isinstance(mask, Mapping) else np.asarray(mask, bool)
 
 
-def _pooled(name: str, sums: Array, finish: Finish) -> Score:
-    value = float(finish(sums.sum(axis=0)))
-    return Score(name=name, value=value, per_item=finish(sums), n=len(sums), sums=sums, finish=finish)
-
-
-# ---- maps of classes: one confusion matrix over all pixels ----
+# ---- change maps: one confusion matrix over all pixels ----
 
 
 def change_scores(predictions: Iterable[Given | None], references: Iterable[Given]) -> dict[str, Score]:
@@ -78,93 +75,73 @@ def change_scores(predictions: Iterable[Given | None], references: Iterable[Give
     `precision`, `recall`, `f1`, `iou` of the changed class, `oa`, `kappa`, `miou` and `mf1` over both classes, and
     `iou_per_image`, the mean over pairs, where two empty maps are 1.
     """
-    said = (None if p is None else _array(p) for p in predictions)
-    table = _confusions(zip(said, map(_array, references), strict=True), 2, None)
+    table = _confusions(predictions, references)
 
-    def share(which: int) -> Finish:  # of the pixels said (1) or told (2) to have changed, those that have
-        return lambda sums: ratio(np.stack([_square(sums, 2)[i][..., 1] for i in (0, which)], axis=-1))
+    def share(which: int) -> Finish:  # of the pixels predicted (1) or expected (2) to have changed, those that have
+        return lambda sums: ratio(np.stack([_per_class(sums)[i][..., 1] for i in (0, which)], axis=-1))
 
     finishes: dict[str, Finish] = {
         "precision": share(1),
         "recall": share(2),
-        "f1": lambda sums: _per_class(sums, 2, _F1)[..., 1],
-        "iou": lambda sums: _per_class(sums, 2, _IOU)[..., 1],
+        "f1": lambda sums: _overlaps(sums, _F1)[..., 1],
+        "iou": lambda sums: _overlaps(sums, _IOU)[..., 1],
+        "oa": _overall_accuracy,
+        "kappa": _kappa,
+        "miou": lambda sums: _mean_overlap(sums, _IOU),
+        "mf1": lambda sums: _mean_overlap(sums, _F1),
     }
-    scores = {name: _pooled(name, table, finish) for name, finish in (finishes | _map_finishes(2)).items()}
+    scores = {name: pooled_score(name, table, finish) for name, finish in finishes.items()}
     quiet = table[:, 1:].sum(axis=1) == 0  # all pixels unchanged in both maps
     scores["iou_per_image"] = mean_score("iou_per_image", scores["iou"].per_item + quiet)
     return scores
 
 
-def semantic_scores(
-    predictions: Iterable[Labels | None], references: Iterable[Labels], classes: int, *, ignore: int = 255
-) -> dict[str, Score]:
-    """`miou`, `mf1`, `oa`, `kappa` and `iou_<k>`, `f1_<k>` of maps of class numbers 0 to `classes` - 1, in fractions.
-
-    Pixels whose reference is `ignore` do not count; a predicted number that is no class is wrong. A class that occurs
-    in neither map of the set is left out of the means.
-    """
-    table = _confusions(zip(predictions, references, strict=True), classes, ignore)
-    scores = {name: _pooled(name, table, finish) for name, finish in _map_finishes(classes).items()}
-    for k in range(classes):
-        for name, of in (("iou", _IOU), ("f1", _F1)):
-            scores[f"{name}_{k}"] = _pooled(
-                f"{name}_{k}", table, lambda s, k=k, of=of: _per_class(s, classes, of)[..., k]
-            )
-    return scores
-
-
-def _confusions(pairs: Iterable[tuple[Labels | None, Labels]], classes: int, ignore: int | None) -> Array:
-    """(N, classes * (classes + 1)): rows are true classes; the last column is a prediction that is no class."""
+def _confusions(predictions: Iterable[Given | None], references: Iterable[Given]) -> Array:
+    """(N, 6): rows are true classes, columns what was predicted: unchanged, changed, not read."""
     tables: list[Array] = []
-    for predicted, target in pairs:
-        told = np.asarray(target, dtype=np.int64).ravel()
-        said = np.full(told.shape, -1) if predicted is None else np.asarray(predicted, dtype=np.int64).ravel()
-        if predicted is not None and np.shape(predicted) != np.shape(target):
-            raise ValueError(f"a map of {np.shape(predicted)} cannot be compared with one of {np.shape(target)}")
-        valid = told != ignore
-        if ((told < 0) | (told >= classes))[valid].any():
-            raise ValueError(f"a reference map holds numbers outside 0..{classes - 1} that are not {ignore}")
-        said = np.where((said < 0) | (said >= classes), classes, said)
-        cells = told[valid] * (classes + 1) + said[valid]
-        tables.append(np.bincount(cells, minlength=classes * (classes + 1)).astype(np.float64))
-    return np.array(tables, dtype=np.float64).reshape(-1, classes * (classes + 1))
+    for predicted, target in zip(predictions, references, strict=True):
+        expected = _array(target)
+        said = None if predicted is None else _array(predicted)
+        if said is not None and said.shape != expected.shape:
+            raise ValueError(f"a map of {said.shape} cannot be compared with one of {expected.shape}")
+        column = 2 if said is None else said.astype(np.int64)
+        cells = 3 * expected.astype(np.int64) + column
+        tables.append(np.bincount(cells.ravel(), minlength=6).astype(np.float64))
+    return np.array(tables, dtype=np.float64).reshape(-1, 6)
 
 
-_IOU, _F1 = 1, 2  # overlap counts once or twice: tp / (said + told - tp), 2 tp / (said + told)
+_IOU, _F1 = 1, 2  # overlap counts once or twice: tp / (predicted + expected - tp), 2 tp / (predicted + expected)
 
 
-def _square(sums: Array, classes: int) -> tuple[Array, Array, Array, Array]:
-    """Of each class: pixels right, said and told (..., classes); and all pixels (...)."""
-    table = sums.reshape(*sums.shape[:-1], classes, classes + 1)
+def _per_class(sums: Array) -> tuple[Array, Array, Array, Array]:
+    """Of each class: pixels correct, predicted and expected (..., 2); and all pixels (...)."""
+    table = sums.reshape(*sums.shape[:-1], 2, 3)
     right = np.diagonal(table, axis1=-2, axis2=-1)
-    return right, table.sum(axis=-2)[..., :classes], table.sum(axis=-1), table.sum(axis=(-2, -1))
+    return right, table.sum(axis=-2)[..., :2], table.sum(axis=-1), table.sum(axis=(-2, -1))
 
 
-def _per_class(sums: Array, classes: int, weight: int) -> Array:
-    right, said, told, _ = _square(sums, classes)
-    return ratio(np.stack([weight * right, said + told - (2 - weight) * right], axis=-1))
+def _overlaps(sums: Array, weight: int) -> Array:
+    """IoU or F1 of each class, (..., 2)."""
+    right, said, expected, _ = _per_class(sums)
+    return ratio(np.stack([weight * right, said + expected - (2 - weight) * right], axis=-1))
 
 
-def _map_finishes(classes: int) -> dict[str, Finish]:
-    def mean(weight: int) -> Finish:
-        def finish(sums: Array) -> Array:
-            _, said, told, _ = _square(sums, classes)
-            there = (said + told > 0).sum(axis=-1)
-            return _per_class(sums, classes, weight).sum(axis=-1) / np.maximum(there, 1)
+def _mean_overlap(sums: Array, weight: int) -> Array:
+    """The mean over the classes that occur in either map of the set."""
+    _, said, expected, _ = _per_class(sums)
+    there = (said + expected > 0).sum(axis=-1)
+    return _overlaps(sums, weight).sum(axis=-1) / np.maximum(there, 1)
 
-        return finish
 
-    def accuracy(sums: Array) -> Array:
-        right, _, _, pixels = _square(sums, classes)
-        return ratio(np.stack([right.sum(axis=-1), pixels], axis=-1))
+def _overall_accuracy(sums: Array) -> Array:
+    right, _, _, pixels = _per_class(sums)
+    return ratio(np.stack([right.sum(axis=-1), pixels], axis=-1))
 
-    def kappa(sums: Array) -> Array:
-        _, said, told, pixels = _square(sums, classes)
-        chance = (said * told).sum(axis=-1) / np.maximum(pixels, 1) ** 2
-        return ratio(np.stack([accuracy(sums) - chance, 1 - chance], axis=-1))
 
-    return {"oa": accuracy, "kappa": kappa, "miou": mean(_IOU), "mf1": mean(_F1)}
+def _kappa(sums: Array) -> Array:
+    _, said, expected, pixels = _per_class(sums)
+    chance = (said * expected).sum(axis=-1) / np.maximum(pixels, 1) ** 2
+    return ratio(np.stack([_overall_accuracy(sums) - chance, 1 - chance], axis=-1))
 
 
 # ---- counts and areas ----
@@ -186,9 +163,9 @@ def mask_count_scores(
         return components(_array(mask), connectivity=connectivity, min_pixels=min_pixels)
 
     said = [None if p is None else parts(p) for p in predictions]
-    told = [parts(t) for t in references]
-    return count_scores([None if p is None else len(p) for p in said], list(map(len, told))) | count_scores(
-        [None if p is None else int(p.sum()) for p in said], [int(t.sum()) for t in told], "_area"
+    expected = [parts(t) for t in references]
+    return count_scores([None if p is None else len(p) for p in said], list(map(len, expected))) | count_scores(
+        [None if p is None else int(p.sum()) for p in said], [int(t.sum()) for t in expected], "_area"
     )
 
 

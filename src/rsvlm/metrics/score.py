@@ -71,6 +71,27 @@ def mean_score(
     return Score(name=name, value=value, per_item=items[mask], n=int(mask.sum()), sums=sums, finish=ratio)
 
 
+def pooled_score(
+    name: str,
+    sums: Array,
+    finish: Finish = ratio,
+    *,
+    per_item: Sequence[float] | Array | None = None,
+    among: NDArray[np.bool_] | None = None,
+) -> Score:
+    """`finish` of the total of `sums` (N, K), only over the items marked in `among` where given.
+
+    Each item by itself scores `finish` of its own row, or what `per_item` (N,) says.
+    """
+    mask = np.ones(len(sums), bool) if among is None else among
+    sums = sums if among is None else np.where(mask[:, None], sums, 0.0)
+    items = finish(sums) if per_item is None else np.asarray(per_item, dtype=np.float64)
+    return Score(
+        name=name, value=float(finish(sums.sum(axis=0))), per_item=items[mask], n=int(mask.sum()), sums=sums,
+        finish=finish,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """How sure a value is: its bootstrap standard error and the 95 % percentile interval."""

@@ -13,8 +13,9 @@ from fake.results import picture
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.items import Item
-from rsvlm.evaluate.report.compare import Pair, bootstrap_p, compare, comparison, differences, mcnemar
-from rsvlm.evaluate.result import Told, settle
+from rsvlm.evaluate.report.compare import compare
+from rsvlm.evaluate.report.comparison import Pair, bootstrap_p, comparison, differences, mcnemar
+from rsvlm.evaluate.result import RunOutput, score_run
 from rsvlm.evaluate.task import Task
 from rsvlm.metrics.score import mean_score, resample
 from rsvlm.sample import Image
@@ -46,7 +47,7 @@ def run(
     rows = [
         {"answer": truth.format(n) if start <= n < start + right else "no", "confidence": 0.5} for n in range(ITEMS)
     ]
-    settle(task, Told(model=name, trace={}, rows=rows, **told), folder)
+    score_run(task, RunOutput(model=name, trace={}, rows=rows, **told), folder)
     return folder
 
 
@@ -106,7 +107,7 @@ def test_the_smaller_error_is_the_better_one(data, tmp_path, monkeypatch):
         return {"mae": mean_score("mae", [float(said != "yes") for said in parsed])}
 
     wanted = replace(find("rsivqa"), measure=error, headline=("mae",), per_item="mae")
-    monkeypatch.setattr("rsvlm.evaluate.report.compare.find", lambda _: wanted)
+    monkeypatch.setattr("rsvlm.evaluate.report.comparison.find", lambda _: wanted)
     found = comparison(one, other)
     assert (found.metrics[0].first, found.metrics[0].second) == pytest.approx((0.5, 0.1))
     assert found.tally == (16, 0, 24) and {pair.gain for pair in found.pairs} == {0.0, 1.0}

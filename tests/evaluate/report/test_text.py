@@ -63,7 +63,7 @@ def test_a_summary_says_what_must_be_known():
     )  # fmt: skip
     for sentence in (
         "Not a fair figure: It adds 1.",
-        "overall is not told apart from blind: in its 95 % interval.",
+        "overall cannot be distinguished from blind: in its 95 % interval.",
         "2 of 8 scored pictures (25.0%) lie among the training pictures.",
         "3 of 10 questions got no reply; they count as wrong.",
         "not read: 1 (10.0%); refused: 2 (20.0%); without a reply: 3 (30.0%)",
@@ -91,7 +91,7 @@ def test_a_baseline_that_is_better_is_said_whichever_way_is_better():
 def test_nothing_to_warn_of():
     text = summary(result(baselines={}))
     assert "Not a fair" not in text
-    assert "told apart" not in text
+    assert "distinguished" not in text
     assert "leak check: not made" in text
 
 
@@ -105,7 +105,7 @@ def test_files_from_before_there_were_intervals(tmp_path):
     for key in ("dialect", "legacy", "leak", "problems", "data_hash", "limit", "calibration"):
         del old[key]
     assert "| 0.700 | ± 0.100 s.e. |" in report(written(tmp_path, old))
-    assert "not told apart" not in summary(old)
+    assert "distinguished" not in summary(old)
 
 
 @pytest.mark.parametrize(

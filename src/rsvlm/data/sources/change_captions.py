@@ -5,7 +5,7 @@ pages, the loaders of Change-Agent (label.png: 0 nothing, 128 road, 255 building
 of others; not verified on the real files.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def _records(path: Path) -> Iterator[tuple[Mapping[str, Any], str, Turn]]:
             told = tuple(text for s in item["sentences"] if (text := s["raw"].strip()))
             if not told:
                 raise ValueError(f"{item['filename']} has no sentence")
-            changed = bool(item["changeflag"]) if "changeflag" in item else any(map(_says_change, told))
+            changed = bool(item["changeflag"]) if "changeflag" in item else any(map(says_change, told))
             kind = "changed" if changed else "unchanged"
             turn = Turn(task="change_caption", question="", answer=told[0], references=told, kind=kind)
             yield item, split_name(item["split"]), turn
@@ -78,8 +78,9 @@ def _records(path: Path) -> Iterator[tuple[Mapping[str, Any], str, Turn]]:
         ) from error
 
 
-def _says_change(sentence: str) -> bool:
-    return " ".join(sentence.lower().replace(".", " ").split()) not in NO_CHANGE
+def says_change(caption: str, no_change: Collection[str] = NO_CHANGE) -> bool:
+    """False for one of the no-change sentences (case, full stops and blanks do not count), True for any other."""
+    return " ".join(caption.lower().replace(".", " ").split()) not in no_change
 
 
 def _pair(before: Path, after: Path) -> tuple[Image, Image]:

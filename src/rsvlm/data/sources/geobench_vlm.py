@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.images import picture_size
+from rsvlm.data.prompt import LETTERS
 from rsvlm.data.sources.geochat_bench import polygon_region, polygons
 from rsvlm.data.sources.layout import read_records, search
 from rsvlm.data.sources.lhrs_bench import choices_of
@@ -56,7 +57,7 @@ def _sample(name: str, part: str, number: int, item: Mapping[str, Any], folder: 
         turn = Turn(task="ground", question=item["prompts"][0], answer="", kind=str(item.get("task", "")))
     else:
         options = choices_of(item.get("options_list") or item["options"])
-        place = "ABCDEFGHIJ".index(str(item["ground_truth_option"]).strip().strip("(").upper()[0])
+        place = LETTERS.index(str(item["ground_truth_option"]).strip().strip("(").upper()[0])
         turn = Turn(
             task="choice", question=item["prompts"][0], answer=options[place], kind=item["task"], choices=options
         )

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rsvlm.data.prompt import LETTERS
 from rsvlm.data.sources.layout import ImageIndex, find_file, read_json, within
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
-
-LETTERS = "ABCDEFGHIJKLMNOP"
 
 
 def read(folder: Path, name: str) -> Iterator[Sample]:
@@ -59,7 +58,7 @@ def choices_of(text: str | list[str]) -> tuple[str, ...]:
     Letters count only in order: an "E." inside an option that is not the next letter is text.
     """
     if not isinstance(text, str):
-        return tuple(re.sub(r"^\s*\(?[A-P][.):]\s*", "", str(option)).strip() for option in text)
+        return tuple(re.sub(r"^\s*\(?[A-Z][.):]\s*", "", str(option)).strip() for option in text)
     starts: list[tuple[int, int]] = []
     at = 0
     for letter in LETTERS:

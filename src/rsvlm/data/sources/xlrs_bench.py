@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rsvlm.data.prompt import LETTERS
 from rsvlm.data.sources.layout import IMAGE_SUFFIXES, read_records
-from rsvlm.data.sources.lhrs_bench import LETTERS, choices_of
+from rsvlm.data.sources.lhrs_bench import choices_of
 from rsvlm.errors import BadInput, missing_extra
 from rsvlm.sample import Image, Sample, Turn
 

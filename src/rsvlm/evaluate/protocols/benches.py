@@ -10,9 +10,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from rsvlm.data.prompt import LETTERS
 from rsvlm.data.sources.vrsbench import LEAK
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.items import CHOOSE, LETTERS, Item, items_of
+from rsvlm.evaluate.items import CHOOSE, Item, items_of
 from rsvlm.evaluate.protocol import Protocol, Read, Row
 from rsvlm.evaluate.protocol_factories import always, caption_set, question_set
 from rsvlm.evaluate.protocols.grounding import WORDING, ground_set, words_set
@@ -21,6 +22,7 @@ from rsvlm.metrics.choice import CHOICE_RULES, choice_scores, letter
 from rsvlm.metrics.grounding import vrsbench_scores
 from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample
+from rsvlm.systems.lhrs_bot.prompts import CHOICE
 
 # ---- VRSBench ----
 
@@ -96,9 +98,9 @@ def choices_measure(
     items: Sequence[Item], answers: Sequence[str | None], rule: Callable[[str, str], bool] = CHOICE_RULES["letter"]
 ) -> Mapping[str, Score]:
     """`accuracy`, one a type, and `average`, the unweighted mean over types (a question's first)."""
-    told = [item.references[0] for item in items]
-    scores = choice_scores(answers, told, [_types(item) for item in items], rule)
-    average = vqa_scores(answers, [(one,) for one in told], [item.kind for item in items], rule)["average"]
+    expected = [item.references[0] for item in items]
+    scores = choice_scores(answers, expected, [_types(item) for item in items], rule)
+    average = vqa_scores(answers, [(one,) for one in expected], [item.kind for item in items], rule)["average"]
     return scores | {"average": average}
 
 
@@ -118,7 +120,7 @@ def choice_set(dataset: str, title: str, protocol: str, **more: Any) -> Protocol
     return Protocol(name=f"{dataset}/{protocol}", title=title, dataset=dataset, **defaults | more)
 
 
-_LHRS_WORDING = "{}\nChoices: {options} Answer from the given choices with A., B., C., D., etc."
+_LHRS_WORDING = CHOICE.replace("{question}", "{}").replace("{choices}", "{options}")
 
 
 def _lhrs_ask(samples: Sequence[Sample]) -> list[Item]:
@@ -219,4 +221,5 @@ GEOCHAT = (
     ),
 )  # fmt: skip
 
+POSITION = 70
 PROTOCOLS = (*VRSBENCH, *GEOCHAT, *CHOICES)

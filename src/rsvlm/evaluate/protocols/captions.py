@@ -10,4 +10,5 @@ _SETS = (
     caption_set("rsicd", f"RSICD: {_AGAINST}", name="rsicd_captions", counts={"val": 1094, "test": 1093}),
     caption_set("nwpu_captions", f"NWPU-Captions: {_AGAINST}", counts={"val": 3150, "test": 3150}),
 )
+POSITION = 10
 PROTOCOLS = (*_SETS, *map(with_spice, _SETS))

@@ -17,6 +17,7 @@ from rsvlm.metrics.boxes import Mode
 from rsvlm.metrics.grounding import grounding_scores, lhrs_scores, minigpt_scores, size_groups
 from rsvlm.metrics.score import Score
 from rsvlm.sample import Box, Region
+from rsvlm.systems.lhrs_bot.prompts import PROMPTS
 
 WORDING = "Locate in the image: {}"
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -36,8 +37,8 @@ def ground_scores(
     items: Sequence[Item], predictions: Sequence[Any], mode: Mode = "plain", thresholds: Sequence[float] = (0.5, 0.7)
 ) -> Mapping[str, Score]:
     """`grounding_scores` in pixels, over all, by size, and where the authors mark it by uniqueness and kind."""
-    told = [[_target(region, mode) for region in item.regions] for item in items]
-    return grounding_scores(predictions, told, mode=mode, thresholds=thresholds, groups=_groups(items))
+    expected = [[_target(region, mode) for region in item.regions] for item in items]
+    return grounding_scores(predictions, expected, mode=mode, thresholds=thresholds, groups=_groups(items))
 
 
 def _target(region: Region, mode: Mode) -> Numbers:
@@ -105,8 +106,8 @@ def words_set(
 
 
 def _lhrs(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
-    told = [f"[{', '.join(f'{n:.4f}' for n in _fractions(item))}]" for item in items]
-    return lhrs_scores([answer or "" for answer in answers], told)
+    expected = [f"[{', '.join(f'{n:.4f}' for n in _fractions(item))}]" for item in items]
+    return lhrs_scores([answer or "" for answer in answers], expected)
 
 
 def _minigpt(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
@@ -129,9 +130,10 @@ _MINIGPT: dict[str, Any] = {
     "headline": ("acc@0.5",), "per_item": "acc@0.5", "max_new_tokens": 20, "dialect": "IoU legacy_plus1_pixel, >",
     "legacy": "MiniGPT-v2's script adds a pixel to every side and reads only `{<x1><y1><x2><y2>}` in hundredths.",
 }  # fmt: skip
-_VG, _REFER = "[VG] {}", "[refer] give me the location of {}"
+_VG, _REFER = PROMPTS["ground"].replace("{question}", "{}"), "[refer] give me the location of {}"
 _DIOR, _RSVG = {"train": 26991, "val": 3829, "test": 7500}, {"train": 5505, "val": 1201, "test": 1227}
 
+POSITION = 60
 PROTOCOLS = (
     ground_set("dior_rsvg", "DIOR-RSVG: a box for a phrase", thresholds=PRECISIONS, counts=_DIOR),
     words_set("dior_rsvg", "DIOR-RSVG as LHRS-Bot scores it", "lhrs-legacy@1", _VG, _lhrs, counts=_DIOR, **_LHRS),

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from rsvlm.errors import MissingPart
-from rsvlm.evaluate.items import Item, free_text, items_of
+from rsvlm.evaluate.items import Item, items_of
+from rsvlm.evaluate.parsers import free_text
 from rsvlm.evaluate.protocol import Protocol
 from rsvlm.evaluate.protocol_factories import always
 from rsvlm.metrics.accuracy import scene_scores
@@ -51,6 +52,7 @@ def _class_set(dataset: str, title: str, count: int) -> Protocol:
 
 _LONG = 1024  # tokens: captions are of several thousand letters
 _KINDS = {"c": ("common sense", 4501), "rsk": ("remote sensing knowledge", 2993), "wk": ("world knowledge", 2993)}
+POSITION = 130
 PROTOCOLS = (
     _sentence_set(
         "rswk", "RSWK: a caption of several sentences", "rswk_caption", "caption", max_new_tokens=_LONG,

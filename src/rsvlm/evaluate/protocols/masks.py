@@ -90,14 +90,14 @@ def _classes(items: Sequence[Item], predictions: Sequence[Rle | None]) -> Mappin
 
 
 def _pixels(item: Item, predicted: Rle | None) -> tuple[int, int, int, int, int]:
-    """Pixels shared, said and told, 1 where the prediction was read, and the pixels that count (no other is told)."""
-    told = decode_rle(target_of(item))
+    """Pixels shared, predicted and expected, 1 where the prediction was read, and the pixels that count."""
+    expected = decode_rle(target_of(item))
     ignored = item.meta.get("ignore_mask")
-    counts: Mask = np.ones_like(told) if ignored is None else ~decode_rle(ignored)
+    counts: Mask = np.ones_like(expected) if ignored is None else ~decode_rle(ignored)
     if predicted is None:
-        return 0, 0, int(told.sum()), 0, int(counts.sum())
+        return 0, 0, int(expected.sum()), 0, int(counts.sum())
     mine = decode_rle(predicted) & counts
-    return int((mine & told).sum()), int(mine.sum()), int(told.sum()), 1, int(counts.sum())
+    return int((mine & expected).sum()), int(mine.sum()), int(expected.sum()), 1, int(counts.sum())
 
 
 def _mean(scores: Sequence[Score]) -> Score:
@@ -150,6 +150,7 @@ def _class_set(dataset: str, title: str, task: str, classes: tuple[str, ...], **
 
 
 CHANGED = "what has changed"
+POSITION = 110
 PROTOCOLS = (
     _referring_set("rrsis_d", "RRSIS-D: the mask of a phrase", counts={"train": 12181, "val": 1740, "test": 3481}),
     _referring_set("refsegrs", "RefSegRS: the mask of a phrase"),

@@ -135,8 +135,8 @@ def _prompted(
         for sample in samples
         for item in items_of([sample], "scene")[:1]
     ]
-    told = next((sample.meta[listed] for sample in samples if sample.meta.get(listed)), None)
-    classes = list(told) if told else sorted({item.references[0] for item in shown})
+    expected = next((sample.meta[listed] for sample in samples if sample.meta.get(listed)), None)
+    classes = list(expected) if expected else sorted({item.references[0] for item in shown})
     return shown + [
         Item(id=f"{name}?{place}", question=text, references=(name,), meta={"class": name})
         for name, texts in zip(classes, prompts(classes, templates), strict=True)
@@ -231,6 +231,7 @@ def _selo(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Sco
     )
 
 
+POSITION = 120
 PROTOCOLS = (
     *_retrieval("rsicd", "RSICD", "rsicd_retrieval", grouped={"test": 1093 + 5465}),
     *_retrieval("rsitmd", "RSITMD", "rsitmd_retrieval", grouped={"test": 452 + 2260}),

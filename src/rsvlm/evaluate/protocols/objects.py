@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rsvlm.evaluate.items import Item, number
+from rsvlm.evaluate.items import Item
+from rsvlm.evaluate.parsers import number
 from rsvlm.evaluate.protocol import Protocol, Read, Row
 from rsvlm.evaluate.protocol_factories import always
 from rsvlm.metrics.accuracy import hits
@@ -94,6 +95,7 @@ def _detection_set(dataset: str, title: str) -> Protocol:
     )  # fmt: skip
 
 
+POSITION = 40
 PROTOCOLS = (
     _count_set("ships", "Ships in aerial images"),
     _count_set("hit_uav", "HIT-UAV (thermal infrared)"),

@@ -56,6 +56,7 @@ def _hr(
     return question_set("rsvqa_hr", f"RSVQA-HR, {title}", protocol, ask=ask, **more)
 
 
+POSITION = 20
 PROTOCOLS = (
     question_set("rsivqa", "RSIVQA (UCM part): open questions by type", "evalai-numbers@1", split="val"),
     question_set(

@@ -21,14 +21,14 @@ def _asked(samples: Sequence[Sample]) -> list[Item]:
 
 def _found(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Score]:
     """Over all, by kind of phrase, and by COCO's size groups of the target."""
-    told = [[region.box for region in item.regions] for item in items]
+    expected = [[region.box for region in item.regions] for item in items]
     groups: dict[str, Sequence[bool]] = {
         kind: [item.kind == kind for item in items] for kind in sorted({item.kind for item in items})
     }
-    areas = [(x2 - x1) * (y2 - y1) for ((x1, y1, x2, y2),) in told]
+    areas = [(x2 - x1) * (y2 - y1) for ((x1, y1, x2, y2),) in expected]
     sizes = {name: list(map(bool, marks)) for name, marks in size_groups(areas).items()}
     groups |= {name: marks for name, marks in sizes.items() if any(marks)}
-    return grounding_scores(predictions, told, thresholds=(0.5, 0.7), groups=groups)
+    return grounding_scores(predictions, expected, thresholds=(0.5, 0.7), groups=groups)
 
 
 def _set(dataset: str, title: str) -> Protocol:
@@ -40,6 +40,7 @@ def _set(dataset: str, title: str) -> Protocol:
     )  # fmt: skip
 
 
+POSITION = 50
 PROTOCOLS = (
     _set("ships", "Ships in aerial images"),
     _set("hit_uav", "HIT-UAV (thermal infrared)"),

@@ -9,8 +9,9 @@ from rsvlm.evaluate.protocol_factories import scene_set
 from rsvlm.metrics.accuracy import lhrs_class, scene_scores
 from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample
+from rsvlm.systems.lhrs_bot.prompts import PROMPTS
 
-_LHRS_WORDING = "[CLS] Choose the best categories describe the image from: {}"
+_LHRS_WORDING = PROMPTS["scene"].replace("{choices}", "{}")
 _LHRS_FAULT = (
     "LHRS-Bot's rule gives every reply the class with the longest common run of letters, so that nothing ever fails to "
     "be read; its grammar is kept in the question; all pictures of the set are asked where none is published as test."
@@ -58,6 +59,7 @@ def _lhrs(
     )  # fmt: skip
 
 
+POSITION = 30
 PROTOCOLS = (
     scene_set("ucm_scenes", "UC Merced: 21 scenes by free generation", split="val"),
     scene_set("aid", "AID: 30 scenes by free generation", name="aid_scenes", split="val"),

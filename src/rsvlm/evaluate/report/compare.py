@@ -1,81 +1,17 @@
-"""Two runs side by side: is one better than the other, by how much, and on which items?
+"""Two runs side by side as Markdown and as an HTML page with the items on which they differ (`rsvlm compare`)."""
 
-Both are scored again from their answers over the items that both answered, and resampled alike (paired bootstrap), so
-that what is hard for both does not widen the interval of the difference. McNemar's test (1947, exact binomial form)
-looks at right and wrong answers only and takes items as independent; the bootstrap draws whole pictures.
-"""
-
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rsvlm.errors import BadInput
-from rsvlm.evaluate.benchmarks import find
-from rsvlm.evaluate.items import Item, number_pictures
-from rsvlm.evaluate.protocol import Protocol
-from rsvlm.evaluate.report.document import Line, browser, document, grid, listed
-from rsvlm.evaluate.report.html import pictures, question, reply, room
+from rsvlm.evaluate.report.comparison import Comparison, Pair, comparison, mcnemar
+from rsvlm.evaluate.report.html import pictures, question, reply, samples_per_page
 from rsvlm.evaluate.report.pictures import Album, legend, marked
-from rsvlm.evaluate.report.text import Run, cell, markdown, read_result, words
-from rsvlm.evaluate.result import read_answers
+from rsvlm.evaluate.report.sample_browser import SampleRow, browser, document, grid, listed
+from rsvlm.evaluate.report.text import cell, markdown, words
 from rsvlm.files import atomic_file
 from rsvlm.html import escape
-from rsvlm.metrics.score import Array, Interval, Score, interval, lower_is_better, resample
-
-NAMED = 10  # items that one run lacks, by name
-_SAME = ("protocol", "split", "data_hash")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One metric of two runs: both values, how far the second is above the first, and how sure that is.
-
-    `p` is two-sided, of no difference, from the bootstrap; never below 2 / (draws + 1).
-    """
-
-    name: str
-    first: float
-    second: float
-    spread: Interval
-    p: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """What both runs said about one item, whole lines of answers.jsonl, and by how much the second is better."""
-
-    item: Item
-    first: Mapping[str, Any]
-    second: Mapping[str, Any]
-    gain: float
-
-    @property
-    def differs(self) -> bool:
-        """Whether the two were scored differently, or understood differently (vectors and maps always are)."""
-        told = "vector" not in self.first and "map" not in self.first
-        return self.gain != 0 or (told and self.first["parsed"] != self.second["parsed"])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """Two runs over their common items. `pairs` is empty where the metric has no value for each item."""
-
-    runs: tuple[Run, Run]
-    names: tuple[str, str]
-    metrics: Sequence[Difference]
-    pairs: Sequence[Pair]
-    graded: bool
-    notes: Sequence[str]
-
-    @property
-    def tally(self) -> tuple[int, int, int]:
-        """Items on which the second is better, worse, and the same."""
-        gains = [pair.gain for pair in self.pairs]
-        return sum(g > 0 for g in gains), sum(g < 0 for g in gains), sum(g == 0 for g in gains)
+from rsvlm.metrics.score import lower_is_better
 
 
 def compare(
@@ -100,142 +36,6 @@ def compare(
         with atomic_file(Path(out) / "compare.md") as path:
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return text
-
-
-def comparison(run_a: Path, run_b: Path, *, data: Path | None = None, every: bool = False) -> Comparison:
-    """The numbers behind `compare`. Raises like it."""
-    first, second = (read_result(run / "result.json") for run in (run_a, run_b))
-    changed = [
-        f"{words(key)} ({first.get(key)} and {second.get(key)})" for key in _SAME if first.get(key) != second.get(key)
-    ]
-    if changed:
-        raise BadInput(
-            f"{run_a} and {run_b} differ in {', '.join(changed)}; give two runs of one protocol on the same items."
-        )
-    protocol = find(first["protocol"])
-    if protocol.name != first["protocol"]:
-        raise BadInput(f"{run_a} was scored by {first['protocol']}, which is not known here any more; run it again.")
-    lines_a, lines_b = _lines(run_a), _lines(run_b)
-    shared = [key for key in lines_a if key in lines_b]
-    if not shared:
-        raise BadInput(f"{run_a} and {run_b} have no item in common; run one of them again.")
-    names = _names(first, second, run_a, run_b)
-    notes = [
-        note
-        for name, mine, theirs in ((names[0], lines_a, lines_b), (names[1], lines_b, lines_a))
-        for note in _absent(name, [key for key in theirs if key not in mine])
-    ]
-    if first.get("prompt_hash") != second.get("prompt_hash"):
-        notes.append("the two were asked in different words (the hash of the prompts differs)")
-    items = [_rooted(lines_a[key][0], data) for key in shared]
-    told_a, told_b = ([lines[key][1] for key in shared] for lines in (lines_a, lines_b))
-    try:
-        scores = [protocol.measure(items, [line["parsed"] for line in told]) for told in (told_a, told_b)]
-    except BadInput as error:
-        if data is not None:
-            raise
-        raise BadInput(
-            f"{protocol.name} cannot be scored again without its pictures ({error}); give the data root too."
-        ) from error
-    if not notes:
-        notes += _stale(names, (first, second), scores)
-    wanted = list(scores[0]) if every else [name for name in protocol.headline if name in scores[0]]
-    return Comparison(
-        runs=(first, second),
-        names=names,
-        metrics=differences(scores[0], scores[1], number_pictures(items), wanted),
-        pairs=_pairs(protocol, items, (told_a, told_b), scores),
-        graded=protocol.graded,
-        notes=notes,
-    )
-
-
-def _lines(run: Path) -> dict[str, tuple[Item, dict[str, Any]]]:
-    items, _, lines = read_answers(run)
-    return {item.id: (item, line) for item, line in zip(items, lines, strict=True)}
-
-
-def _names(first: Run, second: Run, run_a: Path, run_b: Path) -> tuple[str, str]:
-    """The models' names; the folders where one model was run twice."""
-    one, other = first["model"], second["model"]
-    return (one, other) if one != other else (str(run_a), str(run_b))
-
-
-def _absent(name: str, keys: Sequence[str]) -> list[str]:
-    if not keys:
-        return []
-    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-    return [f"{name} lacks {len(keys)} items, which are left out of both: {', '.join(keys[:NAMED])}{more}"]
-
-
-def _stale(names: tuple[str, str], runs: tuple[Run, Run], scores: Sequence[Mapping[str, Score]]) -> list[str]:
-    """Where scoring again gives another value than the result file has."""
-    return [
-        f"{name}: {metric} is {found[metric].value:.4f} when scored again, its result file has {told['value']:.4f}"
-        for name, run, found in zip(names, runs, scores, strict=True)
-        for metric, told in run["metrics"].items()
-        if metric in found and not math.isclose(found[metric].value, told["value"], rel_tol=1e-6, abs_tol=1e-9)
-    ]
-
-
-def _rooted(item: Item, data: Path | None) -> Item:
-    if data is None:
-        return item
-    return replace(item, images=tuple(replace(image, path=str(data.resolve() / image.path)) for image in item.images))
-
-
-def differences(
-    first: Mapping[str, Score], second: Mapping[str, Score], groups: Sequence[int], names: Sequence[str]
-) -> list[Difference]:
-    """Of each metric of `names` that both have: second minus first, over the same resamples of the items.
-
-    `groups` numbers what is drawn as one, as in `resample`; metrics over other rows (the queries of a retrieval) are
-    drawn by their rows.
-    """
-    found: list[Difference] = []
-    for name in names:
-        if name not in second:
-            continue
-        one, other = first[name], second[name]
-        unit = groups if len(one.sums) == len(groups) else None
-        drawn = resample({"first": one, "second": other}, groups=unit)
-        gains = drawn["second"] - drawn["first"]
-        found.append(
-            Difference(name=name, first=one.value, second=other.value, spread=interval(gains), p=bootstrap_p(gains))
-        )
-    return found
-
-
-def bootstrap_p(gains: Array) -> float:
-    """Two-sided: twice the share of resamples on the rarer side of 0, counting the set itself among them."""
-    tail = min(int(np.sum(gains <= 0)), int(np.sum(gains >= 0)))
-    return min(1.0, 2 * (tail + 1) / (len(gains) + 1))
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p of as uneven a split among the items that just one of the two got right, by a fair coin."""
-    count, rarer = only_first + only_second, min(only_first, only_second)
-    tail = sum(
-        math.exp(math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) - count * math.log(2))
-        for k in range(rarer + 1)
-    )
-    return min(1.0, 2 * tail)
-
-
-def _pairs(
-    protocol: Protocol, items: Sequence[Item], told: Sequence[Sequence[Mapping[str, Any]]],
-    scores: Sequence[Mapping[str, Score]],
-) -> list[Pair]:  # fmt: skip
-    """The items with both answers; none where the metric shown beside a sample has no value for each item."""
-    first, second = (found[protocol.per_item].per_item for found in scores)
-    sign = -1 if lower_is_better(protocol.per_item) else 1
-    if len(first) != len(items) or len(second) != len(items):
-        return []
-    each = zip(items, told[0], told[1], sign * (second - first), strict=True)
-    return [Pair(item=item, first=one, second=other, gain=float(gain)) for item, one, other, gain in each]
-
-
-# ---- for people ----
 
 
 def _rows(found: Comparison) -> list[list[str]]:
@@ -263,14 +63,14 @@ def _p(value: float) -> str:
 def _sentences(found: Comparison) -> list[str]:
     """The items on which they differ, McNemar's test, and notes."""
     (one, other), (run, _) = found.names, found.runs
-    told = [f"{run['protocol']}, split {run['split']}, {run['n']} items; difference: {other} minus {one}"]
+    lines = [f"{run['protocol']}, split {run['split']}, {run['n']} items; difference: {other} minus {one}"]
     if not found.pairs:
-        return [*told, "there is no value for each item, so no items are compared", *found.notes]
+        return [*lines, "there is no value for each item, so no items are compared", *found.notes]
     more, less, same = found.tally
-    told.append(f"{words(run['per_item'])}: {other} is better on {more} items, {one} on {less}, equal on {same}")
+    lines.append(f"{words(run['per_item'])}: {other} is better on {more} items, {one} on {less}, equal on {same}")
     if found.graded:
-        told.append(f"McNemar's exact test over these {more + less}: p = {_p(mcnemar(less, more))}")
-    return [*told, *found.notes]
+        lines.append(f"McNemar's exact test over these {more + less}: p = {_p(mcnemar(less, more))}")
+    return [*lines, *found.notes]
 
 
 def _markdown(found: Comparison) -> str:
@@ -283,7 +83,7 @@ def _page(found: Comparison, *, with_pictures: bool) -> str:
     """The numbers, and the items on which the two differ: the largest difference first."""
     one, other = found.names
     differing = sorted((pair for pair in found.pairs if pair.differs), key=lambda pair: -abs(pair.gain))
-    kept = differing[: room([pair.item for pair in differing])]
+    kept = differing[: samples_per_page([pair.item for pair in differing])]
     album = Album() if with_pictures else None
     lines = [_line(pair, album) for pair in kept]
     left = [f"{len(differing)} of {len(found.pairs)} items were answered differently"]
@@ -314,20 +114,20 @@ def _page(found: Comparison, *, with_pictures: bool) -> str:
     )
 
 
-def _line(pair: Pair, album: Album | None) -> Line:
+def _line(pair: Pair, album: Album | None) -> SampleRow:
     item, first, second = pair.item, pair.first, pair.second
     marks = marked(first, first["parsed"]) + marked(second, second["parsed"], "other")
-    return Line(
+    return SampleRow(
         cells=[
             pictures(item, album, marks) if album else '<span class="none">no picture</span>', question(item),
-            _told(first), _told(second), listed(dict.fromkeys(item.references)),
+            _answer(first), _answer(second), listed(dict.fromkeys(item.references)),
         ],
         marks=["better", "right"] if pair.gain > 0 else ["worse", "wrong"] if pair.gain < 0 else ["other"],
         kind=item.kind, numbers={"gain": pair.gain, "size": abs(pair.gain)},
     )  # fmt: skip
 
 
-def _told(line: Mapping[str, Any]) -> str:
+def _answer(line: Mapping[str, Any]) -> str:
     sure = float(line.get("confidence") or 0.0)
     confidence = f" · confidence {sure:.2f}" if sure else ""
     return f'{reply(line, line["parsed"])}<br><span class="quiet">score {line["score"]:.2f}{confidence}</span>'

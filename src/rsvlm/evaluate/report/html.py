@@ -10,9 +10,9 @@ import numpy as np
 
 from rsvlm.evaluate.items import Item, number_pictures
 from rsvlm.evaluate.protocol import Row
-from rsvlm.evaluate.report.document import Line, browser, clipped, document, grid, listed
 from rsvlm.evaluate.report.pictures import Album, legend, marked, targets
 from rsvlm.evaluate.report.plots import Lane, lanes, of_metrics, reliability, risk_coverage
+from rsvlm.evaluate.report.sample_browser import SampleRow, browser, clipped, document, grid, listed
 from rsvlm.evaluate.report.text import Run, interval_of, remarks, table, warnings, words
 from rsvlm.html import escape
 from rsvlm.metrics.score import intervals, mean_score
@@ -39,7 +39,7 @@ def page(title: str, result: Run, shown: Sequence[Shown]) -> str:
     filtered, searched and sorted. At most `MOST` pictures, spread evenly over the run; the page says where it skips.
     """
     album = Album()
-    kept = shown[:: max(1, -(-len(shown) // room([one.item for one in shown])))]
+    kept = shown[:: max(1, -(-len(shown) // samples_per_page([one.item for one in shown])))]
     samples = _samples(kept, result["per_item"], album)
     return document(
         title,
@@ -61,7 +61,7 @@ def page(title: str, result: Run, shown: Sequence[Shown]) -> str:
     )
 
 
-def room(items: Sequence[Item]) -> int:
+def samples_per_page(items: Sequence[Item]) -> int:
     """How many samples like these have their pictures on one page."""
     return max(1, MOST // max((len(item.images) for item in items if item.images), default=1))
 
@@ -91,8 +91,8 @@ def _figures(result: Run) -> list[str]:
 def _plots(result: Run, shown: Sequence[Shown]) -> str:
     calibration: Mapping[str, Any] = result.get("calibration", {})
     curves = calibration.get("curves", {})
-    told = {name: found for name, found in calibration.items() if name != "curves"}
-    rows = [[words(name), f"{found['value']:.3f}", interval_of(found)] for name, found in told.items()]
+    figures = {name: found for name, found in calibration.items() if name != "curves"}
+    rows = [[words(name), f"{found['value']:.3f}", interval_of(found)] for name, found in figures.items()]
     beside = of_metrics(result["metrics"], result["headline"], result["baselines"])
     squares = reliability(curves["reliability"]) + risk_coverage(curves["risk_coverage"]) if curves else ""
     return (
@@ -124,8 +124,12 @@ def _kinds(metric: str, shown: Sequence[Shown]) -> str:
 
 
 def _origin(result: Run) -> str:
-    told = {key: result[key] for key in ("seed", "seconds", "asked", "limit") if result.get(key) is not None}
-    found = {**result.get("trace", {}), **told, **{f"version of {k}": v for k, v in result.get("versions", {}).items()}}
+    recorded = {key: result[key] for key in ("seed", "seconds", "asked", "limit") if result.get(key) is not None}
+    found = {
+        **result.get("trace", {}),
+        **recorded,
+        **{f"version of {k}": v for k, v in result.get("versions", {}).items()},
+    }
     rows = [[key, str(value)] for key, value in found.items()]
     return f"<details><summary>Where the numbers come from</summary>{grid(['what', 'is'], rows, 2)}</details>"
 
@@ -145,13 +149,13 @@ def _samples(shown: Sequence[Shown], metric: str, album: Album) -> str:
     )
 
 
-def _line(one: Shown, album: Album) -> Line:
+def _line(one: Shown, album: Album) -> SampleRow:
     item, sure = one.item, float(one.row.get("confidence") or 0.0)
     score = "" if math.isnan(one.score) else f"{one.score:.2f}"
     marks = ["" if math.isnan(one.score) else "wrong" if one.wrong else "right"]
     marks += ["unread"] * (one.parsed is None) + ["failed"] * bool(one.row.get("error"))
     confidence = f'<br><span class="quiet">confidence {sure:.2f}</span>' if sure else ""
-    return Line(
+    return SampleRow(
         cells=[pictures(item, album, marked(one.row, one.parsed)), question(item), reply(one.row, one.parsed),
                listed(map(_cut, dict.fromkeys(item.references))), f"{score}{confidence}"],
         marks=marks, kind=item.kind, numbers={"score": one.score, "confidence": sure},

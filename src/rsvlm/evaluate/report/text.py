@@ -84,7 +84,7 @@ def warnings(result: Run) -> list[str]:
         beside = {words(key): values[name] for key, values in result["baselines"].items() if name in values}
         near = [baseline for baseline, value in beside.items() if low <= value <= high]
         ahead = [key for key, value in beside.items() if (value < low if lower_is_better(name) else value > high)]
-        found += [f"{name} is not told apart from {', '.join(near)}: in its 95 % interval."] if near else []
+        found += [f"{name} cannot be distinguished from {', '.join(near)}: in its 95 % interval."] if near else []
         found += [f"{name} is worse than {', '.join(ahead)}, beyond its 95 % interval."] if ahead else []
     if leaked := result.get("leak", {}).get("leaked"):
         leak = result["leak"]
@@ -99,13 +99,13 @@ def warnings(result: Run) -> list[str]:
 
 def remarks(result: Run) -> list[str]:
     """What else there is to know of a run: what was measured on, unread answers, refusals, problems, leaks, notes."""
-    n, told = result["n"], f"split {result['split']}, {result['n']} items"
+    n, scope = result["n"], f"split {result['split']}, {result['n']} items"
     hashes = [
         f"{words(key)} {result[key]}"
         for key in ("protocol_hash", "data_hash", "prompt_hash", "commit")
         if result.get(key)
     ]
-    found = [", ".join([told, *([result["dialect"]] if result.get("dialect") else []), *hashes])]
+    found = [", ".join([scope, *([result["dialect"]] if result.get("dialect") else []), *hashes])]
     counts = {"not read": "parse_failures", "refused": "refusals", "without a reply": "failed"}
     found.append("; ".join(f"{label}: {_share(result.get(key, 0), n)}" for label, key in counts.items()))
     for kind, problem in result.get("problems", {}).items():
@@ -197,5 +197,5 @@ def _entries(metrics: object) -> Iterable[tuple[str, object]]:
 
 
 def _is_metric(metric: object) -> bool:
-    told: Callable[[str], object] = metric.get if isinstance(metric, dict) else lambda _: None
-    return all(isinstance(told(key), int | float) for key in ("value", "stderr"))
+    value: Callable[[str], object] = metric.get if isinstance(metric, dict) else lambda _: None
+    return all(isinstance(value(key), int | float) for key in ("value", "stderr"))

@@ -47,9 +47,9 @@ def caption_scores(
         )
     number: dict[str, int] = {}
     said = np.array([number.setdefault(text, len(number)) for text in predictions], np.int64)
-    told = [[number.setdefault(text, len(number)) for text in accepted] for accepted in references]
+    expected = [[number.setdefault(text, len(number)) for text in accepted] for accepted in references]
     texts = tokenize(list(number), tokenizer)
-    pairs = _pairs(told, len(texts))
+    pairs = _pairs(expected, len(texts))
     bleu, cider = _bleu_and_cider(_count(texts), said, pairs, lone)
     scores = {score.name: score for score in (_bleu(n, bleu) for n in range(1, ORDERS + 1))}
     scores["rouge_l"] = mean_score("rouge_l", _rouge_l(texts, said, pairs))
@@ -73,9 +73,9 @@ class _Pairs:
     times: _Ints
 
 
-def _pairs(told: Sequence[Sequence[int]], captions: int) -> _Pairs:
-    image = np.repeat(np.arange(len(told)), [len(accepted) for accepted in told])
-    flat = np.array([number for accepted in told for number in accepted], np.int64)
+def _pairs(expected: Sequence[Sequence[int]], captions: int) -> _Pairs:
+    image = np.repeat(np.arange(len(expected)), [len(accepted) for accepted in expected])
+    flat = np.array([number for accepted in expected for number in accepted], np.int64)
     keys, times = np.unique(image * captions + flat, return_counts=True)
     return _Pairs(keys // max(captions, 1), keys % max(captions, 1), times)
 

@@ -43,9 +43,9 @@ def meteor(
         raise BadInput(f"There is no METEOR engine {engine!r}; use 'native' or 'java'.")
     # The bars part the fields of the Java program's input, where pycocoevalcap also halves double blanks, once.
     said = [_one_line(text or "").replace("|||", "").replace("  ", " ") for text in predictions]
-    told = [[_one_line(text).replace("|||", "") for text in accepted] for accepted in references]
+    expected = [[_one_line(text).replace("|||", "") for text in accepted] for accepted in references]
     home = folder()
-    sums, stages = (_java if engine == "java" else _native)(home, said, told)
+    sums, stages = (_java if engine == "java" else _native)(home, said, expected)
     return Score(
         name="meteor",
         value=float(_score(sums.sum(axis=0))) if len(sums) else 0.0,
@@ -62,19 +62,19 @@ def _one_line(text: str) -> str:
     return text.replace("\r", " ").replace("\n", " ")
 
 
-def _native(home: Path, said: list[str], told: list[list[str]]) -> tuple[Array, list[str]]:
+def _native(home: Path, said: list[str], expected: list[list[str]]) -> tuple[Array, list[str]]:
     lists, table = read_lists(home), read_paraphrases(home)
     had = {"synonym": bool(lists.synsets), "paraphrase": table is not None}
     texts: dict[tuple[str, ...], int] = {}
     number = {}
-    for text in (*said, *(text for accepted in told for text in accepted)):
+    for text in (*said, *(text for accepted in expected for text in accepted)):
         if text not in number:
             number[text] = texts.setdefault(tuple(words(text, lists.prefixes)), len(texts))
     corpus = Corpus(list(texts), lists, table)
     pairs: dict[tuple[int, int], int] = {}
     choices = [
         [pairs.setdefault((number[text], number[other]), len(pairs)) for other in accepted]
-        for text, accepted in zip(said, told, strict=True)
+        for text, accepted in zip(said, expected, strict=True)
     ]
     candidates, accepted = np.array(list(pairs), np.int64).reshape(-1, 2).T
     sums = _sums(corpus.align(candidates, accepted))
@@ -83,7 +83,7 @@ def _native(home: Path, said: list[str], told: list[list[str]]) -> tuple[Array, 
     return sums[best] if best else sums, [stage for stage in STAGES if had.get(stage, True)]
 
 
-def _java(home: Path, said: list[str], told: list[list[str]]) -> tuple[Array, list[str]]:
+def _java(home: Path, said: list[str], expected: list[list[str]]) -> tuple[Array, list[str]]:
     """The counts of each item's best reference from the original program."""
     java = shutil.which("java")
     if java is None:
@@ -91,7 +91,7 @@ def _java(home: Path, said: list[str], told: list[list[str]]) -> tuple[Array, li
     if not (home / TABLE).is_file():
         raise MissingPart(f"METEOR's Java engine needs {home / TABLE}, which is absent; reinstall pycocoevalcap.")
     lines = "".join(
-        f"SCORE ||| {' ||| '.join(accepted)} ||| {text}\n" for text, accepted in zip(said, told, strict=True)
+        f"SCORE ||| {' ||| '.join(accepted)} ||| {text}\n" for text, accepted in zip(said, expected, strict=True)
     )
     command = [java, "-Xmx2G", "-jar", JAR, "-", "-", "-stdio", "-l", "en", "-norm"]
     done = subprocess.run(command, cwd=home, input=lines.encode(errors="replace"), capture_output=True, check=False)
@@ -125,8 +125,8 @@ def _sums(found: Alignments) -> Array:
 
 def _score(sums: Array) -> Array:
     """(..., 6) -> (...): the harmonic mean of precision and recall, less the penalty for broken order."""
-    said, told, said_length, told_length, chunks, matched = np.moveaxis(sums, -1, 0)
+    said, expected, said_length, expected_length, chunks, matched = np.moveaxis(sums, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):  # no match or no words: NaN or infinity, a score of 0
-        mean = 1 / ((1 - _ALPHA) / (said / said_length) + _ALPHA / (told / told_length))
+        mean = 1 / ((1 - _ALPHA) / (said / said_length) + _ALPHA / (expected / expected_length))
         score = mean * (1 - _GAMMA * (chunks / (matched / 2)) ** _BETA)
     return np.maximum(np.nan_to_num(score, nan=0.0), 0.0)

@@ -62,19 +62,19 @@ def sentence_scores(
     return scores | {"cider_d": spread(cider, kept)}
 
 
-def sentence_bleu(said: Sequence[str], told: Sequence[Sequence[str]], weights: Sequence[float]) -> float:
+def sentence_bleu(said: Sequence[str], expected: Sequence[Sequence[str]], weights: Sequence[float]) -> float:
     """BLEU of one sentence as nltk's `sentence_bleu` with `SmoothingFunction().method1`. 0 where no word matches."""
     logs = 0.0
     for order, weight in enumerate(weights, 1):
         mine = _grams(said, order)
         most: Counter[tuple[str, ...]] = Counter()
-        for reference in told:
+        for reference in expected:
             most |= _grams(reference, order)
         matches = (mine & most).total()
         if not matches and order == 1:
             return 0.0
         logs += weight * math.log((matches or _EPSILON) / max(mine.total(), 1))
-    closest = min((abs(len(reference) - len(said)), len(reference)) for reference in told)[1]
+    closest = min((abs(len(reference) - len(said)), len(reference)) for reference in expected)[1]
     return math.exp(logs) * (1.0 if len(said) > closest else math.exp(1 - closest / len(said)))
 
 
@@ -84,33 +84,33 @@ def _grams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
 
 def rouge_l(prediction: str, reference: str) -> float:
     """ROUGE-L F1 as rouge_score with its stemmer: ASCII letters and digits, words over three letters stemmed."""
-    said, told = _rouge_tokens(prediction), _rouge_tokens(reference)
-    common = _longest_common(said, told)
-    return 2 * common / (len(said) + len(told)) if common else 0.0
+    said, expected = _rouge_tokens(prediction), _rouge_tokens(reference)
+    common = _longest_common(said, expected)
+    return 2 * common / (len(said) + len(expected)) if common else 0.0
 
 
 def _rouge_tokens(text: str) -> list[str]:
     return [stem(word) if len(word) > 3 else word for word in re.sub(r"[^a-z0-9]+", " ", text.lower()).split()]
 
 
-def _longest_common(said: Sequence[str], told: Sequence[str]) -> int:
+def _longest_common(said: Sequence[str], expected: Sequence[str]) -> int:
     """Length of the longest common subsequence, bit-parallel (Hyyrö 2004): a zero bit is one matched word."""
     at: dict[str, int] = {}
     for i, word in enumerate(said):
         at[word] = at.get(word, 0) | 1 << i
     full = row = (1 << len(said)) - 1
-    for word in told:
+    for word in expected:
         hit = row & at.get(word, 0)
         row = ((row + hit) | (row - hit)) & full
     return len(said) - row.bit_count()
 
 
-def meteor(said: Sequence[str], told: Sequence[str], wordnet: WordNet) -> float:
+def meteor(said: Sequence[str], expected: Sequence[str], wordnet: WordNet) -> float:
     """METEOR of one sentence as nltk's `single_meteor_score`: words, Porter stems, then synonyms, from the right.
 
     As there, synonyms are looked up for the stems that the stage before left over.
     """
-    mine, theirs = list(enumerate(map(str.lower, said))), list(enumerate(map(str.lower, told)))
+    mine, theirs = list(enumerate(map(str.lower, said))), list(enumerate(map(str.lower, expected)))
     pairs: list[tuple[int, int]] = []
     _match(mine, theirs, pairs, lambda word: (word,))
     mine, theirs = [(i, stem(word)) for i, word in mine], [(i, stem(word)) for i, word in theirs]
@@ -120,7 +120,7 @@ def meteor(said: Sequence[str], told: Sequence[str], wordnet: WordNet) -> float:
         return 0.0
     pairs.sort()
     chunks = 1 + sum((a + 1, b + 1) != after for (a, b), after in pairwise(pairs))
-    precision, recall = len(pairs) / len(said), len(pairs) / len(told)
+    precision, recall = len(pairs) / len(said), len(pairs) / len(expected)
     fmean = precision * recall / (_ALPHA * precision + (1 - _ALPHA) * recall)
     return (1 - _GAMMA * (chunks / len(pairs)) ** _BETA) * fmean
 

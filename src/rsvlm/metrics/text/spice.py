@@ -50,13 +50,13 @@ def spice(predictions: Sequence[str | None], references: Sequence[Sequence[str]]
         for i, (text, accepted) in enumerate(zip(predictions, references, strict=True))
     ]
     with tempfile.TemporaryDirectory(prefix="rsvlm-spice-") as work:
-        said, told = Path(work) / "in.json", Path(work) / "out.json"
+        said, expected = Path(work) / "in.json", Path(work) / "out.json"
         said.write_text(json.dumps(items), encoding="utf-8")
-        command = [java, "-Xmx8G", "-jar", _JAR, str(said), "-out", str(told), "-subset", "-silent"]
+        command = [java, "-Xmx8G", "-jar", _JAR, str(said), "-out", str(expected), "-subset", "-silent"]
         done = subprocess.run(command, cwd=home, capture_output=True, text=True, errors="replace", check=False)
-        if done.returncode or not told.is_file():
+        if done.returncode or not expected.is_file():
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise MissingPart(f"SPICE's program failed ({reason}); see that Java can use 8 GB of memory.")
-        scored = {item["image_id"]: item["scores"]["All"]["f"] for item in json.loads(told.read_text("utf-8"))}
+        scored = {item["image_id"]: item["scores"]["All"]["f"] for item in json.loads(expected.read_text("utf-8"))}
     score = mean_score("spice", [float(scored.get(i) or 0.0) for i in range(len(items))])
     return replace(score, note="SPICE 1.0 (java)")

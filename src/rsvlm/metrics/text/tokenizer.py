@@ -4,7 +4,7 @@
 Stanford CoreNLP 3.4.1 followed by the removal of 15 punctuation tokens, as pycocoevalcap 1.2 runs it. Its source was
 not used: the rules were fitted to what it prints for millions of made strings, and all captions of UCM-Captions and
 RSICD that were at hand come out equal. As in any generated lexer the longest match wins and, among equals, the earlier
-rule. Tokens that are always removed afterwards (quotes, dashes, full stops) are not told apart here. Not followed: a
+rule. Tokens that are always removed afterwards (quotes, dashes, full stops) are not distinguished here. Not followed: a
 caption that ends in "no." or "fig." is read by the Java program together with the next one, and keeps its full stop
 where that begins with a digit.
 """
@@ -210,15 +210,6 @@ def vocabulary_ids(words: Mapping[str, int]) -> Tokenizer:
     """
     unknown = words[UNKNOWN]
     return lambda caption: " ".join(str(words.get(word, unknown)) for word in caption.split())
-
-
-# What a protocol chooses from, and names in its result: name -> (all captions of the vocabulary) -> tokenizer. Only
-# `vocabulary_ids` looks at the captions; with a published word map it is `vocabulary_ids(read_word_map(path))`.
-TOKENIZERS: dict[str, Callable[[Iterable[str]], Tokenizer]] = {
-    "ptb": lambda _: ptb,
-    "whitespace": lambda _: whitespace,
-    "vocabulary_ids": lambda captions: vocabulary_ids(word_map(captions)),
-}
 
 
 def tokenize(captions: Sequence[str], tokenizer: Tokenizer = ptb) -> list[str]:

@@ -11,14 +11,8 @@ from rsvlm.parts.bridges.perceiver import MultiLevelPerceiver
 from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.parts.vlm import VisionLanguageModel
+from rsvlm.systems.lhrs_bot.prompts import PROMPTS
 from rsvlm.systems.registry import SYSTEMS
-
-# How the released weights are asked, by task (main_cls.py, main_vqa.py, main_vg.py).
-PROMPTS: Mapping[str, str] = {
-    "scene": "[CLS] Choose the best categories describe the image from: {choices}",
-    "vqa": "[VQA] {question}",
-    "ground": "[VG] {question}",
-}
 
 
 @SYSTEMS("lhrs_bot")

@@ -4,7 +4,6 @@ image -> SigLIP levels -> PositionedPerceiver (112 > 96 > 64 queries, experts) -
 Source: arXiv:2411.09301 (ISPRS J. 2025), github.com/NJU-LHRS/LHRS-Bot, branch nova.
 """
 
-from collections.abc import Mapping
 from math import isqrt
 from typing import Any
 
@@ -12,15 +11,8 @@ from rsvlm.parts.bridges.positioned_perceiver import PositionedPerceiver
 from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.systems.lhrs_bot.model import LHRSBot
+from rsvlm.systems.lhrs_bot_nova.prompts import PROMPTS
 from rsvlm.systems.registry import SYSTEMS
-
-# How the released weights are asked, by task ("CONSIZE" is how it is spelt); their boxes are the dialect "nova".
-PROMPTS: Mapping[str, str] = {
-    "scene": "[CLS] Choose the best categories describe the image from: {choices}",
-    "vqa": "[CONSIZE] {question} Answer in a single word. Answer:",
-    "ground": "[DET] {question}",
-}
-CHOICE = "{question}\nChoices: {choices} Answer from the given choices with A., B., C., D., etc."
 
 
 @SYSTEMS("lhrs_bot_nova")

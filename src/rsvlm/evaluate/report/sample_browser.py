@@ -1,7 +1,7 @@
-"""What every HTML page of results is made of: the frame, tables, and a browser of samples.
+"""The samples of an evaluation as an HTML table to filter, search and sort; and the page around it.
 
-A page is one file that loads nothing: its content security policy forbids it, and lets no script run but ours, so that
-a reply with a tag in it stays what it is even where escaping were forgotten.
+A page is one self-contained file. Its content security policy lets it load nothing and run no script but the one of
+this module, so that a reply that holds HTML stays text even where it was not escaped.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -62,8 +62,8 @@ show();
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One sample in `browser`: its cells as HTML, what it can be filtered by, and the numbers it can be sorted by."""
+class SampleRow:
+    """One row of `browser`: its cells as HTML, marks and kind to filter by, and numbers to sort by."""
 
     cells: Sequence[str]
     marks: Sequence[str]
@@ -103,15 +103,15 @@ def clipped(text: object) -> str:
 
 def browser(
     heads: Sequence[tuple[str, str]],
-    lines: Sequence[Line],
+    lines: Sequence[SampleRow],
     marks: Mapping[str, str],
     sorts: Mapping[str, str],
     order: str = "in the order of the set",
 ) -> str:
     """The table of samples with what filters, searches and sorts it.
 
-    `heads` are columns with their widths. `marks` names what `Line.marks` hold, `sorts` what `Line.numbers` hold;
-    `order` says how the lines come.
+    `heads` are columns with their widths. `marks` are the labels of `SampleRow.marks`, `sorts` those of
+    `SampleRow.numbers`; `order` says in which order `lines` come.
     """
     kinds = sorted({line.kind for line in lines if line.kind})
     number = {kind: str(at) for at, kind in enumerate(kinds)}
@@ -142,7 +142,7 @@ def _choice(name: str, neutral: str, options: Mapping[str, str]) -> str:
     return f'<select id="{name}" aria-label="{name}"><option value="">{escape(neutral)}</option>{inner}</select>'
 
 
-def _row(line: Line, kind: str) -> str:
+def _row(line: SampleRow, kind: str) -> str:
     data = "".join(f' data-{key}="{value:.6g}"' for key, value in line.numbers.items())
     cells = "".join(f"<td>{cell}</td>" for cell in line.cells)
     return f'<tr class="{" ".join(line.marks)}" data-kind="{kind}"{data}>{cells}</tr>'
