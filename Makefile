@@ -29,11 +29,12 @@ $(STAMP): pyproject.toml constraints.txt $(MINI)
 	$(BIN)/python -m pip install --quiet -e '.[dev]' $(if $(MINI),-e packages/rsvlm-mini) -c constraints.txt
 	@touch $@
 
-check: $(STAMP)  ## Format, lint, types, arrows between the modules, sizes, generated tables.
+check: $(STAMP)  ## Format, lint, types, arrows between the modules, circles, sizes, generated tables.
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python tools/circles.py
 	$(BIN)/python tools/sizes.py
 	$(BIN)/python tools/tables.py --check
 

@@ -20,12 +20,16 @@ HEAVY = "torch transformers rasterio shapely pyproj pyarrow safetensors numpy PI
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
-def sizes():
-    """tools/sizes.py as a module; it is no part of the package."""
-    spec = importlib.util.spec_from_file_location("sizes", ROOT / "tools" / "sizes.py")
+def tool(name):
+    """A program of tools/ as a module; it is no part of the package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def sizes():
+    return tool("sizes")
 
 
 def loaded_after(statement: str, names: str = HEAVY) -> str:
@@ -61,6 +65,23 @@ def test_the_arrows_between_modules():
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "0 broken" in checked.stdout
+
+
+def test_no_circle_of_files():
+    assert tool("circles").circles() == []
+
+
+def test_a_circle_is_seen(tmp_path, monkeypatch):
+    (tmp_path / "ring").mkdir()
+    for name, text in (
+        ("__init__", ""),
+        ("a", "import ring.b"),
+        ("b", "def f():\n    from ring import c"),
+        ("c", "import ring.a"),
+    ):
+        (tmp_path / "ring" / f"{name}.py").write_text(text + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert tool("circles").circles("ring") == [["ring.a", "ring.b", "ring.c"]]
 
 
 def test_every_module_has_its_layer():
