@@ -7,7 +7,7 @@ import pytest
 from fake import runs
 from fake.runs import stage
 from rsvlm.errors import BadInput
-from rsvlm.recipe import Recipe, read_recipe, shipped
+from rsvlm.recipe import RECIPES, Recipe, read_recipe, shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,3 +48,26 @@ def test_the_recipes_come_with_the_package():
     assert {path.name for path in runs.RECIPES.iterdir()} == {path.parent.name for path in runs.TINY}
     with pytest.raises(BadInput, match=r"No recipe of 'bogus' at size 'paper' comes with rsvlm; there are: lhrs_bot, "):
         shipped("bogus")
+
+
+@pytest.mark.parametrize(
+    "name", ["lhrs_bot/tiny", "recipes/lhrs_bot/tiny.yaml", "src/rsvlm/recipes/lhrs_bot/tiny.yaml"]
+)
+def test_a_shipped_recipe_is_read_by_its_name_from_anywhere(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_recipe(name) == read_recipe(RECIPES / "lhrs_bot" / "tiny.yaml")
+    own = tmp_path / name
+    own.parent.mkdir(parents=True)
+    own.write_text("{system: lhrs_bot, size: own}", encoding="utf-8")
+    assert read_recipe(name).size == "own"  # a file that is there goes first
+
+
+def test_an_unknown_recipe_lists_the_known_ones():
+    with pytest.raises(BadInput, match=r"no recipe at lhrs_bot/huge; .*lhrs_bot/mini, .*skyeyegpt/tiny"):
+        read_recipe("lhrs_bot/huge")
+
+
+def test_recipes_are_files_of_the_package():
+    assert (
+        not any(path.is_symlink() for path in (RECIPES, *RECIPES.rglob("*"))) and len([*RECIPES.glob("*/*.yaml")]) == 16
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.cli.pages import GROUPS
-from rsvlm.recipe import Recipe, read_recipe
+from rsvlm.recipe import RECIPES, Recipe, read_recipe
 from rsvlm.systems.cards import CARDS, SIZES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +49,7 @@ def up_to_date() -> bool:
 
 
 def recipe(name: str) -> Recipe:
-    return read_recipe(ROOT / f"recipes/{name}/paper.yaml")
+    return read_recipe(RECIPES / f"{name}/paper.yaml")
 
 
 def recordings(name: str) -> list[Path]:

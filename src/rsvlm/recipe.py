@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from rsvlm.errors import BadInput
 
+RECIPES = Path(__file__).parent / "recipes"  # <system>/<size>.yaml, all that come with the package
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -134,10 +135,12 @@ def differing(numbers: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]
 
 
 def read_recipe(path: str | Path) -> Recipe:
-    """Read and check a recipe file. Raises BadInput naming the file and the first value that is off."""
-    path = Path(path)
-    if not path.is_file():
-        raise BadInput(f"There is no recipe at {path}; recipes lie under recipes/<system>/<size>.yaml.")
+    """Read and check a recipe: a file, or the name of one that comes with this package ("lhrs_bot/mini").
+
+    A file that is there goes before a name; "recipes/lhrs_bot/mini.yaml" is a name, too. Raises BadInput naming the
+    file and the first value that is off.
+    """
+    path = Path(path) if Path(path).is_file() else _named(str(path))
     try:
         return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
@@ -148,11 +151,22 @@ def read_recipe(path: str | Path) -> Recipe:
         raise BadInput(f"{path}: {where}: {first['msg']} (found {first['input']!r:.80}).") from error
 
 
+def _named(name: str) -> Path:
+    """The shipped recipe called <system>/<size>. Raises BadInput where there is none."""
+    short = name.replace("\\", "/").removeprefix("src/rsvlm/").removeprefix("recipes/").removesuffix(".yaml")
+    known = {f"{file.parent.name}/{file.stem}": file for file in sorted(RECIPES.glob("*/*.yaml"))}
+    if short not in known:
+        raise BadInput(
+            f"There is no recipe at {name}; give a recipe file, or the name of one that comes with rsvlm: "
+            f"{', '.join(known)}."
+        )
+    return known[short]
+
+
 def shipped(system: str, size: str = "paper") -> Path:
     """The recipe file of a system that comes with this package. Raises BadInput where there is none."""
-    folder = Path(__file__).parent / "recipes"
-    path = folder / system / f"{size}.yaml"
+    path = RECIPES / system / f"{size}.yaml"
     if not path.is_file():
-        there = sorted(file.parent.name for file in folder.glob(f"*/{size}.yaml"))
+        there = sorted(file.parent.name for file in RECIPES.glob(f"*/{size}.yaml"))
         raise BadInput(f"No recipe of {system!r} at size {size!r} comes with rsvlm; there are: {', '.join(there)}.")
     return path

@@ -12,11 +12,9 @@ import yaml
 
 from fake import annotations
 from fake.model import Killed
-from rsvlm import recipe as recipes
-from rsvlm.recipe import Ingredient, Recipe, Stage, read_recipe
+from rsvlm.recipe import RECIPES, Ingredient, Recipe, Stage, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPES = Path(recipes.__file__).parent / "recipes"  # <system>/<size>.yaml, all that are shipped
 TINY = sorted(RECIPES.glob("*/tiny.yaml"))
 
 KILL = """

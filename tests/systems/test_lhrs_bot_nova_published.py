@@ -11,7 +11,7 @@ from fake.published import LORA, POOLER
 from fake.releases import lhrs_bot_nova
 from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints.weights import adopt
-from rsvlm.recipe import read_recipe
+from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.build import build, load_weights
 from rsvlm.systems.lhrs_bot import weights as lhrs_bot_weights
 from rsvlm.systems.lhrs_bot.prompts import CHOICE
@@ -19,7 +19,7 @@ from rsvlm.systems.lhrs_bot_nova.prompts import PROMPTS
 from rsvlm.systems.lhrs_bot_nova.weights import convert_published, published_table
 
 ROOT = Path(__file__).resolve().parents[2]
-PAPER = read_recipe(ROOT / "recipes" / "lhrs_bot_nova" / "paper.yaml")
+PAPER = read_recipe(RECIPES / "lhrs_bot_nova" / "paper.yaml")
 
 SMALL = lhrs_bot_nova.RELEASE.recipe
 

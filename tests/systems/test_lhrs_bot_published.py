@@ -12,12 +12,12 @@ from fake.published import LLAMA
 from fake.releases import lhrs_bot
 from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints.weights import adopt
-from rsvlm.recipe import read_recipe
+from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.build import build, load_weights
 from rsvlm.systems.lhrs_bot.weights import convert_published, published_table
 
 ROOT = Path(__file__).resolve().parents[2]
-PAPER = read_recipe(ROOT / "recipes" / "lhrs_bot" / "paper.yaml")
+PAPER = read_recipe(RECIPES / "lhrs_bot" / "paper.yaml")
 TAPS = (7, 15, 22)
 
 CLIP = {**lhrs_bot.CLIP, "depth": 24}

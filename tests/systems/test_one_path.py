@@ -15,7 +15,7 @@ from rsvlm.data.prompt import FRAMES
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
 from rsvlm.evaluate.solvers import SOLVERS, check_ability
-from rsvlm.recipe import read_recipe
+from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
 from rsvlm.systems.abilities import ABILITIES, Answers, Embeds, who_can
 from rsvlm.systems.build import build, build_tokenizer, own_tensors
@@ -111,13 +111,13 @@ def as_asked(batch):
 
 def test_every_system_has_recipes_and_every_recipe_a_system():
     for size in ("tiny", "paper"):
-        assert [path.parent.name for path in sorted(runs.ROOT.glob(f"recipes/*/{size}.yaml"))] == list(SYSTEMS)
+        assert [path.parent.name for path in sorted(RECIPES.glob(f"*/{size}.yaml"))] == list(SYSTEMS)
     assert len(SYSTEMS) == 5 and len(STAGES) == 12 and {name for name, _ in SPEAKING.values()} == set(SYSTEMS)
 
 
 @every_system
 def test_the_paper_recipe_builds_and_its_stages_name_what_is_there(name):
-    recipe, built = read_recipe(runs.ROOT / "recipes" / name / "paper.yaml"), {}
+    recipe, built = read_recipe(RECIPES / name / "paper.yaml"), {}
     for index, stage in enumerate(recipe.stages):
         form = recipe.in_stage(index)
         numbers = repr({**form.model, "frame": ""})

@@ -9,20 +9,19 @@ import torch
 from safetensors.torch import load_file
 
 from fake import llava_release as release
-from fake import runs
 from fake.lhrs_release import filled, lora_shapes
 from fake.releases import rs_gpt4v
 from fake.releases.rs_gpt4v import CLIP, SIZES
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.parts.vision.positions import resized
-from rsvlm.recipe import read_recipe
+from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.convert import convert as published
 from rsvlm.systems.load import load
 from rsvlm.systems.rs_gpt4v.weights import convert_published, published_table
 
-FOLDER = runs.ROOT / "recipes" / "rs_gpt4v"
+FOLDER = RECIPES / "rs_gpt4v"
 SMALL = rs_gpt4v.RELEASE.recipe
 
 

@@ -13,14 +13,14 @@ from rsvlm.parts.experts import upcycle
 from rsvlm.parts.language.instruction_router import TEMPLATES, tagged
 from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.vlm import branches
-from rsvlm.recipe import read_recipe
+from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Reply
 from rsvlm.systems.build import build
 from rsvlm.systems.load import load
 from rsvlm.systems.rs_moe.model import FUSE
 from rsvlm.train.run import train
 
-TINY = runs.ROOT / "recipes/rs_moe/tiny.yaml"
+TINY = RECIPES / "rs_moe/tiny.yaml"
 EXPERTS = ["theme", "object", "relation"]
 CAPTION = "Describe this image in detail."
 STAGE_1 = {"experts": [], "router": None}
@@ -260,7 +260,7 @@ def test_a_run_killed_in_stage_2_goes_on(tmp_path):
 
 
 def test_the_paper_recipe_builds():
-    recipe = read_recipe(runs.ROOT / "recipes/rs_moe/paper.yaml")
+    recipe = read_recipe(RECIPES / "rs_moe/paper.yaml")
     for index, tokens in enumerate((32, 40)):
         with torch.device("meta"):
             model = build(recipe.in_stage(index))

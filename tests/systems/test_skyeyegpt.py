@@ -5,17 +5,17 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fake import batches, runs
+from fake import batches
 from rsvlm.data.box_codecs import decode, encode
 from rsvlm.data.prompt import FRAMES, encode_prompt
 from rsvlm.errors import BadInput
-from rsvlm.recipe import read_recipe
+from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.load import load
 from rsvlm.systems.skyeyegpt.model import MINIGPT_V2_PROMPTS, PROMPTS, SkyEyeGPT, prompt
 from rsvlm.train.stages import freeze
 
-TINY = runs.ROOT / "recipes/skyeyegpt/tiny.yaml"
+TINY = RECIPES / "skyeyegpt/tiny.yaml"
 
 
 # How it is asked.

@@ -5,18 +5,17 @@ import torch
 from safetensors.torch import load_file
 
 from fake import minigpt_release as release
-from fake import runs
 from fake.lhrs_release import filled
 from fake.releases import skyeyegpt
 from fake.releases.skyeyegpt import EVA, RUNNER
 from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints.weights import adopt
 from rsvlm.parts.vision.eva import resized
-from rsvlm.recipe import read_recipe
+from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.build import build, load_weights
 from rsvlm.systems.skyeyegpt.weights import convert_published, published_table
 
-RECIPE = runs.ROOT / "recipes" / "skyeyegpt" / "paper.yaml"
+RECIPE = RECIPES / "skyeyegpt" / "paper.yaml"
 PAPER = read_recipe(RECIPE)
 SMALL = skyeyegpt.RELEASE.recipe
 

@@ -9,7 +9,7 @@ from rsvlm.cli.options import DataRoot
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe file: recipes/<system>/<size>.yaml.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe file, or <system>/<size> of one that comes with rsvlm.")],
     data: DataRoot,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The run: checkpoints, logs, loss curve.")],
     resume: Annotated[

@@ -7,7 +7,7 @@ from rsvlm.evaluate.report.text import markdown
 from rsvlm.systems.cards import CARDS, UNKNOWN, SystemCard, sizes
 
 GROUPS = {"vision": "vision", "bridge": "bridge", "language": "language model", "adapters": "LoRA, experts, router"}
-_RECIPES = "../../recipes"  # from docs/systems
+_RECIPES = "../../src/rsvlm/recipes"  # from docs/systems
 
 
 def page(card: SystemCard) -> str:
@@ -23,7 +23,7 @@ def page(card: SystemCard) -> str:
         "## Ours", "Chosen where the original is silent, or done otherwise:", _bullets(card.ours),
         "## Stages", markdown(["stage", "what moves", "data"], [
             [stage.name, _codes(stage.moves), stage.data] for stage in card.stages]),
-        _filled(f"Every number, with its source: [recipes/{name}/paper.yaml]({_RECIPES}/{name}/paper.yaml). Its data "
+        _filled(f"Every number, with its source: [{name}/paper.yaml]({_RECIPES}/{name}/paper.yaml). Its data "
                 "sets are the paper's own, which the catalogue does not have: name yours in their place "
                 "(`rsvlm list datasets`; `llava` reads LLaVA JSON)."),
         "## Parameters", markdown(["", *GROUPS.values(), "total"], _counts(card)),

@@ -5,22 +5,12 @@ authors publish it.
 """
 
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
-from rsvlm.data.cards import (
-    DatasetCard,
-    benches,
-    captions,
-    change,
-    grounding,
-    knowledge,
-    layouts,
-    masks,
-    matching,
-    objects,
-    questions,
-    scenes,
-)
+from rsvlm.data import cards
+from rsvlm.data.cards import DatasetCard
 from rsvlm.data.sources.layout import SPLITS
 from rsvlm.errors import BadInput
 from rsvlm.registry import Registry
@@ -28,9 +18,8 @@ from rsvlm.sample import Sample
 
 DATASETS: Registry[DatasetCard] = Registry("data set")
 
-_GROUPS = (captions, scenes, questions, grounding, benches, change, masks, matching, knowledge, objects, layouts)
-for _group in _GROUPS:
-    for _card in _group.CARDS:
+for _group in sorted(iter_modules(cards.__path__, f"{cards.__name__}."), key=lambda group: group.name):
+    for _card in import_module(_group.name).CARDS:  # a module for each kind of set; adding one edits no list
         DATASETS.add(_card.name, _card)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rsvlm.registry import Registry
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Turn
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # how the options of a multiple-choice question are lettered
@@ -100,86 +101,85 @@ _VICUNA_SYSTEM = (
 _NOVA_SYSTEM = f"{_VICUNA_SYSTEM} If your don't know the answer to a question, please don't share false information."
 _ASKED = "<|start_header_id|>user<|end_header_id|>\n\n"
 _ANSWERS = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
-FRAMES: Mapping[str, Frame] = {
-    frame.name: frame
-    for frame in (
-        Frame(
-            name="chatml",
-            first="<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n",
-            again="\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
-            close="<|im_end|>",
-            stop="<|im_end|>",
-            bos=False,
+FRAMES: Registry[Frame] = Registry("frame")  # a system may add its own: FRAMES.add(frame.name, frame)
+for _frame in (
+    Frame(
+        name="chatml",
+        first="<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n",
+        again="\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
+        close="<|im_end|>",
+        stop="<|im_end|>",
+        bos=False,
+    ),
+    # rsvlm-mini: as few tokens as a small model on a CPU needs to tell question from answer.
+    Frame(
+        name="brief",
+        first="<|im_start|>{image}{question}\n",
+        again="\n{question}\n",
+        close="<|im_end|>",
+        stop="<|im_end|>",
+        bos=False,
+    ),
+    # Stage 1 of LHRS-Bot: the question is dropped, the caption and its line break are learned.
+    Frame(name="plain", first="{image}", again="", close="\n", stop="\n"),
+    # LHRS-Bot, stages 2 and 3, as its `llava_llama_2` renders; the tokenizer adds the leading <s>.
+    Frame(
+        name="llava_llama_2",
+        first=f"[INST] <<SYS>>\n{_LHRS_SYSTEM}\n<</SYS>>\n\n{{image}}\n{{question}} [/INST]",
+        again="<s>[INST] {question} [/INST]",
+        close=" </s>",
+        stop="</s>",
+        lead=" ",
+    ),
+    # LHRS-Bot-Nova, stages 2 and 3, as its `llama3` renders.
+    Frame(
+        name="llama3",
+        first=(
+            f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{_NOVA_SYSTEM}<|eot_id|>"
+            f"{_ASKED}{{image}}\n{{question}}{_ANSWERS}"
         ),
-        # rsvlm-mini: as few tokens as a small model on a CPU needs to tell question from answer.
-        Frame(
-            name="brief",
-            first="<|im_start|>{image}{question}\n",
-            again="\n{question}\n",
-            close="<|im_end|>",
-            stop="<|im_end|>",
-            bos=False,
-        ),
-        # Stage 1 of LHRS-Bot: the question is dropped, the caption and its line break are learned.
-        Frame(name="plain", first="{image}", again="", close="\n", stop="\n"),
-        # LHRS-Bot, stages 2 and 3, as its `llava_llama_2` renders; the tokenizer adds the leading <s>.
-        Frame(
-            name="llava_llama_2",
-            first=f"[INST] <<SYS>>\n{_LHRS_SYSTEM}\n<</SYS>>\n\n{{image}}\n{{question}} [/INST]",
-            again="<s>[INST] {question} [/INST]",
-            close=" </s>",
-            stop="</s>",
-            lead=" ",
-        ),
-        # LHRS-Bot-Nova, stages 2 and 3, as its `llama3` renders.
-        Frame(
-            name="llama3",
-            first=(
-                f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{_NOVA_SYSTEM}<|eot_id|>"
-                f"{_ASKED}{{image}}\n{{question}}{_ANSWERS}"
-            ),
-            again=f"{_ASKED}{{question}}{_ANSWERS}",
-            close="<|eot_id|>",
-            stop="<|eot_id|>",
-        ),
-        # LLaVA-1.5 (RS-GPT4V's base) and GeoChat as trained: their `v1`, also named `vicuna_v1`.
-        Frame(
-            name="vicuna_v1",
-            first=f"{_VICUNA_SYSTEM} USER: {{image}}\n{{question}} ASSISTANT:",
-            again="USER: {question} ASSISTANT:",
-            close="</s>",
-            stop="</s>",
-            lead=" ",
-        ),
-        # The same as GeoChat's evaluation scripts ask by default (`llava_v1`), though it was trained with vicuna_v1.
-        Frame(
-            name="llava_v1",
-            first=f"{_VICUNA_SYSTEM.replace('user', 'human')} USER: {{image}}\n{{question}} ASSISTANT:",
-            again="USER: {question} ASSISTANT:",
-            close="</s>",
-            stop="</s>",
-            lead=" ",
-        ),
-        # SkyEyeGPT, as MiniGPT-v2's `CONV_VISION_minigptv2` asks: it writes a start token, the tokenizer adds another.
-        Frame(
-            name="minigpt_v2",
-            first="<s>[INST] <Img>{image}</Img> {question} [/INST]",
-            again="<s>[INST] {question} [/INST]",
-            close="</s>",
-            stop="</s>",
-            lead=" ",
-        ),
-        # The same as MiniGPT-v2 trains: one start token, and two blanks before the first [/INST].
-        Frame(
-            name="minigpt_v2_train",
-            first="[INST] <Img>{image}</Img> {question}  [/INST]",
-            again="<s>[INST] {question} [/INST]",
-            close="</s>",
-            stop="</s>",
-            lead=" ",
-        ),
-    )
-}
+        again=f"{_ASKED}{{question}}{_ANSWERS}",
+        close="<|eot_id|>",
+        stop="<|eot_id|>",
+    ),
+    # LLaVA-1.5 (RS-GPT4V's base) and GeoChat as trained: their `v1`, also named `vicuna_v1`.
+    Frame(
+        name="vicuna_v1",
+        first=f"{_VICUNA_SYSTEM} USER: {{image}}\n{{question}} ASSISTANT:",
+        again="USER: {question} ASSISTANT:",
+        close="</s>",
+        stop="</s>",
+        lead=" ",
+    ),
+    # The same as GeoChat's evaluation scripts ask by default (`llava_v1`), though it was trained with vicuna_v1.
+    Frame(
+        name="llava_v1",
+        first=f"{_VICUNA_SYSTEM.replace('user', 'human')} USER: {{image}}\n{{question}} ASSISTANT:",
+        again="USER: {question} ASSISTANT:",
+        close="</s>",
+        stop="</s>",
+        lead=" ",
+    ),
+    # SkyEyeGPT, as MiniGPT-v2's `CONV_VISION_minigptv2` asks: it writes a start token, the tokenizer adds another.
+    Frame(
+        name="minigpt_v2",
+        first="<s>[INST] <Img>{image}</Img> {question} [/INST]",
+        again="<s>[INST] {question} [/INST]",
+        close="</s>",
+        stop="</s>",
+        lead=" ",
+    ),
+    # The same as MiniGPT-v2 trains: one start token, and two blanks before the first [/INST].
+    Frame(
+        name="minigpt_v2_train",
+        first="[INST] <Img>{image}</Img> {question}  [/INST]",
+        again="<s>[INST] {question} [/INST]",
+        close="</s>",
+        stop="</s>",
+        lead=" ",
+    ),
+):
+    FRAMES.add(_frame.name, _frame)
 
 
 @dataclass(frozen=True, slots=True)

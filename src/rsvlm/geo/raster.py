@@ -1,293 +1,21 @@
-"""`open_scene`: a raster file that knows its bands, its place, its date and which of its pixels are real.
+"""`open_scene`: a raster file opened and looked over: driver, bands, place, date, and whether it has a valid pixel."""
 
-Windows are (column, row, width, height) in pixels of the file. Pixels come out as RGB uint8 (H, W, 3).
-"""
-
-import threading
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.bands import Choice, Stretch, band_names, choose
-from rsvlm.geo.geodesy import date_from_tags, ground_sampling_distance
-from rsvlm.geo.open_raster import MAX_PIXELS, admit, gdal, sound
-from rsvlm.geo.place import Place, Transform, locate
-from rsvlm.geo.tiles import Tile, Window, grid
+from rsvlm.geo.bands import Choice, band_names, choose
+from rsvlm.geo.geodesy import date_from_tags
+from rsvlm.geo.open_raster import MAX_PIXELS, admit, gdal
+from rsvlm.geo.place import locate
+from rsvlm.geo.scene import Scene
 
-from rasterio.enums import ColorInterp, MaskFlags, Resampling  # isort: skip  # after admit, which words a missing extra
+from rasterio.enums import ColorInterp  # isort: skip  # after admit, which words a missing extra
 from rasterio.errors import NotGeoreferencedWarning  # isort: skip
-
-Pixels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-Size = int | tuple[int, int]
-
-_SAMPLE = 1024  # pixels: longest side of the decimated read that sets the stretch
-_SAMPLE_BLOCKS = 64
-_SCAN = 1024  # pixels: window of the search for one valid pixel
-
-
-@dataclass(eq=False, kw_only=True)
-class Scene:
-    """An open raster, read by windows. Use it in `with`, from one thread at a time (calls from several threads wait).
-
-    `bands` are the names of all bands, `shown` the numbers (from 1) of those that make the picture. `dtype` is the
-    numpy name of the stored values. `transform` is None without georeference and `crs` is "EPSG:n", WKT or None;
-    `unplaced` then says why. `gsd_m` is metres per pixel along the ellipsoid at the middle. `date` is YYYY-MM-DD or
-    None.
-    """
-
-    path: Path
-    width: int
-    height: int
-    bands: tuple[str, ...]
-    shown: tuple[int, ...]
-    dtype: str
-    driver: str
-    nodata: float | None
-    place: Place | None
-    unplaced: str
-    date: str | None
-    max_pixels: int
-    _dataset: Any = field(repr=False)
-    _palette: Pixels | None = field(default=None, repr=False)
-    _lock: Any = field(default_factory=threading.RLock, repr=False)
-
-    @property
-    def transform(self) -> Transform | None:
-        """(a, b, c, d, e, f): x = a*col + b*row + c, y = d*col + e*row + f, in the CRS."""
-        return self.place.transform if self.place else None
-
-    @property
-    def crs(self) -> str | None:
-        """ "EPSG:<code>", else WKT, or None where the scene has no place on Earth."""
-        return self.place.crs_name if self.place else None
-
-    @cached_property
-    def gsd_m(self) -> float | None:
-        """Metres per pixel at the middle of the scene (root of the geodesic area of a pixel), or None."""
-        return ground_sampling_distance(self.place) if self.place else None
-
-    @property
-    def window(self) -> Window:
-        """The whole scene as a window."""
-        return 0, 0, self.width, self.height
-
-    def __enter__(self) -> "Scene":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; reading afterwards raises BadInput."""
-        self._dataset.close()
-
-    # -- pixels --------------------------------------------------------------------------------------------------------
-
-    def read_rgb(self, window: Window | None = None, size: Size | None = None) -> Pixels:
-        """Pixels of a window (default: all) as RGB uint8 (H, W, 3); a grey scene has three equal channels.
-
-        `size` is (width, height), or an int for the longest side (never enlarged); shrinking averages. uint8 values are
-        kept (the array is then a view in band order: np.ascontiguousarray where a library asks); others go through the
-        scene's one stretch, and pixels without data become 0 there. Raises BadInput for a window outside the scene, a
-        result over the pixel budget, or a damaged file.
-        """
-        return self._read(window, size)[0]
-
-    def valid(self, window: Window | None = None, size: Size | None = None) -> Mask:
-        """True (H, W) where there is data: not nodata in all shown bands, no NaN, not masked, not transparent."""
-        window = self._window(window)
-        shape = self._shape(window, size)
-        if self._masking == "none":
-            return np.broadcast_to(np.True_, shape)
-        if self._masking == "values":
-            return self._valid_values(self._raw(window, shape, nearest=True))
-        with self._lock, self._reading(self.path):
-            mask = self._dataset.read_masks(self.shown[0], window=_slices(window), out_shape=shape)
-        good = mask > 0
-        if self._valued:
-            good &= self._valid_values(self._raw(window, shape, nearest=True))
-        return good
-
-    def tiles(self, size: int = 512, overlap: int = 0) -> Iterator[Tile]:
-        """Stream square tiles of `size` pixels, row by row, neighbours sharing at least `overlap` pixels.
-
-        The last tiles of a row or column move inwards so that every tile has the full size (a smaller scene gives one
-        smaller tile). Memory is one tile; the file stays open between tiles.
-        """
-        for window in grid(self.width, self.height, size, overlap):
-            pixels, good = self._read(window, None)
-            yield Tile(window, pixels, good if good is not None else self._later(window, pixels))
-
-    @property
-    def _reading(self) -> Any:
-        """The guard of a read: entering a GDAL environment costs a tenth of a bare tile, so only JPEG has it."""
-        return gdal if self.driver == "JPEG" else sound
-
-    def _later(self, window: Window, pixels: Pixels) -> Any:
-        """The mask of a tile whose pixels are the stored values: worked out only if somebody looks at it."""
-        if self._masking == "values" and self._palette is None:
-            shown = len(self.shown)
-            return lambda: self._valid_values(np.moveaxis(pixels[..., :shown], -1, 0))
-        return lambda: self.valid(window)
-
-    def _read(self, window: Window | None, size: Size | None) -> tuple[Pixels, Mask | None]:
-        """The picture, and its mask where reading gave one anyway."""
-        window = self._window(window)
-        shape = self._shape(window, size)
-        good: Mask | None = None
-        raw = self._raw(window, shape, nearest=self._palette is not None)
-        if self._palette is not None:
-            return self._palette[raw[0]], None
-        if self.dtype != "uint8":
-            values, raw = raw, self._stretch.apply(raw)
-            if self._masking != "none":
-                good = self._valid_values(values) if self._masking == "values" else self.valid(window, size)
-                raw[:, ~good] = 0
-        if len(self.shown) == 1:
-            raw = np.repeat(raw, 3, axis=0)
-        return raw.transpose(1, 2, 0), good
-
-    def _raw(self, window: Window, shape: tuple[int, int], *, nearest: bool = False) -> NDArray[Any]:
-        """Stored values of the shown bands (C, H, W)."""
-        if self._dataset.closed:
-            raise BadInput(f"{self.path} is closed; read it inside its `with` block.")
-        shrinks = shape[0] < window[3] or shape[1] < window[2]
-        how = Resampling.average if shrinks and not nearest else Resampling.nearest
-        with self._lock, self._reading(self.path):
-            wanted = (len(self.shown), *shape)
-            return self._dataset.read(list(self.shown), window=_slices(window), out_shape=wanted, resampling=how)
-
-    def _window(self, window: Window | None) -> Window:
-        if window is None:
-            return self.window
-        column, row, width, height = (int(value) for value in window)
-        inside = min(column, row) >= 0 and column + width <= self.width and row + height <= self.height
-        if not inside or width < 1 or height < 1:
-            raise BadInput(
-                f"The window {tuple(window)} (column, row, width, height) does not lie inside {self.path.name} "
-                f"({self.width} x {self.height} pixels); choose one that does."
-            )
-        return column, row, width, height
-
-    def _shape(self, window: Window, size: Size | None) -> tuple[int, int]:
-        """(height, width) of what comes out."""
-        width, height = window[2:]
-        if isinstance(size, int):
-            scale = min(1.0, size / max(width, height))
-            width, height = max(1, round(width * scale)), max(1, round(height * scale))
-        elif size is not None:
-            width, height = int(size[0]), int(size[1])
-        if width < 1 or height < 1:
-            raise BadInput(f"A picture of {width} x {height} pixels has no content; ask for at least 1 x 1.")
-        if width * height > self.max_pixels:
-            raise BadInput(
-                f"{width} x {height} pixels of {self.path.name} at once are over the budget of "
-                f"{self.max_pixels / 1e6:.0f} million; read it by tiles or give a smaller size."
-            )
-        return height, width
-
-    # -- which pixels are real -----------------------------------------------------------------------------------------
-
-    @cached_property
-    def _valued(self) -> bool:
-        """Whether values themselves can say "no data": a nodata number, or NaN."""
-        return self.nodata is not None or np.dtype(self.dtype).kind == "f"
-
-    @cached_property
-    def _masking(self) -> str:
-        flags = self._dataset.mask_flag_enums[self.shown[0] - 1]
-        if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
-            return "mask"
-        return "values" if self._valued else "none"
-
-    def _missing(self, raw: NDArray[Any]) -> Mask:
-        """True where a single value is nodata or not finite; raw (C, ...)."""
-        missing = np.zeros(raw.shape, bool)
-        if raw.dtype.kind == "f":
-            missing |= ~np.isfinite(raw)
-        if self.nodata is not None and not np.isnan(self.nodata):
-            missing |= raw == self.nodata
-        return missing
-
-    def _valid_values(self, raw: NDArray[Any]) -> Mask:
-        """raw (C, H, W) -> (H, W). One black band of three is a dark pixel, not a hole; one NaN is a hole."""
-        if raw.dtype.kind != "f":
-            good = np.asarray(raw[0] != self.nodata)
-            for band in raw[1:]:
-                good |= band != self.nodata
-            return good
-        good: Mask = np.asarray(np.isfinite(raw).all(axis=0))
-        if self.nodata is not None and not np.isnan(self.nodata):
-            good &= (raw != self.nodata).any(axis=0)
-        return good
-
-    @cached_property
-    def _stretch(self) -> Stretch:
-        """2-98 % of valid values over the whole scene, from an overview or a sample of blocks; read once."""
-        parts = [self._raw(window, shape, nearest=True) for window, shape in self._samples()]
-        masks = [self.valid(window, (shape[1], shape[0])) for window, shape in self._samples()]
-        raw = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
-        good = np.concatenate([mask.ravel() for mask in masks])
-        return Stretch.fit(raw, good & ~self._missing(raw))
-
-    def _samples(self) -> list[tuple[Window, tuple[int, int]]]:
-        """(window, shape) pairs to sample: the scene decimated where that is cheap, else blocks spread over it."""
-        whole = self._shape(self.window, _SAMPLE)
-        if self._dataset.overviews(self.shown[0]) or self.width * self.height <= 16 * _SAMPLE**2:
-            return [(self.window, whole)]
-        rows, columns = self._dataset.block_shapes[self.shown[0] - 1]
-        down, across = -(-self.height // rows), -(-self.width // columns)
-        per_row = min(across, round(_SAMPLE_BLOCKS**0.5) if down > 1 else _SAMPLE_BLOCKS)
-        picked = []
-        for i in np.unique(np.linspace(0, down - 1, _SAMPLE_BLOCKS // per_row).round().astype(int)):
-            for j in np.unique(np.linspace(0, across - 1, per_row).round().astype(int)):
-                x, y = int(j) * columns, int(i) * rows
-                window = (x, y, min(columns, self.width - x), min(rows, self.height - y))
-                shape = self._shape(window, _SAMPLE)
-                picked.append((window, (max(shape[0], min(rows, window[3], 64)), shape[1])))
-        return picked
-
-    def _has_data(self) -> bool:
-        """Whether one pixel at least is valid: the middle is looked at first, everything only if it must."""
-        if self._masking == "none":
-            return True
-        side = min(_SCAN, self.width), min(_SCAN, self.height)
-        middle = ((self.width - side[0]) // 2, (self.height - side[1]) // 2, *side)
-        return bool(self.valid(middle).any()) or any(
-            self.valid(window).any() for window in grid(self.width, self.height, _SCAN, 0)
-        )
-
-    # -- where pixels lie ----------------------------------------------------------------------------------------------
-
-    def _placed(self) -> Place:
-        if self.place is None:
-            raise BadInput(f"{self.path.name} has no place on Earth: {self.unplaced}.")
-        return self.place
-
-    def pixel_to_lonlat(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Pixels (N, 2) as (column, row) -> WGS 84 degrees (N, 2), longitude first; inf off the Earth.
-
-        Raises BadInput where the scene has no georeference.
-        """
-        return self._placed().to_lonlat(points)
-
-    def lonlat_to_pixel(self, lonlat: ArrayLike) -> NDArray[np.float64]:
-        """WGS 84 degrees (N, 2), longitude first -> pixels (N, 2); inf where the CRS cannot show the place.
-
-        Raises BadInput where the scene has no georeference.
-        """
-        return self._placed().to_pixel(lonlat)
 
 
 def open_scene(path: str | Path, *, bands: Choice = None, max_pixels: int = MAX_PIXELS) -> Scene:
@@ -299,7 +27,7 @@ def open_scene(path: str | Path, *, bands: Choice = None, max_pixels: int = MAX_
     dataset = admit(path, max_pixels=max_pixels)
     try:
         scene = _scene(dataset, Path(path), bands, max_pixels)
-        if not scene._has_data():
+        if not scene.has_data():
             raise BadInput(f"{path} has no valid pixel: every value is nodata, NaN or masked; give a scene with data.")
     except BaseException:
         dataset.close()
@@ -344,7 +72,7 @@ def _as_value(nodata: float | None, dtype: str) -> float | None:
     return int(nodata)
 
 
-def _palette(dataset: Any, shown: tuple[int, ...]) -> Pixels | None:
+def _palette(dataset: Any, shown: tuple[int, ...]) -> NDArray[np.uint8] | None:
     """(256 or 65536, 3) colours of a palette picture, else None."""
     if len(shown) != 1 or dataset.colorinterp[shown[0] - 1] != ColorInterp.palette:
         return None
@@ -352,8 +80,3 @@ def _palette(dataset: Any, shown: tuple[int, ...]) -> Pixels | None:
     for index, color in dataset.colormap(shown[0]).items():
         table[index] = color[:3]
     return table
-
-
-def _slices(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
-    column, row, width, height = window
-    return (row, row + height), (column, column + width)

@@ -9,7 +9,7 @@ from typing import Any
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_folder
 from rsvlm.geo.overlay import save_overlay
-from rsvlm.geo.raster import Scene
+from rsvlm.geo.scene import Scene
 from rsvlm.geo.vector import collection
 from rsvlm.sample import Answer, Region
 from rsvlm.serve.comparison_page import page

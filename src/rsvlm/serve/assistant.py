@@ -15,7 +15,8 @@ from typing import Any, overload
 from rsvlm import __version__
 from rsvlm.errors import BadInput
 from rsvlm.geo.bands import Choice
-from rsvlm.geo.raster import Scene, open_scene
+from rsvlm.geo.raster import open_scene
+from rsvlm.geo.scene import Scene
 from rsvlm.sample import Answer, Region
 from rsvlm.serve.aggregate import Seen, combine
 from rsvlm.serve.georeference import drawn, features, worded

@@ -10,7 +10,7 @@ from typing import Any
 import shapely
 from PIL import Image
 
-from rsvlm.geo.raster import Scene
+from rsvlm.geo.scene import Scene
 from rsvlm.geo.tiles import Window
 from rsvlm.html import escape
 from rsvlm.sample import Answer

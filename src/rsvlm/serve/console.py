@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from rsvlm.geo.raster import Scene
+from rsvlm.geo.scene import Scene
 from rsvlm.sample import Answer
 from rsvlm.serve.results import Side, as_json, cells_json, dumps
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from rsvlm.geo.raster import Scene
+from rsvlm.geo.scene import Scene
 from rsvlm.sample import Region, Reply
 from rsvlm.serve.aggregate import Seen
 from rsvlm.serve.grounding import Asking, find

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.raster import Scene
+from rsvlm.geo.scene import Scene
 from rsvlm.geo.tiles import Window
 
 TILE = 512  # pixels

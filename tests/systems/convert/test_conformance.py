@@ -16,9 +16,8 @@ from safetensors.torch import load_file
 
 from fake.conformance import EVERY, RELEASES, cases, reader
 from fake.published import write_llama
-from fake.runs import ROOT
 from rsvlm.errors import MissingPart
-from rsvlm.recipe import read_recipe
+from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.build import build, load_weights
 from rsvlm.systems.convert import convert as door
 from rsvlm.systems.convert.convert import convert, identify, readers
@@ -136,7 +135,7 @@ def test_the_command_says_what_became_of_every_tensor(monkeypatch, capsys, besid
 
 
 def papers():
-    return [path for system in RELEASES for path in sorted((ROOT / "recipes" / system).glob("*.yaml"))
+    return [path for system in RELEASES for path in sorted((RECIPES / system).glob("*.yaml"))
             if not path.stem.startswith(("tiny", "mini"))]  # fmt: skip
 
 

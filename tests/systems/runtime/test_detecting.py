@@ -16,7 +16,7 @@ from rsvlm.data.synth.box_targets import collate_targets, locator, phrase_ids
 from rsvlm.data.synth.referring import ingredient, phrases
 from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints.weights import read_state
-from rsvlm.recipe import read_recipe
+from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.sample import BATCH_CONTRACT
 from rsvlm.systems.abilities import Answers, Detects
 from rsvlm.systems.build import byte_tokenizer
@@ -185,7 +185,6 @@ def test_what_a_run_cannot_begin_with_is_one_sentence(tmp_path):
 
 def test_the_recipe_of_the_head_is_that_of_mini_with_a_head():
     own, mini = (
-        yaml.safe_load((runs.ROOT / f"recipes/lhrs_bot/{size}.yaml").read_text())["model"]
-        for size in ("mini_boxes", "mini")
+        yaml.safe_load((RECIPES / f"lhrs_bot/{size}.yaml").read_text())["model"] for size in ("mini_boxes", "mini")
     )
     assert own.pop("boxes") and own.pop("vision") == mini.pop("vision") | {"weights": "random"} and own == mini

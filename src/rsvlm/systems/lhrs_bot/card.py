@@ -74,7 +74,7 @@ CARD = SystemCard(
     commands={
         "convert": "rsvlm weights convert Stage3/FINAL.pt --system lhrs_bot --language-model Llama-2-7b-chat-hf "
         "--out lhrs-bot",
-        "train": "rsvlm train recipes/lhrs_bot/paper.yaml --data path/to/data --out runs/lhrs_bot",
+        "train": "rsvlm train lhrs_bot/paper --data path/to/data --out runs/lhrs_bot",
         "evaluate": "rsvlm evaluate lhrs_bench --data path/to/data --model lhrs-bot --out results/lhrs_bot",
         "ask": 'rsvlm ask scene.tif "Describe this image." --model lhrs-bot',
     },

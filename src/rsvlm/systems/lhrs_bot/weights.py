@@ -57,7 +57,7 @@ def convert_published(
 ) -> Account:  # fmt: skip
     """Turn a published FINAL.pt into the model folder `out`: model.safetensors, recipe.yaml, provenance.json.
 
-    `recipe` gives the sizes (recipes/lhrs_bot/paper.yaml). `language_model` is the folder of Llama-2-7b-chat-hf,
+    `recipe` gives the sizes (lhrs_bot/paper). `language_model` is the folder of Llama-2-7b-chat-hf,
     which the release does not contain; without it the folder says so when asked. Stage 1 has no adapters:
     `lora=False`. The tower is in the file, so `vision` is refused. Nothing is left at `out` on failure. Raises
     BadInput for a file that is damaged, holds code or is of another system, for a TextLoRA that is missing or has

@@ -79,7 +79,7 @@ CARD = SystemCard(
     commands={
         "convert": "rsvlm weights convert Stage3/FINAL.pt --system lhrs_bot_nova --language-model "
         "Meta-Llama-3-8B-Instruct --out nova",
-        "train": "rsvlm train recipes/lhrs_bot_nova/paper.yaml --data path/to/data --out runs/lhrs_bot_nova",
+        "train": "rsvlm train lhrs_bot_nova/paper --data path/to/data --out runs/lhrs_bot_nova",
         "evaluate": "rsvlm evaluate dior_rsvg --data path/to/data --model nova --out results/nova",
         "ask": 'rsvlm ask scene.tif "[CONSIZE] Is there water? Answer in a single word. Answer:" --model nova',
     },

@@ -79,7 +79,7 @@ def convert_published(
 ) -> Account:  # fmt: skip
     """Turn a published FINAL.pt into the model folder `out`: model.safetensors, recipe.yaml, provenance.json.
 
-    `recipe` gives the sizes (recipes/lhrs_bot_nova/paper.yaml). A file without experts is taken for what it is,
+    `recipe` gives the sizes (lhrs_bot_nova/paper). A file without experts is taken for what it is,
     stage 1: a dense perceiver and no adapters. `language_model` is the folder of Meta-Llama-3-8B-Instruct, which
     the release does not contain; without it the folder says so when asked. The tower is in the file, so `vision` is
     refused. Nothing is left at `out` on failure. Raises BadInput as

@@ -42,7 +42,7 @@ CARD = SystemCard(
         "`openai/clip-vit-large-patch14-336` into another.",
         "Of a LoRA folder (`adapter_model`, `non_lora_trainables.bin`), fetch its base model, too, and give it as "
         "`--language-model`.",
-        "GeoChat (504 px) has a recipe of its own, recipes/rs_gpt4v/geochat.yaml; LLaVA-1.5's sizes are in paper.yaml.",
+        "GeoChat (504 px) has a recipe of its own, rs_gpt4v/geochat; LLaVA-1.5's sizes are in paper.yaml.",
     ),
     traps=(
         "\"RS-GPT4V\" names a data set. A model that somebody trained on it is not the paper's.",
@@ -65,9 +65,9 @@ CARD = SystemCard(
     parameters={"language": "7 B"},
     counted="7 B is the name of its language model; the paper's adapters are unknown",
     commands={
-        "convert": "rsvlm weights convert path/to/geochat-7B --system rs_gpt4v --recipe recipes/rs_gpt4v/geochat.yaml "
+        "convert": "rsvlm weights convert path/to/geochat-7B --system rs_gpt4v --recipe rs_gpt4v/geochat "
         "--vision path/to/clip-vit-large-patch14-336 --out models/geochat",
-        "train": "rsvlm train recipes/rs_gpt4v/paper.yaml --data path/to/data --out runs/rs_gpt4v",
+        "train": "rsvlm train rs_gpt4v/paper --data path/to/data --out runs/rs_gpt4v",
         "evaluate": "rsvlm evaluate rsicd_captions --data path/to/data --model runs/rs_gpt4v/model --out "
         "results/rs_gpt4v",
         "ask": 'rsvlm ask scene.tif "Describe this image in detail." --model runs/rs_gpt4v/model',

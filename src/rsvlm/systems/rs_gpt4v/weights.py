@@ -56,7 +56,7 @@ def convert_published(
     """Turn LLaVA-1.5-shaped weights into the model folder `out`: model.safetensors, recipe.yaml, provenance.json.
 
     `path` is a model's folder, an adapter's folder or an mm_projector.bin; `recipe` gives the sizes
-    (recipes/rs_gpt4v/paper.yaml, or geochat.yaml). `vision` is the folder or file of CLIP-L/14-336, needed where the
+    (rs_gpt4v/paper, or geochat.yaml). `vision` is the folder or file of CLIP-L/14-336, needed where the
     file does not hold the tower; its positions go to the recipe's grid. A whole model's language model and tokenizer go
     to `out`/language, to which the recipe then points, so the folder stays where it was made; else `language_model` is
     that of Vicuna-7B-v1.5, without which the folder says so when asked. An adapter brings its own rank and scale;

@@ -69,7 +69,7 @@ CARD = SystemCard(
     "805,445,636 more and is not part of this form",
     recordings=("rs_moe/text_moe", "deltavlm/eva_vit"),
     commands={
-        "train": "rsvlm train recipes/rs_moe/paper.yaml --data path/to/data --out runs/rs_moe",
+        "train": "rsvlm train rs_moe/paper --data path/to/data --out runs/rs_moe",
         "evaluate": "rsvlm evaluate rsivqa --data path/to/data --model runs/rs_moe/model --out results/rs_moe",
         "ask": 'rsvlm ask scene.tif "Take a look at this image and describe what you notice." '
         "--model runs/rs_moe/model",

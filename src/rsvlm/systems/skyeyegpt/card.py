@@ -75,7 +75,7 @@ CARD = SystemCard(
     commands={
         "convert": "rsvlm weights convert skyeyegpt.pth --system skyeyegpt --language-model Llama-2-7b-chat-hf "
         "--vision eva_vit_g.pth --out skyeyegpt",
-        "train": "rsvlm train recipes/skyeyegpt/paper.yaml --data path/to/data --out runs/skyeyegpt",
+        "train": "rsvlm train skyeyegpt/paper --data path/to/data --out runs/skyeyegpt",
         "evaluate": "rsvlm evaluate dior_rsvg --data path/to/data --model skyeyegpt --out results/skyeyegpt",
         "ask": 'rsvlm ask scene.tif "[caption] briefly describe the image" --model skyeyegpt',
     },

@@ -65,7 +65,7 @@ def convert_published(
 ) -> Account:  # fmt: skip
     """Turn a MiniGPT-v2-shaped checkpoint into the model folder `out`: model.safetensors, recipe.yaml, provenance.json.
 
-    `recipe` gives the sizes (recipes/skyeyegpt/paper.yaml). `vision` is LAVIS' eva_vit_g.pth, needed unless the
+    `recipe` gives the sizes (skyeyegpt/paper). `vision` is LAVIS' eva_vit_g.pth, needed unless the
     checkpoint holds the tower; `language_model` the folder of Llama-2-7b-chat-hf, without which the folder says so
     when asked. Adapters of the alignment layer are read where the recipe has their numbers (model.bridge.lora); a
     checkpoint without them makes the recipe one without them; `lora` says whether LLaMA has adapters. Nothing is

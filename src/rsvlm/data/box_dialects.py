@@ -1,0 +1,189 @@
+"""The grammar of each box dialect: how boxes are found in a model's words, and how they are written."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+Numbers = tuple[float, ...]  # 4: x1, y1, x2, y2; 5: and degrees; 8: four corners x, y
+Found = Iterator[tuple[Numbers | None, str]]  # numbers in the dialect's own scale (None: spoilt), and what was wrong
+
+
+@dataclass(frozen=True, slots=True)
+class BoxCodec:
+    """How one dialect writes boxes and how they are found in a text.
+
+    `find` yields (numbers in the dialect's own scale, "") or (None, what was wrong), never raises, and takes time in
+    proportion to the text. A system may add a dialect of its own: `DIALECTS["mine"] = BoxCodec(...)`.
+    """
+
+    scale: int  # 0: pixels of `input_size`
+    lengths: tuple[int, ...]  # how many numbers a box may have
+    write: Callable[[list[list[int]], Sequence[str]], str]
+    find: Callable[[str], Found]
+    angle_bracket: bool = False
+    truncates: bool = False  # the released code cuts decimals off where we round
+    decimals: int = 0  # written as n / 10**decimals
+
+
+def _spoilt(what: str) -> tuple[None, str]:
+    return None, f"dropped {' '.join(what.split())[:60]!r}: not a box of this dialect"
+
+
+# ---- angle brackets: {<1><2><3><4>|<5>} and <quad><1>...<8></quad> ----
+
+_BRACE = re.compile(r"\{([^{}]*)(\}|\Z)")
+_FOUR = re.compile(r"((?:<-?[0-9]{1,3}>){4})(?:\|<(-?[0-9]{1,3})>)?")
+_FOUR_CUT = re.compile(r"((?:<-?[0-9]{1,3}>){4})\|(?:<(?:-?[0-9]{0,3})?)?")  # the text ends inside the angle
+_FALCON = re.compile(r"<(quad|box)>(.*?)(</(?:quad|box)>|(?=<(?:quad|box)>)|\Z)", re.DOTALL)
+_FALCON_BODY = re.compile(r"(?:<-?[0-9]{1,4}>){4}(?:(?:<-?[0-9]{1,4}>){4})?")
+_WHOLE = re.compile(r"-?[0-9]+")
+
+
+def _find_braces(text: str) -> Found:
+    for found in _BRACE.finditer(text):
+        body = re.sub(r"\s+", "", found.group(1))
+        closed = bool(found.group(2))
+        match, problem = _FOUR.fullmatch(body), "" if closed else "the last brace is not closed"
+        if match is None and not closed:
+            match, problem = _FOUR_CUT.fullmatch(body), "the last angle is cut off"
+        if match is None:
+            yield _spoilt(found.group())
+            continue
+        numbers = tuple(float(n) for n in _WHOLE.findall(match.group(1)))
+        angle = match.group(2) if match.re is _FOUR else None
+        yield (*numbers, float(angle)) if angle else numbers, problem
+
+
+def _find_falcon(text: str) -> Found:
+    for found in _FALCON.finditer(text):
+        tag, body, end = found.group(1), re.sub(r"\s+", "", found.group(2)), found.group(3)
+        numbers = tuple(float(n) for n in _WHOLE.findall(body)) if _FALCON_BODY.fullmatch(body) else ()
+        cut = not end and found.end() == len(text)
+        if len(numbers) != (8 if tag == "quad" else 4) or not (cut or end == f"</{tag}>"):
+            yield _spoilt(found.group())
+        else:
+            yield numbers, "the last tag is not closed" if cut else ""
+
+
+# ---- lists: [1, 2, 3, 4], in tags, in JSON, as two points ----
+
+_LIST = re.compile(r"\[([^\[\]]*)\]")
+_NUMBER_TEXT = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+_NUMBER = re.compile(_NUMBER_TEXT)
+_KEYED = re.compile(r"""(["'])(?:bbox_2d|bbox)\1\s*:\s*(\[[^\[\]]*\])""")
+_POINT = rf"\(\s*({_NUMBER_TEXT})\s*,\s*({_NUMBER_TEXT})\s*\)"
+_PAIR = re.compile(rf"{_POINT}\s*,\s*{_POINT}")
+_BLANK = " \t\r\n\f\v"
+
+
+def _four(parts: Sequence[str]) -> Numbers | None:
+    stripped = [part.strip(_BLANK) for part in parts]
+    if len(stripped) != 4 or not all(map(_NUMBER.fullmatch, stripped)):
+        return None
+    numbers = tuple(map(float, stripped))
+    return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def _find_lists(text: str) -> Found:
+    for found in _LIST.finditer(text):
+        numbers = _four(found.group(1).split(","))
+        yield (numbers, "") if numbers is not None else _spoilt(found.group())
+    if text.rfind("[") > text.rfind("]"):
+        yield None, "dropped a list that is cut off"
+
+
+def _in_tag(tag: str) -> Callable[[str], Found]:
+    pattern = re.compile(rf"<{tag}>(.*?)(</{tag}>|\Z)", re.DOTALL)
+
+    def find(text: str) -> Found:
+        for found in pattern.finditer(text):
+            yield from _find_lists(found.group(1))
+            if not found.group(2):
+                yield None, f"the last <{tag}> is not closed"
+
+    return find
+
+
+def _find_qwen(text: str) -> Found:
+    """`bbox_2d` keys, else point pairs, else bare lists: the first kind that yields a box wins."""
+    keyed = [_one(found.group(2)[1:-1].split(","), found.group()) for found in _KEYED.finditer(text)]
+    pairs = (_one(found.groups(), found.group()) for found in _PAIR.finditer(text))
+    for kind in (keyed, pairs):
+        results = list(kind)
+        if any(numbers is not None for numbers, _ in results):
+            yield from results
+            return
+    yield from _find_lists(text)
+
+
+def _one(parts: Sequence[str], shown: str) -> tuple[Numbers | None, str]:
+    numbers = _four(parts)
+    return (numbers, "") if numbers is not None else _spoilt(shown)
+
+
+# ---- writers ----
+
+
+def _write_braces(joiner: str) -> Callable[[list[list[int]], Sequence[str]], str]:
+    def write(rows: list[list[int]], _labels: Sequence[str]) -> str:
+        texts = ("".join(f"<{n}>" for n in row[:4]) + "".join(f"|<{n}>" for n in row[4:]) for row in rows)
+        return joiner.join("{" + text + "}" for text in texts)
+
+    return write
+
+
+def _write_lhrs(rows: list[list[int]], _labels: Sequence[str]) -> str:
+    return " and ".join("[" + ", ".join(f"{n / 100:.2f}" for n in row) + "]" for row in rows)
+
+
+def _write_nova(rows: list[list[int]], _labels: Sequence[str]) -> str:
+    return "".join("<bbox>[" + ",".join(f"{n / 100:.2f}" for n in row) + "]</bbox>" for row in rows)
+
+
+def _write_points(rows: list[list[int]], labels: Sequence[str]) -> str:
+    refs = [f"<|object_ref_start|>{label}<|object_ref_end|>" for label in labels] or [""] * len(rows)
+    boxes = (f"<|box_start|>({x1},{y1}),({x2},{y2})<|box_end|>" for x1, y1, x2, y2 in rows)
+    return "".join(ref + box for ref, box in zip(refs, boxes, strict=True))
+
+
+def _write_json(rows: list[list[int]], labels: Sequence[str]) -> str:
+    items: list[dict[str, object]] = [{"bbox_2d": row} for row in rows]
+    for item, label in zip(items, labels, strict=False):
+        item["label"] = label
+    return "```json\n" + json.dumps(items, indent="\t", ensure_ascii=False) + "\n```"
+
+
+def _write_internvl(rows: list[list[int]], labels: Sequence[str]) -> str:
+    """Neighbours of one label share a tag: `<ref>ship</ref><box>[[...],[...]]</box>`."""
+    names = list(labels) or [""] * len(rows)
+    text, start = "", 0
+    for stop in range(1, len(rows) + 1):
+        if stop == len(rows) or names[stop] != names[start]:
+            ref = f"<ref>{names[start]}</ref>" if names[start] else ""
+            lists = ",".join("[" + ",".join(map(str, row)) + "]" for row in rows[start:stop])
+            text, start = f"{text}{ref}<box>[{lists}]</box>", stop
+    return text
+
+
+def _write_falcon(rows: list[list[int]], _labels: Sequence[str]) -> str:
+    tags = ("quad" if len(row) == 8 else "box" for row in rows)
+    return "".join(
+        f"<{tag}>" + "".join(f"<{n}>" for n in row) + f"</{tag}>" for tag, row in zip(tags, rows, strict=True)
+    )
+
+
+_PLAIN, _TURNED = (4,), (4, 5)
+DIALECTS: dict[str, BoxCodec] = {
+    "geochat": BoxCodec(100, _TURNED, _write_braces(""), _find_braces, angle_bracket=True),
+    "vrsbench": BoxCodec(100, _TURNED, _write_braces(""), _find_braces, angle_bracket=True, truncates=True),
+    "minigpt": BoxCodec(100, _TURNED, _write_braces("<delim>"), _find_braces, angle_bracket=True, truncates=True),
+    "lhrs": BoxCodec(1, _PLAIN, _write_lhrs, _find_lists, decimals=2),
+    "nova": BoxCodec(1, _PLAIN, _write_nova, _in_tag("bbox"), decimals=2),
+    "qwen2vl": BoxCodec(1000, _PLAIN, _write_points, _find_qwen),
+    "qwen25vl": BoxCodec(0, _PLAIN, _write_json, _find_qwen),
+    "qwen3vl": BoxCodec(1000, _PLAIN, _write_json, _find_qwen),
+    "internvl": BoxCodec(1000, _PLAIN, _write_internvl, _in_tag("box")),
+    "falcon": BoxCodec(1000, (4, 8), _write_falcon, _find_falcon, angle_bracket=True),
+}
