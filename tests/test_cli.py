@@ -243,9 +243,9 @@ def test_score_and_questions_pass_everything_on(stand_in):
     ]  # fmt: skip
     scored.clear()
     stand_in("rsvlm.evaluate.score_file", "questions", 7)
-    told = run("questions", "rsivqa", "--data", "d", "--out", "q.jsonl", "--split", "train", "--limit", "7").stdout
+    output = run("questions", "rsivqa", "--data", "d", "--out", "q.jsonl", "--split", "train", "--limit", "7").stdout
     assert scored == [(("rsivqa", Path("d"), Path("q.jsonl")), {"split": "train", "limit": 7})]
-    assert "7 questions" in told and "rsvlm score rsivqa q.jsonl --data d --split train --limit 7" in told
+    assert "7 questions" in output and "rsvlm score rsivqa q.jsonl --data d --split train --limit 7" in output
 
 
 def runs(root: Path, **second: object) -> list[str]:
@@ -311,13 +311,13 @@ def test_list_names_at_least_one(kind):
 
 def test_benchmarks_are_listed_under_what_a_model_must_give():
     listed = run("list", "benchmarks").stdout
-    told = json.loads(run("list", "benchmarks", "--json").stdout)
-    assert len(told) > 20 and all(one["title"] and one["split"] and one["prompt_hash"] for one in told)
-    for one in told:
+    entries = json.loads(run("list", "benchmarks", "--json").stdout)
+    assert len(entries) > 20 and all(one["title"] and one["split"] and one["prompt_hash"] for one in entries)
+    for one in entries:
         (line,) = [line for line in listed.splitlines() if line.split(" ")[0] == one["name"]]
         assert one["title"] in line and one["split"] in line and ("[legacy]" in line) == bool(one["legacy"])
     heads = [line for line in listed.splitlines() if "a file of answers holds" in line]
-    assert len(heads) == len({one["ability"] for one in told}) and "boxes)" in "".join(heads)
+    assert len(heads) == len({one["ability"] for one in entries}) and "boxes)" in "".join(heads)
     assert json.loads(run("list", "datasets", "--json").stdout)[0].keys() == {"name", "title"}
 
 

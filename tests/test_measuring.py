@@ -61,8 +61,8 @@ def test_every_kind_of_problem_is_explained():
     )
     kinds = set(re.findall(r'problems\.add\("(\w+)"|_refuse\(\w+, \w+, "(\w+)"', source))
     table = PAGE.partition("| problem |")[2].partition("\n\n")[0]
-    told = {kind.strip() for line in table.splitlines()[2:] for kind in line.split("|")[1].split(",")}
-    assert len(kinds) > 8 and {(a or b).replace("_", " ") for a, b in kinds} <= told
+    explained = {kind.strip() for line in table.splitlines()[2:] for kind in line.split("|")[1].split(",")}
+    assert len(kinds) > 8 and {(a or b).replace("_", " ") for a, b in kinds} <= explained
 
 
 def test_the_table_holds_every_protocol_and_is_the_one_that_is_generated():

@@ -223,9 +223,11 @@ def test_what_cannot_be_packed_is_said(names, dialect, sentence, tmp_path):
 
 
 def test_without_a_dialect_grounding_is_left_out(root, tmp_path):
-    told = []
-    tasks = write_pack(tmp_path / "pack", root, say=told.append)
-    assert any(line.startswith("ucm_scenes/free-generation@1 is left out: ") for line in told)  # no val in miniature
+    left_out = []
+    tasks = write_pack(tmp_path / "pack", root, say=left_out.append)
+    assert any(
+        line.startswith("ucm_scenes/free-generation@1 is left out: ") for line in left_out
+    )  # no val in miniature
     assert tasks and not [task for task in tasks if protocol_of(task).ability == "grounds"]
 
 

@@ -17,11 +17,11 @@ SAMPLES = [
 ]  # fmt: skip
 
 
-def measured(name, told):
+def measured(name, answer_of):
     protocol = find(name)
     items = protocol.ask(SAMPLES)
     read = protocol.reader(items)
-    return items, protocol.measure(items, [read(item, told(item)) for item in items])
+    return items, protocol.measure(items, [read(item, answer_of(item)) for item in items])
 
 
 def test_every_kind_is_asked_of_every_picture():

@@ -51,7 +51,7 @@ def asked(protocol, root):
     raise AssertionError(f"{protocol.name} asks nothing")
 
 
-def told(protocol, item):
+def right_row(protocol, item):
     """The row of a model that knows: boxes in pixels, or the words that the protocol's reader takes."""
     if protocol.ability == "grounds":
         found = [[n for point in r.polygon for n in point] if len(r.polygon) == 4 else [*r.box] for r in item.regions]
@@ -82,7 +82,7 @@ def test_who_knows_the_answers_is_right_and_who_knows_nothing_is_not(name, root)
     protocol = BENCHMARKS[name]
     items = asked(protocol, root)
     assert len({item.id for item in items}) == len(items)
-    scores, said = scored(protocol, items, [told(protocol, item) for item in items])
+    scores, said = scored(protocol, items, [right_row(protocol, item) for item in items])
     assert None not in said
     assert set(protocol.headline) & set(scores) and protocol.per_item in scores
     assert {len(score.sums) for score in scores.values()} == {len(items)}
@@ -190,7 +190,7 @@ def test_lhrs_scene_prompt_names_the_folders(root):
 def test_lhrs_bench_counts_a_question_in_each_of_its_types(root):
     protocol = BENCHMARKS["lhrs_bench/letter@1"]
     items = asked(protocol, root)
-    scores, _ = scored(protocol, items, [told(protocol, items[0]), {"answer": "B"}, {"answer": "B"}])
+    scores, _ = scored(protocol, items, [right_row(protocol, items[0]), {"answer": "B"}, {"answer": "B"}])
     assert (scores["accuracy_identity"].value, scores["accuracy_reasoning"].value) == (1.0, 1.0)
     assert (scores["accuracy_color"].value, scores["accuracy_quantity"].value) == (0.0, 0.0)
     assert scores["accuracy"].value == pytest.approx(1 / 3) and "B. U.S. base" in items[0].question
@@ -208,16 +208,18 @@ def test_xlrs_takes_several_letters_only_where_several_may_be_right(root):
 def test_grounding_by_groups(root):
     protocol = BENCHMARKS["vrsbench_referring/plain-iou@1"]
     items = asked(protocol, root)
-    rows = [told(protocol, items[0]), {"boxes": [[0.0, 0.0, 1.0, 1.0]]}]
+    rows = [right_row(protocol, items[0]), {"boxes": [[0.0, 0.0, 1.0, 1.0]]}]
     scores, _ = scored(protocol, items, rows)
     assert [scores[f"acc@0.5{tail}"].value for tail in ("", "_unique", "_non_unique", "_large", "_small")] == [
         0.5, 1, 0, 1, 0,
     ]  # fmt: skip
     turned = BENCHMARKS["geochat_bench/referring-rotated@1"]
     items = asked(turned, root)
-    scores, _ = scored(turned, items, [told(turned, items[0]), {"boxes": told(turned, items[1])["boxes"][:1]}])
+    scores, _ = scored(
+        turned, items, [right_row(turned, items[0]), {"boxes": right_row(turned, items[1])["boxes"][:1]}]
+    )
     assert scores["acc@0.5_ref"].value == 1 and scores["acc@0.5_grounding"].value == 0.5  # one of two targets
-    rows = [told(turned, item) for item in items]
+    rows = [right_row(turned, item) for item in items]
     assert scored(turned, items, rows)[0]["miou"].value == pytest.approx(1.0)  # the polygons, not their bounds
     upright = [{"boxes": [list(region.box) for region in item.regions]} for item in items]
     assert scored(turned, items, upright)[0]["miou"].value < 0.99
@@ -228,7 +230,7 @@ def test_a_missed_question_type_is_not_a_wrong_one(root):
     """Types that occur only in another split have no score here, rather than 0."""
     protocol = find("floodnet_vqa")
     items = asked(protocol, root)
-    scores, _ = scored(protocol, items, [told(protocol, item) for item in items])
+    scores, _ = scored(protocol, items, [right_row(protocol, item) for item in items])
     assert {key.removeprefix("accuracy_") for key in scores if key.startswith("accuracy_")} == {i.kind for i in items}
     assert np.isfinite([score.value for score in scores.values()]).all()
 

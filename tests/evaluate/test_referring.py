@@ -23,8 +23,8 @@ def test_the_phrases_are_asked_and_the_first_box_counts():
     assert {item.question: item.regions[0].box for item in items}["the largest boat"] == (60, 70, 90, 95)
     read = protocol.reader(items)
 
-    def scores(told):
-        return protocol.measure(items, [read(item, {"boxes": told(item)}) for item in items])
+    def scores(boxes_of):
+        return protocol.measure(items, [read(item, {"boxes": boxes_of(item)}) for item in items])
 
     right = scores(lambda item: [list(item.regions[0].box), [0, 0, 1, 1]])
     assert {right[name].value for name in protocol.headline} == {1.0} and right["acc@0.5_size"].n == 2

@@ -82,14 +82,14 @@ def test_a_model_that_knows_is_right_and_its_files_say_so(eurosat, tmp_path, cap
 
 
 @pytest.mark.parametrize(
-    ("told", "against"),
+    ("trained_on", "against"),
     [("ships/referring", ["ships"]), ("gone/odd eurosat+ships/referring", ["eurosat", "ships"]), ("gone", ["eurosat"])],
 )
-def test_pictures_are_looked_for_in_all_sets_that_a_trace_names(eurosat, told, against):
+def test_pictures_are_looked_for_in_all_sets_that_a_trace_names(eurosat, trained_on, against):
     """What a builder makes of a set shows the pictures of the set."""
     annotations.make("ships", eurosat, "Ships")
     model = ColourModel(SAID)
-    model.trace["trained_on"] = told
+    model.trace["trained_on"] = trained_on
     leak = evaluate("eurosat", eurosat, model)["leak"]
     shown = {image.path for name in against for one in load(name, eurosat) for image in one.images}
     assert leak["against"] == against and leak["train"] == len(shown) > 0

@@ -28,7 +28,7 @@ SETS = {
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """One data root; the caption set has enough pictures that another split can be told by its ids."""
+    """One data root; the caption set has enough pictures that another split can be recognised by its ids."""
     folder = tmp_path_factory.mktemp("data")
     for name, place in SETS.items():
         if not (folder / place).exists():
@@ -39,7 +39,7 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture
-def told(root, tmp_path):
+def scored(root, tmp_path):
     """Write answers as lines and score them; lines may be objects, text or bytes."""
 
     def call(benchmark: str, *lines: object, **options):
@@ -118,24 +118,24 @@ def test_questions_are_written_whole_or_not_at_all(root, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_list_and_lines_and_other_words_for_the_same(root, tmp_path, told):
+def test_a_list_and_lines_and_other_words_for_the_same(root, tmp_path, scored):
     lines = right(root)
-    want = told("ucm_captions", *lines)
+    want = scored("ucm_captions", *lines)
     assert want["metrics"]["bleu_4"]["value"] == pytest.approx(1) and counts(want) == {}
     path = write_json(tmp_path / "list.json", [{"question_id": one["id"], "text": one["answer"]} for one in lines])
     assert score("ucm_captions", path, root)["metrics"] == want["metrics"]
     marked = b"\xef\xbb\xbf" + json.dumps({"id": lines[0]["id"], "prediction": lines[0]["answer"]}).encode()
-    assert told("ucm_captions", marked, *lines[1:])["metrics"] == want["metrics"]
+    assert scored("ucm_captions", marked, *lines[1:])["metrics"] == want["metrics"]
     assert len(want["trace"]["answers"]) == 16 and want["model"] == "answers.jsonl"
 
 
-def test_confidences_are_checked(root, told):
+def test_confidences_are_checked(root, scored):
     items = asked("rsivqa", root, "train")
     lines = [{"id": item.id, "answer": item.references[0], "confidence": 0.9} for item in items]
-    result = told("rsivqa", *lines, split="train")
+    result = scored("rsivqa", *lines, split="train")
     assert result["calibration"] and counts(result) == {}
     bad = [one | {"confidence": c} for one, c in zip(lines, (float("nan"), "high", 1.5, True, -1), strict=False)]
-    result = told("rsivqa", *bad, split="train")
+    result = scored("rsivqa", *bad, split="train")
     assert counts(result) == {"unreadable_confidence": len(bad)}
     assert result["metrics"]["overall"]["value"] == 1.0
 
@@ -143,30 +143,30 @@ def test_confidences_are_checked(root, told):
 # -- lines and ids -----------------------------------------------------------------------------------------------------
 
 
-def test_lines_that_are_no_answers_are_named_and_counted(root, told):
+def test_lines_that_are_no_answers_are_named_and_counted(root, scored):
     good = right(root)
     deep = "[" * 100_000
     lines = [b'{"id": "\xff"}', "{half", deep, [1, 2], "3", {"answer": "who?"}, {"id": True}, {"id": "nobody"}, b"  "]
-    result = told("ucm_captions", *lines, *good)
+    result = scored("ucm_captions", *lines, *good)
     assert counts(result) == {"not_utf8": 1, "not_json": 2, "not_an_object": 2, "no_id": 2, "unknown_id": 1}
     assert result["problems"]["not_utf8"]["examples"][0].startswith("line 1: byte 9")
     assert "line 8, id nobody" in result["problems"]["unknown_id"]["examples"][0]
     assert result["metrics"]["bleu_4"]["value"] == pytest.approx(1)
 
 
-def test_twice_the_same_counts_once_and_two_answers_count_as_none(root, told):
+def test_twice_the_same_counts_once_and_two_answers_count_as_none(root, scored):
     first, second, *rest = right(root)
     other = second | {"answer": "something else"}
-    result = told("ucm_captions", first, second, other, first, second, *rest)
+    result = scored("ucm_captions", first, second, other, first, second, *rest)
     assert counts(result) == {"repeated": 2, "conflicting": 1}
     assert result["failed"] == 1 and result["parse_failures"] == 1
     assert result["n"] == len(rest) + 2
 
 
-def test_missing_and_empty_answers_are_never_right(root, told, tmp_path):
+def test_missing_and_empty_answers_are_never_right(root, scored, tmp_path):
     first, second, third, fourth, *rest = right(root)
     bad = [second | {"answer": "  "}, third | {"answer": None}, fourth | {"answer": ["a", "list"]}]
-    result = told("ucm_captions", *bad, *rest, out=tmp_path / "run")
+    result = scored("ucm_captions", *bad, *rest, out=tmp_path / "run")
     assert counts(result) == {"empty": 2, "unreadable_answer": 1, "missing": 1}
     assert first["id"] in result["problems"]["missing"]["examples"][0]
     assert result["failed"] == result["parse_failures"] == 4
@@ -174,33 +174,33 @@ def test_missing_and_empty_answers_are_never_right(root, told, tmp_path):
     assert {row["id"] for row in rows if row.get("error")} == {one["id"] for one in (first, second, third, fourth)}
 
 
-def test_a_legacy_rule_that_takes_nothing_for_right_does_not_get_it(root, told):
+def test_a_legacy_rule_that_takes_nothing_for_right_does_not_get_it(root, scored):
     """LHRS-Bot's rule takes any part of the reference for right, an empty reply too."""
     items = asked("rsivqa", root, "train")
-    result = told("rsivqa", *({"id": item.id, "answer": ""} for item in items), split="train")
+    result = scored("rsivqa", *({"id": item.id, "answer": ""} for item in items), split="train")
     assert result["metrics"]["overall"]["value"] == 0.0 and counts(result) == {"empty": len(items)}
 
 
-def test_half_a_surrogate_pair_breaks_no_file(root, told, tmp_path):
+def test_half_a_surrogate_pair_breaks_no_file(root, scored, tmp_path):
     first, *rest = right(root)
     lines = [first | {"answer": "\ud800"}, {"id": "\udfff"}]
-    result = told("ucm_captions", *lines, *rest, out=tmp_path / "run")
+    result = scored("ucm_captions", *lines, *rest, out=tmp_path / "run")
     assert counts(result) == {"unreadable_answer": 1, "unknown_id": 1}
     assert json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))["failed"] == 1
 
 
-def test_answers_to_another_split_are_refused_by_its_name(root, told):
+def test_answers_to_another_split_are_refused_by_its_name(root, scored):
     with pytest.raises(BadInput, match=r"looks like answers to the train split .* --split train"):
-        told("ucm_captions", *right(root, "train"))
+        scored("ucm_captions", *right(root, "train"))
     with pytest.raises(BadInput, match="looks like answers to the train split"):
-        told("ucm_captions", *right(root, "train"), right(root)[0])
-    result = told("ucm_captions", right(root, "train")[0], *right(root))
+        scored("ucm_captions", *right(root, "train"), right(root)[0])
+    result = scored("ucm_captions", right(root, "train")[0], *right(root))
     assert counts(result) == {"other_split": 1}
-    assert counts(told("ucm_captions", *right(root, "train"), split="all"))["missing"] == 18
+    assert counts(scored("ucm_captions", *right(root, "train"), split="all"))["missing"] == 18
 
 
-def test_answers_beyond_the_limit_are_no_problem(root, told):
-    result = told("ucm_captions", *right(root), limit=3)
+def test_answers_beyond_the_limit_are_no_problem(root, scored):
+    result = scored("ucm_captions", *right(root), limit=3)
     assert result["n"] == 3 and counts(result) == {} and any("beyond the limit" in note for note in result["notes"])
 
 
@@ -218,31 +218,31 @@ def test_a_file_without_an_answer(root, tmp_path, content, sentence):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_file_that_is_not_there_and_options_that_do_not_fit(root, tmp_path, told):
+def test_a_file_that_is_not_there_and_options_that_do_not_fit(root, tmp_path, scored):
     for path in (tmp_path / "none.jsonl", tmp_path):
         with pytest.raises(BadInput, match="cannot be read"):
             score("ucm_captions", path, root)
     with pytest.raises(BadInput, match="asks for no boxes"):
-        told("ucm_captions", *right(root), dialect="geochat")
+        scored("ucm_captions", *right(root), dialect="geochat")
     with pytest.raises(BadInput, match="Did you mean 'geochat'"):
-        told("dior_rsvg", {"id": "x"}, dialect="geochatt")
+        scored("dior_rsvg", {"id": "x"}, dialect="geochatt")
     with pytest.raises(BadInput, match="id you mean 'ucm_captions'"):
-        told("ucm_caption", *right(root))
+        scored("ucm_caption", *right(root))
 
 
 # -- places in the picture ---------------------------------------------------------------------------------------------
 
 
-def test_boxes_in_pixels_or_in_words(root, told):
+def test_boxes_in_pixels_or_in_words(root, scored):
     (item,) = asked("dior_rsvg", root)
     x1, y1, x2, y2 = item.regions[0].box
     for boxes in ([[x1, y1, x2, y2]], [x1, y1, x2, y2], [[x1, y1, x2, y1, x2, y2, x1, y2]]):
-        result = told("dior_rsvg", {"id": item.id, "boxes": boxes})
+        result = scored("dior_rsvg", {"id": item.id, "boxes": boxes})
         assert result["metrics"]["miou"]["value"] == pytest.approx(1) and counts(result) == {}
     words = {"id": item.id, "answer": f"{{<{x1 / 0.16:.0f}><{y1 / 0.12:.0f}><{x2 / 0.16:.0f}><{y2 / 0.12:.0f}>}}"}
-    assert told("dior_rsvg", words, dialect="geochat")["metrics"]["acc@0.5"]["value"] == 1
+    assert scored("dior_rsvg", words, dialect="geochat")["metrics"]["acc@0.5"]["value"] == 1
     with pytest.raises(BadInput, match="--dialect"):
-        told("dior_rsvg", words)
+        scored("dior_rsvg", words)
 
 
 @pytest.mark.parametrize(
@@ -250,19 +250,19 @@ def test_boxes_in_pixels_or_in_words(root, told):
     [[[float("nan"), 2, 15, 8]], [[10, 2, float("inf"), 8]], [[15, 2, 10, 8]], [[10, 2, 5]], "[10, 2, 15, 8]",
      [["10", 2, 15, 8]], {"x": 1}, [[10**400, 2, 15, 8]], [[0, 0, -1, 1], [10, 2, 15, 8]], 5, [[[[10, 2, 15, 8]]]]],
 )  # fmt: skip
-def test_a_box_that_is_none_is_not_right(root, told, boxes):
+def test_a_box_that_is_none_is_not_right(root, scored, boxes):
     (item,) = asked("dior_rsvg", root)
-    result = told("dior_rsvg", {"id": item.id, "boxes": boxes})
+    result = scored("dior_rsvg", {"id": item.id, "boxes": boxes})
     assert counts(result) == {"unreadable_boxes": 1} and result["metrics"]["miou"]["value"] == 0.0
 
 
-def test_no_box_at_all_is_an_answer_and_a_miss(root, told):
+def test_no_box_at_all_is_an_answer_and_a_miss(root, scored):
     (item,) = asked("dior_rsvg", root)
-    result = told("dior_rsvg", {"id": item.id, "boxes": []})
+    result = scored("dior_rsvg", {"id": item.id, "boxes": []})
     assert counts(result) == {} and result["metrics"]["miou"]["value"] == 0.0
 
 
-def test_masks_in_every_form(root, told, tmp_path):
+def test_masks_in_every_form(root, scored, tmp_path):
     one, two = asked("rrsis_d", root)
     mask = decode_rle(one.regions[0].mask)
     Image.fromarray(mask.astype(np.uint8) * 255).save(tmp_path / "grey.png")
@@ -272,10 +272,10 @@ def test_masks_in_every_form(root, told, tmp_path):
     runs["counts"] = [*runs["counts"], mask.size - sum(runs["counts"])]
     rows = mask.astype(int).tolist()
     for form in (encode_rle(mask), rows, "grey.png", "bits.png", "rgb.png"):
-        result = told("rrsis_d", {"id": one.id, "mask": form}, {"id": two.id, "mask": form})
+        result = scored("rrsis_d", {"id": one.id, "mask": form}, {"id": two.id, "mask": form})
         assert result["metrics"]["oiou"]["value"] == pytest.approx(1) and counts(result) == {}, form
     for form in (runs, [[0, 0, 5, 0, 5, 5]], []):
-        assert counts(told("rrsis_d", {"id": one.id, "mask": form}, {"id": two.id, "mask": rows})) == {}
+        assert counts(scored("rrsis_d", {"id": one.id, "mask": form}, {"id": two.id, "mask": rows})) == {}
 
 
 def bomb() -> bytes:
@@ -298,50 +298,50 @@ def bomb() -> bytes:
      ["a", "b"], [[]]],
     ids=str,
 )  # fmt: skip
-def test_a_mask_that_is_none_is_not_right(root, told, tmp_path, mask):
+def test_a_mask_that_is_none_is_not_right(root, scored, tmp_path, mask):
     (tmp_path / "small.png").write_bytes(picture(tmp_path / "s" / "a.png", 1, (3, 3)).read_bytes())
     picture(tmp_path.parent / "outside.png")  # of the right size, but not the user's to name
     (tmp_path / "bomb.png").write_bytes(bomb())
     (tmp_path / "text.png").write_text("hello")
     (tmp_path / "folder.png").mkdir()
     one, two = asked("rrsis_d", root)
-    result = told("rrsis_d", {"id": one.id, "mask": mask}, {"id": two.id, "mask": two.regions[0].mask})
+    result = scored("rrsis_d", {"id": one.id, "mask": mask}, {"id": two.id, "mask": two.regions[0].mask})
     assert counts(result) == {"unreadable_mask": 1} and result["metrics"]["miou"]["value"] == pytest.approx(0.5)
 
 
-def test_maps_by_path_and_in_the_line(root, told, tmp_path):
+def test_maps_by_path_and_in_the_line(root, scored, tmp_path):
     items = asked("air_slt", root)
     heat = np.zeros(picture_size(items[0].image)[::-1], np.uint8)
     heat[15:35, 15:35] = 255
     Image.fromarray(heat).save(tmp_path / "heat.png")
     coded = base64.b64encode((tmp_path / "heat.png").read_bytes()).decode()
     lines = [{"id": item.id, "map": form} for item, form in zip(items, ("heat.png", coded, "heat.png"), strict=True)]
-    assert counts(told("air_slt", *lines)) == {}
+    assert counts(scored("air_slt", *lines)) == {}
     (tmp_path / "bomb.png").write_bytes(bomb())
     bad = [{"id": item.id, "map": form} for item, form in zip(items, ("!", 3, "bomb.png"), strict=True)]
-    result = told("air_slt", *bad)
+    result = scored("air_slt", *bad)
     assert counts(result) == {"unreadable_map": 3} and result["metrics"]["rmi"]["value"] == 0.0
 
 
 # -- vectors -----------------------------------------------------------------------------------------------------------
 
 
-def test_vectors_in_both_forms(root, told):
+def test_vectors_in_both_forms(root, scored):
     items = asked("ucm_retrieval", root)
     number = {item.id: at for at, item in enumerate(item for item in items if item.images)}
     rows = np.eye(len(number))[[number[item.meta["image"]] for item in items]]
     lines = [{"id": item.id, "vector": row.tolist()} for item, row in zip(items, rows, strict=True)]
-    result = told("ucm_retrieval", *lines)
+    result = scored("ucm_retrieval", *lines)
     assert result["metrics"]["t2i_recall@1"]["value"] == pytest.approx(1) and counts(result) == {}
     coded = [{"id": item.id, "vector": write_vector(row)} for item, row in zip(items, rows, strict=True)]
-    assert told("ucm_retrieval", *coded)["metrics"] == result["metrics"]
+    assert scored("ucm_retrieval", *coded)["metrics"] == result["metrics"]
 
 
-def test_a_vector_that_is_none_matches_nothing(root, told):
+def test_a_vector_that_is_none_matches_nothing(root, scored):
     items = asked("ucm_retrieval", root)
     texts = [item for item in items if not item.images]
     forms = ["?", "AAA", 4, [float("nan")] * 3, [1e300, 1, 1], [[1, 2, 3]], ["a"], [1, [2], 3], {}, [0, 0, 0], [1, 2]]
     bad = {item.id: form for item, form in zip(texts, forms, strict=False)}
-    result = told("ucm_retrieval", *({"id": item.id, "vector": bad.get(item.id, [1.0, 2.0, 3.0])} for item in items))
+    result = scored("ucm_retrieval", *({"id": item.id, "vector": bad.get(item.id, [1.0, 2.0, 3.0])} for item in items))
     assert counts(result) == {"unreadable_vector": len(forms)}
     assert all(np.isfinite(metric["value"]) for metric in result["metrics"].values())

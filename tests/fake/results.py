@@ -5,7 +5,7 @@ from pathlib import Path
 from PIL import Image as Picture
 
 from rsvlm.evaluate.items import Item
-from rsvlm.evaluate.report.html import Shown
+from rsvlm.evaluate.report.html import ScoredItem
 from rsvlm.sample import Image
 
 
@@ -25,12 +25,12 @@ def result(**changes) -> dict:
     return whole | changes
 
 
-def shown(number: int = 0, images: tuple[Image, ...] = (), **changes) -> Shown:
-    """A sample that was answered rightly; `changes` are those of `Shown` and of its item."""
+def shown(number: int = 0, images: tuple[Image, ...] = (), **changes) -> ScoredItem:
+    """A sample that was answered rightly; `changes` are those of `ScoredItem` and of its item."""
     mine = {key: changes.pop(key) for key in ("row", "parsed", "score", "wrong") if key in changes}
     item = Item(id=f"q{number}", question="How many?", images=images, references=("two",), **changes)
     right = {"row": {"answer": "two", "confidence": 0.75}, "parsed": "two", "score": 1.0, "wrong": False}
-    return Shown(item=item, **right | mine)
+    return ScoredItem(item=item, **right | mine)
 
 
 def picture(path: Path, size: tuple[int, int] = (40, 30), colour: tuple[int, int, int] = (90, 120, 60)) -> Image:

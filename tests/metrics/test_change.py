@@ -55,12 +55,12 @@ def test_words_become_the_ids_of_the_recording():
 
 @pytest.mark.parametrize("tokens", TOKENS)
 def test_all_changed_and_unchanged_equal_the_released_scorers(tokens):
-    said, told, changed = chosen(CAPTIONS["sets"]["all"])
+    said, truth, changed = chosen(CAPTIONS["sets"]["all"])
     recorded = {suffix: CAPTIONS["scores"][part][tokens] for suffix, part in (("", "all"), ("_changed", "changed"),
                 ("_unchanged", "unchanged"))}  # fmt: skip
     sizes = {len(CAPTIONS["sets"][part]): CAPTIONS["scores"][part][tokens]["METEOR"]
              for part in ("all", "changed", "unchanged")}  # fmt: skip
-    scores = change_caption_scores(said, told, changed, tokenizer=TOKENS[tokens], meteor=known_meteor(sizes))
+    scores = change_caption_scores(said, truth, changed, tokenizer=TOKENS[tokens], meteor=known_meteor(sizes))
     assert set(scores) == {name + suffix for name in NAMES | WITH_METEOR for suffix in recorded}
     for suffix, expected in recorded.items():
         for name, theirs in (NAMES | WITH_METEOR).items():
@@ -73,8 +73,8 @@ def test_all_changed_and_unchanged_equal_the_released_scorers(tokens):
 
 
 def test_each_pair_equals_the_released_scorers():
-    said, told, _ = chosen(CAPTIONS["sets"]["all"])
-    scores = caption_scores(said, told, tokenizer=IDS)
+    said, truth, _ = chosen(CAPTIONS["sets"]["all"])
+    scores = caption_scores(said, truth, tokenizer=IDS)
     for name, theirs in NAMES.items():
         expected = np.array(CAPTIONS["per_image_vocab_id"][theirs])
         assert scores[name].per_item == pytest.approx(expected, **EXACT), name
@@ -85,10 +85,10 @@ def test_each_pair_equals_the_released_scorers():
     ("coco_ptb", ptb, "zero"),
 ])  # fmt: skip
 def test_one_pair_has_the_two_answers_of_the_field(key, tokens, lone):
-    said, told, changed = chosen(CAPTIONS["sets"]["one_pair"])
+    said, truth, changed = chosen(CAPTIONS["sets"]["one_pair"])
     expected = CAPTIONS["scores"]["one_pair"][key]
     known = known_meteor({1: expected["METEOR"]})
-    scores = change_caption_scores(said, told, changed, tokenizer=tokens, lone=lone, meteor=known)
+    scores = change_caption_scores(said, truth, changed, tokenizer=tokens, lone=lone, meteor=known)
     for name, theirs in (NAMES | WITH_METEOR).items():
         assert scores[name].value == pytest.approx(expected[theirs], **EXACT), name
 
@@ -102,8 +102,8 @@ def test_lone_changes_nothing_where_there_are_two():
 @pytest.mark.parametrize("tokens", TOKENS)
 def test_meteor_and_s_m_equal_the_released_scorers(tokens):
     pytest.importorskip("pycocoevalcap", reason="METEOR's data lie in pycocoevalcap")
-    said, told, changed = chosen(CAPTIONS["sets"]["all"])
-    scores = change_caption_scores(said, told, changed, tokenizer=TOKENS[tokens], meteor=meteor)
+    said, truth, changed = chosen(CAPTIONS["sets"]["all"])
+    scores = change_caption_scores(said, truth, changed, tokenizer=TOKENS[tokens], meteor=meteor)
     for suffix, part in (("", "all"), ("_changed", "changed"), ("_unchanged", "unchanged")):
         for name, theirs in WITH_METEOR.items():
             expected = CAPTIONS["scores"][part][tokens][theirs]
@@ -187,14 +187,14 @@ def test_locations_equal_the_released_scores():
 def test_locations_equal_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(3)
-    said, told = rng.random((200, 9)) < 0.3, rng.random((200, 9)) < 0.3
+    said, truth = rng.random((200, 9)) < 0.3, rng.random((200, 9)) < 0.3
     scores = location_scores(*[[[cell for cell, on in zip(CELLS, row, strict=True) if on] for row in side]
-                               for side in (said, told)])  # fmt: skip
+                               for side in (said, truth)])  # fmt: skip
     for name, of in (("precision", metrics.precision_score), ("recall", metrics.recall_score),
                      ("f1", metrics.f1_score)):  # fmt: skip
-        assert scores[name].value == pytest.approx(of(told, said, average="micro"), **EXACT)
-    assert scores["hamming"].value == pytest.approx(metrics.hamming_loss(told, said), **EXACT)
-    assert scores["subset_accuracy"].value == pytest.approx(metrics.accuracy_score(told, said), **EXACT)
+        assert scores[name].value == pytest.approx(of(truth, said, average="micro"), **EXACT)
+    assert scores["hamming"].value == pytest.approx(metrics.hamming_loss(truth, said), **EXACT)
+    assert scores["subset_accuracy"].value == pytest.approx(metrics.accuracy_score(truth, said), **EXACT)
 
 
 @pytest.mark.parametrize(("text", "plain", "released"), [

@@ -28,7 +28,7 @@ def ship(x1, y1, x2, y2, score=None, label="ship", **more):
 def random_images(seed, images=12, most=9):
     """Targets of all sizes, and detections: near ones, far ones, some of another label, some twice."""
     rng = np.random.default_rng(seed)
-    said, told = [], []
+    said, truth = [], []
     for _ in range(images):
         targets, found = [], []
         for _ in range(rng.integers(0, most)):
@@ -43,12 +43,12 @@ def random_images(seed, images=12, most=9):
                 found.append(ship(x1, y1, max(x1, x2), max(y1, y2), score=float(rng.random()), label=guess))
         found.append(ship(1, 1, 30, 30, score=float(rng.random()), label="tank"))
         said.append(found)
-        told.append(targets)
-    return said, told
+        truth.append(targets)
+    return said, truth
 
 
-def reference_stats(said, told):
-    labels = sorted({region.label for regions in told for region in regions})
+def reference_stats(said, truth):
+    labels = sorted({region.label for regions in truth for region in regions})
 
     def rows(images):
         return [
@@ -61,9 +61,9 @@ def reference_stats(said, told):
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = {
-            "images": [{"id": i} for i in range(len(told))],
+            "images": [{"id": i} for i in range(len(truth))],
             "categories": [{"id": k} for k in range(len(labels))],
-            "annotations": [{**row, "id": n} for n, row in enumerate(rows(told), start=1)],
+            "annotations": [{**row, "id": n} for n, row in enumerate(rows(truth), start=1)],
         }
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(rows(said)), "bbox")
@@ -75,9 +75,9 @@ def reference_stats(said, told):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_equals_cocoeval_on_random_images(seed, capsys):
-    said, told = random_images(seed, images=6 if seed else 12)
-    scores = coco_scores(said, told)
-    for name, theirs in zip(STATS, reference_stats(said, told), strict=True):
+    said, truth = random_images(seed, images=6 if seed else 12)
+    scores = coco_scores(said, truth)
+    for name, theirs in zip(STATS, reference_stats(said, truth), strict=True):
         if theirs < 0:
             assert name not in scores
         else:
@@ -86,46 +86,46 @@ def test_equals_cocoeval_on_random_images(seed, capsys):
 
 
 def test_one_image_is_its_own_set():
-    said, told = random_images(7)
-    scores = coco_scores(said, told)
-    with_targets = [i for i, targets in enumerate(told) if targets]
+    said, truth = random_images(7)
+    scores = coco_scores(said, truth)
+    with_targets = [i for i, targets in enumerate(truth) if targets]
     for name in STATS:
-        alone = [coco_scores([said[i]], [told[i]]) for i in with_targets]
+        alone = [coco_scores([said[i]], [truth[i]]) for i in with_targets]
         assert scores[name].per_item == pytest.approx([s[name].value for s in alone if name in s], **EXACT), name
-        assert len(scores[name].sums) == len(told)
+        assert len(scores[name].sums) == len(truth)
         assert float(scores[name].finish(scores[name].sums.sum(axis=0))) == pytest.approx(scores[name].value, **EXACT)
     assert all(spread.stderr >= 0 for spread in intervals(scores, draws=20).values())
 
 
 def test_the_limit_of_detections():
-    said, told = random_images(3, images=3, most=30)
-    assert coco_scores(said, told, max_detections=2)["ar@2"].value < coco_scores(said, told)["ar@100"].value
+    said, truth = random_images(3, images=3, most=30)
+    assert coco_scores(said, truth, max_detections=2)["ar@2"].value < coco_scores(said, truth)["ar@100"].value
 
 
 def test_by_hand():
-    told = [[ship(0, 0, 10, 10), ship(20, 0, 30, 10)], [ship(0, 0, 10, 10)]]
+    truth = [[ship(0, 0, 10, 10), ship(20, 0, 30, 10)], [ship(0, 0, 10, 10)]]
     said = [[ship(0, 0, 10, 10, 0.9), ship(40, 0, 50, 10, 0.8)], [ship(0, 0, 10, 10, 0.7)]]
     # curve: (recall 1/3, precision 1), (1/3, 1/2), (2/3, 2/3)
-    assert ap_score(said, told).value == pytest.approx(1 / 3 + 2 / 9)
-    assert ap_score(said, told, curve="voc11").value == pytest.approx((4 * 1 + 3 * 2 / 3) / 11)
-    assert ap_score(said, told, curve="coco101").value == pytest.approx((34 * 1 + 33 * 2 / 3) / 101)
-    assert coco_scores(said, told)["ap50"].value == pytest.approx((34 * 1 + 33 * 2 / 3) / 101)
-    assert ap_score(said, told).per_item.tolist() == [0.5, 1]
+    assert ap_score(said, truth).value == pytest.approx(1 / 3 + 2 / 9)
+    assert ap_score(said, truth, curve="voc11").value == pytest.approx((4 * 1 + 3 * 2 / 3) / 11)
+    assert ap_score(said, truth, curve="coco101").value == pytest.approx((34 * 1 + 33 * 2 / 3) / 101)
+    assert coco_scores(said, truth)["ap50"].value == pytest.approx((34 * 1 + 33 * 2 / 3) / 101)
+    assert ap_score(said, truth).per_item.tolist() == [0.5, 1]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_own_average_precision_equals_cocoeval_where_targets_lie_apart(seed):
-    said, told = random_images(seed, images=30, most=2)  # one target a label: VOC's and COCO's matching agree
-    theirs = coco_scores(said, told)
-    assert ap_score(said, told, curve="coco101").value == pytest.approx(theirs["ap50"].value, **EXACT)
-    assert ap_score(said, told, curve="coco101", threshold=0.75).value == pytest.approx(theirs["ap75"].value, **EXACT)
+    said, truth = random_images(seed, images=30, most=2)  # one target a label: VOC's and COCO's matching agree
+    theirs = coco_scores(said, truth)
+    assert ap_score(said, truth, curve="coco101").value == pytest.approx(theirs["ap50"].value, **EXACT)
+    assert ap_score(said, truth, curve="coco101", threshold=0.75).value == pytest.approx(theirs["ap75"].value, **EXACT)
 
 
 def test_voc_does_not_fall_back_on_the_second_best_target():
-    told = [[ship(0, 0, 10, 10), ship(2, 0, 12, 10)]]
+    truth = [[ship(0, 0, 10, 10), ship(2, 0, 12, 10)]]
     said = [[ship(0, 0, 10, 10, 0.9), ship(0.5, 0, 10.5, 10, 0.8)]]
-    assert ap_score(said, told).value == 0.5
-    assert coco_scores(said, told)["ap50"].value == pytest.approx(1)
+    assert ap_score(said, truth).value == 0.5
+    assert coco_scores(said, truth)["ap50"].value == pytest.approx(1)
 
 
 def test_turned_boxes_through_both():
@@ -133,39 +133,39 @@ def test_turned_boxes_through_both():
     assert region_ious([upright], [turned])[0, 0] == pytest.approx(100 / 700)
     ring = ship(0, 0, 40, 10, polygon=((0, 0), (40, 0), (40, 10), (0, 10)))
     assert region_ious([ring], [upright])[0, 0] == 1
-    told = [[turned, ship(100, 100, 140, 110)]]
+    truth = [[turned, ship(100, 100, 140, 110)]]
     said = [[ship(0, 0, 40, 10, 0.9, angle=-90), ship(100, 100, 140, 110, 0.8, angle=2)]]
     flat = [[ship(0, 0, 40, 10, 0.9), ship(100, 100, 140, 110, 0.8)]]
-    assert ap_score(said, told).value == coco_scores(said, told)["ap50"].value == pytest.approx(1)
-    assert ap_score(flat, told).value == pytest.approx(0.25)
-    assert coco_scores(said, told)["map_small"].value == coco_scores(said, told)["map"].value
+    assert ap_score(said, truth).value == coco_scores(said, truth)["ap50"].value == pytest.approx(1)
+    assert ap_score(flat, truth).value == pytest.approx(0.25)
+    assert coco_scores(said, truth)["map_small"].value == coco_scores(said, truth)["map"].value
     crossing = ship(0, 0, 4, 4, polygon=((0, 0), (4, 4), (4, 0), (0, 4)))
     assert region_ious([crossing], [crossing])[0, 0] == 0
 
 
 def test_without_confidence_the_order_does_not_matter():
-    told = [[ship(0, 0, 10, 10), ship(20, 0, 30, 10)]]
+    truth = [[ship(0, 0, 10, 10), ship(20, 0, 30, 10)]]
     right, wrong = ship(0, 0, 10, 10), ship(50, 50, 60, 60)
     for said in ([right, wrong], [wrong, right]):
-        scores = detection_scores([said], told)
+        scores = detection_scores([said], truth)
         assert scores["map_nc"].value == 0.25, "precision 1/2 at recall 1/2"
-        assert ap_score([said], told, curve="voc11").value == pytest.approx(6 / 11 / 2)
+        assert ap_score([said], truth, curve="voc11").value == pytest.approx(6 / 11 / 2)
         assert "map" not in scores
-    assert ap_score([[right, wrong]], told, ties="listed").value == 0.5
-    assert ap_score([[wrong, right]], told, ties="listed").value == 0.25
+    assert ap_score([[right, wrong]], truth, ties="listed").value == 0.5
+    assert ap_score([[wrong, right]], truth, ties="listed").value == 0.25
 
 
 def test_a_score_here_and_there_is_no_confidence():
-    told = [[ship(0, 0, 10, 10), ship(20, 0, 30, 10)]]
-    scores = detection_scores([[ship(0, 0, 10, 10, 0.9), ship(50, 50, 60, 60)]], told)
+    truth = [[ship(0, 0, 10, 10), ship(20, 0, 30, 10)]]
+    scores = detection_scores([[ship(0, 0, 10, 10, 0.9), ship(50, 50, 60, 60)]], truth)
     assert scores["map_nc"].value == 0.25
     assert "map" not in scores
 
 
 def test_f1_is_matched_one_to_one_within_a_label():
-    told = [[ship(0, 0, 10, 10), ship(4, 0, 14, 10), ship(0, 0, 10, 10, label="plane")], []]
+    truth = [[ship(0, 0, 10, 10), ship(4, 0, 14, 10), ship(0, 0, 10, 10, label="plane")], []]
     said = [[ship(3, 0, 13, 10), ship(0, 0, 10, 10), ship(0, 0, 10, 10)], [ship(1, 1, 2, 2)]]
-    scores = f1_scores(said, told)
+    scores = f1_scores(said, truth)
     assert scores["f1@0.5"].sums.tolist() == [[2, 3, 3], [0, 1, 0]]
     assert scores["precision@0.5"].value == 2 / 4
     assert scores["recall@0.5"].value == 2 / 3
@@ -173,8 +173,8 @@ def test_f1_is_matched_one_to_one_within_a_label():
 
 
 def test_unread_answers_count_and_are_never_right():
-    told = [[ship(0, 0, 10, 10)], [ship(0, 0, 10, 10)], []]
-    scores = detection_scores([[ship(0, 0, 10, 10, 0.5)], None, None], told)
+    truth = [[ship(0, 0, 10, 10)], [ship(0, 0, 10, 10)], []]
+    scores = detection_scores([[ship(0, 0, 10, 10, 0.5)], None, None], truth)
     assert scores["recall@0.5"].value == 0.5
     assert scores["mae"].per_item.tolist() == [0, 1, 1]
     assert scores["parse_failures"].value == pytest.approx(2 / 3)

@@ -108,16 +108,16 @@ def test_counts_as_recorded():
 
 
 def test_counts_and_areas_of_masks():
-    told = np.zeros((6, 6), bool)
-    told[0, 0] = told[1, 1] = told[4:, 4:] = True
-    said = told.copy()
+    truth = np.zeros((6, 6), bool)
+    truth[0, 0] = truth[1, 1] = truth[4:, 4:] = True
+    said = truth.copy()
     said[4:, 4:] = False
-    scores = mask_count_scores([said, told, None], [told, told, told])
+    scores = mask_count_scores([said, truth, None], [truth, truth, truth])
     assert scores["mae"].per_item.tolist() == [1, 0, 2]
     assert scores["mae_area"].per_item.tolist() == [4, 0, 6]
     assert scores["rmse"].value == pytest.approx(math.sqrt(5 / 3))
-    assert mask_count_scores([said], [told], connectivity=4)["mae"].value == 1
-    assert mask_count_scores([said], [told], min_pixels=3)["mae"].per_item.tolist() == [1]
+    assert mask_count_scores([said], [truth], connectivity=4)["mae"].value == 1
+    assert mask_count_scores([said], [truth], min_pixels=3)["mae"].per_item.tolist() == [1]
     check_sums(scores)
 
 

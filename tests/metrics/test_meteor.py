@@ -78,8 +78,13 @@ def test_change_captions_equal_the_java_program_on_ids_and_words(protocol):
 def test_the_java_engine_gives_the_same_numbers():
     items = golden("captions.json")["ragged"]["items"][:20]
     said = [*(item["cand"] for item in items), None, "a ||| bar  and\r\na break", "the 5 p.m. U.S. road, it's–"]
-    told = [*(item["refs"] for item in items), ["a road"], ["a bar and a break"], ["", "The US road is ||| it's 5 pm."]]
-    native, java = meteor(said, told), meteor(said, told, engine="java")
+    truth = [
+        *(item["refs"] for item in items),
+        ["a road"],
+        ["a bar and a break"],
+        ["", "The US road is ||| it's 5 pm."],
+    ]
+    native, java = meteor(said, truth), meteor(said, truth, engine="java")
     assert np.array_equal(native.sums, java.sums) and native.value == java.value > 0
     assert "native" in native.note and "java" in java.note
 
@@ -122,7 +127,7 @@ def test_tokens_are_those_of_the_jar(text, expected):
 
 
 def plain_search(options, length, beam):
-    """The search of METEOR for one pair, told plainly. Options: (at, size, other, other size, gain) as discovered."""
+    """The search of METEOR for one pair, truth plainly. Options: (at, size, other, other size, gain) as discovered."""
     cover, other_cover = {}, {}
     for at, size, other, other_size, _ in options:
         for word in range(at, at + size):
@@ -239,8 +244,8 @@ def test_every_stage_counts_by_its_weight(tmp_path, monkeypatch):
         ("red many", "red a lot of"): (0.6, 1, 3),
         ("red lamp", "red house"): (0.0, 1, 1),
     }
-    said, told = zip(*cases, strict=True)
-    score = meteor(said, [[text] for text in told])
+    said, truth = zip(*cases, strict=True)
+    score = meteor(said, [[text] for text in truth])
     for row, each, (weight, mine, theirs) in zip(score.sums, score.per_item, cases.values(), strict=True):
         # "a" and "of" are function words: 0.25 each, others 0.75.
         content, other = 0.75 * mine, 0.75 * theirs - (1.0 if theirs == 3 else 0.0)
@@ -279,10 +284,10 @@ def test_what_is_empty_or_unread_is_counted_as_nothing(tmp_path, monkeypatch):
 def test_pairs_aligned_a_few_at_a_time_give_the_same(tmp_path, monkeypatch):
     made_package(tmp_path, monkeypatch)
     said = [f"a lot of red houses next to road {i % 3}" for i in range(9)]
-    told = [[f"many red homes close to the street {i % 2}", f"house {i}"] for i in range(9)]
-    whole = meteor(said, told)
+    truth = [[f"many red homes close to the street {i % 2}", f"house {i}"] for i in range(9)]
+    whole = meteor(said, truth)
     monkeypatch.setattr(meteor_align, "_CELLS", 100)
-    assert np.array_equal(meteor(said, told).sums, whole.sums)
+    assert np.array_equal(meteor(said, truth).sums, whole.sums)
 
 
 def test_the_compiled_table_is_kept_and_found(tmp_path, monkeypatch):

@@ -99,9 +99,9 @@ def test_normalised_strings_equal_the_originals(name):
 @pytest.mark.parametrize("rule", sorted(VQA["expect"]))
 def test_matching_rules_equal_the_originals(rule):
     records, expected = VQA["records"], VQA["expect"][rule]
-    said, told = [r["pred"] for r in records], [[r["gt"]] for r in records]
-    assert "".join(str(int(hit)) for hit in hits(said, told, MATCHERS[rule])) == expected["item_hits"]
-    scores = vqa_scores(said, told, [r["type"] for r in records], MATCHERS[rule])
+    said, truth = [r["pred"] for r in records], [[r["gt"]] for r in records]
+    assert "".join(str(int(hit)) for hit in hits(said, truth, MATCHERS[rule])) == expected["item_hits"]
+    scores = vqa_scores(said, truth, [r["type"] for r in records], MATCHERS[rule])
     assert scores["overall"].value == pytest.approx(expected["overall"], **EXACT)
     assert scores["average"].value == pytest.approx(expected["average"], **EXACT)
     for kind, value in expected["per_type"].items():
@@ -145,16 +145,16 @@ def test_the_constant_baseline_equals_the_recording():
 def test_scene_scores_equal_scikit_learn():
     golden = VQA["classification"]
     names = golden["classes"]
-    said, told = [names[i] for i in golden["pred_lhrs"]], [names[i] for i in golden["gt"]]
-    scores = scene_scores(said, [[name] for name in told])
+    said, truth = [names[i] for i in golden["pred_lhrs"]], [names[i] for i in golden["gt"]]
+    scores = scene_scores(said, [[name] for name in truth])
     for name in ("accuracy", "balanced_accuracy", "macro_precision", "macro_f1", "kappa"):
         assert scores[name].value == pytest.approx(golden[name], **EXACT), name
     for i, value in golden["per_class_recall"].items():
-        if names[int(i)] in told:
+        if names[int(i)] in truth:
             assert scores[f"recall_{names[int(i)]}"].value == pytest.approx(value, **EXACT), names[int(i)]
-    table = confusion(said, told, names)
+    table = confusion(said, truth, names)
     assert table[:, :-1].tolist() == golden["confusion"] and not table[:, -1].any()
-    majority = max(map(told.count, names)) / len(told)
+    majority = max(map(truth.count, names)) / len(truth)
     assert majority == pytest.approx(golden["majority_class_accuracy"], **EXACT)
     for score in scores.values():
         assert float(score.finish(score.sums.sum(axis=0))) == pytest.approx(score.value, abs=1e-12)
@@ -162,11 +162,11 @@ def test_scene_scores_equal_scikit_learn():
 
 def test_scene_replies_are_matched_as_recorded():
     golden = VQA["classification"]
-    names, told = golden["classes"], [[golden["classes"][i]] for i in golden["gt"]]
+    names, truth = golden["classes"], [[golden["classes"][i]] for i in golden["gt"]]
     matched = [names.index(lhrs_class(text, names)) for text in golden["pred_text"]]
     assert matched == golden["pred_lhrs"]
     for key in ("exact_lower_hits", "geochat_scene_hits"):
-        assert "".join(str(int(hit)) for hit in hits(golden["pred_text"], told)) == golden[key]
+        assert "".join(str(int(hit)) for hit in hits(golden["pred_text"], truth)) == golden[key]
 
 
 def test_a_scene_that_was_not_read_is_wrong_and_in_no_class():

@@ -39,8 +39,8 @@ def wordnet_or_skip():
 
 
 def test_every_row_and_mean_equals_the_recording():
-    said, told = [p for _, p in RECORDED["rows"]], [[r] for r, _ in RECORDED["rows"]]
-    scores = sentence_scores(said, told)
+    said, truth = [p for _, p in RECORDED["rows"]], [[r] for r, _ in RECORDED["rows"]]
+    scores = sentence_scores(said, truth)
     table = np.array(RECORDED["per_row"], dtype=float)
     for column, name in enumerate(RECORDED["columns"]):
         if name != "METEOR":
@@ -55,8 +55,8 @@ def test_every_row_and_mean_equals_the_recording():
 def test_meteor_equals_the_recording():
     wordnet = wordnet_or_skip()
     column = RECORDED["columns"].index("METEOR")
-    said, told = [p for _, p in RECORDED["rows"]], [[r] for r, _ in RECORDED["rows"]]
-    score = sentence_scores(said, told, wordnet=wordnet)["sentence_meteor"]
+    said, truth = [p for _, p in RECORDED["rows"]], [[r] for r, _ in RECORDED["rows"]]
+    score = sentence_scores(said, truth, wordnet=wordnet)["sentence_meteor"]
     assert score.per_item == pytest.approx(np.array(RECORDED["per_row"], dtype=float)[:, column], **EXACT)
     assert score.value == pytest.approx(RECORDED["mean"]["METEOR"], **EXACT)
 
@@ -79,8 +79,8 @@ def test_classification_equals_the_recording():
 
 
 def test_empty_rows_score_nothing_or_are_left_out():
-    said, told = ["", None, "a river", "a road"], [["a"], ["b"], ["a river"], [""]]
-    zero, skip = sentence_scores(said, told), sentence_scores(said, told, empty="skip")
+    said, truth = ["", None, "a river", "a road"], [["a"], ["b"], ["a river"], [""]]
+    zero, skip = sentence_scores(said, truth), sentence_scores(said, truth, empty="skip")
     assert zero["sentence_bleu_1"].value == 0.25 and zero["sentence_rouge_l"].value == 0.25
     assert skip["sentence_bleu_1"].value == 1 and skip["cider_d"].n == 1
     assert {len(score.sums) for score in (*zero.values(), *skip.values())} == {4}
@@ -97,10 +97,10 @@ def test_bleu_and_rouge_equal_the_libraries():
     bleu = pytest.importorskip("nltk.translate.bleu_score")
     rouge = pytest.importorskip("rouge_score.rouge_scorer").RougeScorer(["rougeL"], use_stemmer=True)
     smoothing = bleu.SmoothingFunction().method1
-    for said, told, other in zip(sentences(200, 1), sentences(200, 2), sentences(200, 3), strict=True):
-        assert rouge_l(said, told) == pytest.approx(rouge.score(told, said)["rougeL"].fmeasure, **EXACT)
+    for said, truth, other in zip(sentences(200, 1), sentences(200, 2), sentences(200, 3), strict=True):
+        assert rouge_l(said, truth) == pytest.approx(rouge.score(truth, said)["rougeL"].fmeasure, **EXACT)
         for weights in WEIGHTS.values():
-            refs = [told.split(), other.split()]
+            refs = [truth.split(), other.split()]
             theirs = bleu.sentence_bleu(refs, said.split(), weights=weights, smoothing_function=smoothing)
             assert sentence_bleu(said.split(), refs, weights) == pytest.approx(theirs, **EXACT)
 
@@ -143,8 +143,8 @@ def test_synonyms_of_a_small_wordnet(tmp_path):
 def test_meteor_by_hand(tmp_path):
     wordnet = WordNet(make_wordnet(tmp_path / "wn"))
 
-    def score(said, told):
-        return meteor(said.split(), told.split(), wordnet)
+    def score(said, truth):
+        return meteor(said.split(), truth.split(), wordnet)
 
     # four of four words, in one chunk: exact, exact, stem, synonym
     assert score("Two big cars run", "two big car hunt") == pytest.approx(1 - 0.5 / 4**3)
@@ -174,9 +174,9 @@ def test_meteor_equals_nltk(tmp_path):
     rng = random.Random(5)
     vocabulary = ["car", "auto", "cars", "big", "large", "run", "ran", "hunt", "hunting", "the", "a", "The", "roads"]
     for _ in range(300):
-        said, told = (rng.choices(vocabulary, k=rng.randint(0, 12)) for _ in range(2))
-        expected = theirs.single_meteor_score(told, said, wordnet=Theirs())
-        assert meteor(said, told, ours) == pytest.approx(expected, **EXACT)
+        said, truth = (rng.choices(vocabulary, k=rng.randint(0, 12)) for _ in range(2))
+        expected = theirs.single_meteor_score(truth, said, wordnet=Theirs())
+        assert meteor(said, truth, ours) == pytest.approx(expected, **EXACT)
 
 
 def test_a_wordnet_that_is_not_there_is_a_sentence(tmp_path, monkeypatch):

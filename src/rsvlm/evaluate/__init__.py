@@ -1,1 +1,1 @@
-"""Numbers: benchmarks, metrics, baselines, reports."""
+"""Evaluation: protocols, solvers, baselines, leakage, scoring of answer files, reports."""

@@ -1,4 +1,4 @@
-"""A user's file of answers: its lines, the values in them, and what is wrong with each, named and counted.
+"""Reads a user's file of answers: its entries, the value of each, and the faults found, by kind.
 
 | ability | key | value |
 |---|---|---|
@@ -8,7 +8,7 @@
 | matches | vector | a list of numbers, or base64 of float32 |
 | localises | map | a PNG beside the file, or base64 of one |
 
-Nothing here raises because of a value: it comes back as None with a sentence.
+A value that cannot be read raises nothing: it is returned as None with a sentence that says why.
 """
 
 import base64
@@ -39,14 +39,14 @@ _Size = tuple[int, int]  # height, width
 
 
 class Problems:
-    """What is wrong with answers, by kind: how often, and the first `EXAMPLES` of it."""
+    """Counts the faults of a file of answers by kind, and keeps the first `EXAMPLES` of each kind."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._examples: defaultdict[str, list[str]] = defaultdict(list)
 
     def add(self, kind: str, example: str) -> None:
-        """One more of `kind`; `example` says where and what."""
+        """Count one fault of this kind; `example` says where it is and what was found."""
         self._counts[kind] += 1
         if len(self._examples[kind]) < EXAMPLES:
             self._examples[kind].append(printable(example))
@@ -60,7 +60,7 @@ class Problems:
 
 
 def printable(text: str) -> str:
-    """A text that any file takes (a JSON string may hold half a surrogate pair), of at most 200 letters."""
+    """The first 200 letters of a text, with lone surrogates (JSON allows them, UTF-8 does not) written as escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")[:200]
 
 
@@ -113,7 +113,7 @@ def _object(place: str, value: Any, problems: Problems) -> Iterator[tuple[str, d
         problems.add("not_an_object", f"{place}: {type(value).__name__}")
 
 
-def identity(entry: Mapping[str, Any]) -> str | None:
+def id_of(entry: Mapping[str, Any]) -> str | None:
     """The id of an entry: "id" or "question_id", text or a whole number; None where there is none."""
     value = entry.get("id", entry.get("question_id"))
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
@@ -130,7 +130,7 @@ def confidence(entry: Mapping[str, Any]) -> tuple[float, str]:
 
 
 def value_of(key: str, entry: Mapping[str, Any], dialect: str = "") -> Any:
-    """The value of an entry that counts for `key`, as it stands; None where there is none or it is blank."""
+    """The unparsed value that an entry holds for `key` of a row; None where it is missing or blank."""
     fields = _TEXTS if key == "answer" else (key, *_TEXTS) if key == "boxes" and dialect else (key,)
     values = [entry.get(field) for field in fields]
     found = [value for value in values if value is not None and not (isinstance(value, str) and not value.strip())]
@@ -138,7 +138,10 @@ def value_of(key: str, entry: Mapping[str, Any], dialect: str = "") -> Any:
 
 
 def readable(key: str, value: Any, item: Item, folder: Path, dialect: str = "") -> tuple[Any, str]:
-    """(what a row keeps under `key`, "") or (None, a sentence). `folder` is where the paths of PNGs begin."""
+    """The value of a row under `key`: (value, ""), or (None, why it cannot be read).
+
+    Paths of PNG files are relative to `folder`. Raises ValueError for a key that no solver has.
+    """
     match key:
         case "answer":
             return _text(value)
@@ -148,9 +151,11 @@ def readable(key: str, value: Any, item: Item, folder: Path, dialect: str = "") 
             return _mask(value, _size(item.images[-1]), folder)  # of two dates the second is marked
         case "vector":
             return _vector(value)
-        case _:
+        case "map":
             picture, wrong = _png(value, _size(item.image), folder)
             return (None, wrong) if picture is None else (write_map(np.asarray(picture.convert("L"))), "")
+        case _:
+            raise ValueError(f"no row has a key {key!r}")
 
 
 def _size(image: Image) -> _Size:
@@ -231,7 +236,7 @@ def _png(value: Any, size: _Size, folder: Path) -> tuple[PIL.Image.Image | None,
         return None, f"{_short(value)} is not a PNG; expected its path or base64"
     try:
         named = value.lower().endswith(".png")
-        source = _beside(value, folder) if named else io.BytesIO(base64.b64decode(value, validate=True))
+        source = _file_below(value, folder) if named else io.BytesIO(base64.b64decode(value, validate=True))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # our own budget is lower
             with PIL.Image.open(source, formats=("PNG",)) as file:
@@ -243,7 +248,7 @@ def _png(value: Any, size: _Size, folder: Path) -> tuple[PIL.Image.Image | None,
         return None, f"{_short(value)} is not a PNG that can be read ({error})"
 
 
-def _beside(name: str, folder: Path) -> Path:
+def _file_below(name: str, folder: Path) -> Path:
     """The file of that name in `folder` or below it. Raises ValueError for another place, OSError for none."""
     root = folder.resolve()
     path = (root / name).resolve()

@@ -1,7 +1,7 @@
-"""What a model must beat: a constant, the answer of the most similar picture, and its own answers without the picture.
+"""Baselines: a constant answer, the answer of the nearest training picture, and the model without the picture (blind).
 
-Constants look at the training split only. The nearest picture is found by the model's own vision features, so that what
-is left above it is what the model says beyond remembering. The third, blind, is asked in `run`: it is the same model.
+Constants look at the training split only. The nearest picture is found by the model's own vision features: a model
+that only remembers its training set scores no more than this. The blind baseline is computed in `run`.
 """
 
 from collections import Counter, defaultdict
@@ -36,9 +36,11 @@ def constants(protocol: Protocol, train: Sequence[Item], items: Sequence[Item]) 
         case "matches":
             rng = np.random.default_rng(0)
             return {"chance": [{"vector": write_vector(rng.standard_normal(CHANCE_WIDTH))} for _ in items]}
-        case _:
+        case "localises":
             sizes = [picture_size(item.image) for item in items]
             return {"uniform_map": [{"map": write_map(np.full(size[::-1], 128, np.uint8))} for size in sizes]}
+        case _:
+            raise ValueError(f"no constant baseline is known for {protocol.ability!r}")
 
 
 def most_frequent(train: Sequence[Item], items: Sequence[Item]) -> list[str]:

@@ -54,7 +54,8 @@ def items_of(
     """Every turn of `task` as an Item, asked by `question`, or by the turn's own words where `question` is "".
 
     A `{}` in `question` is where the turn's own words go. Only turns whose kind is in `kinds` (all where it is empty)
-    and not in `without`. What the readers note as the kind of a scene is its class, which nobody may know before.
+    and not in `without`. The kind of a scene or caption turn is its class, so
+    it is left out of the Item.
     """
     return [
         Item(

@@ -2,7 +2,7 @@
 
 Two pictures are near-duplicates when their 64-bit perceptual hashes (signs of the 8 x 8 lowest DCT coefficients against
 their median) differ in few bits in one of the eight turns and flips of the test picture, and when their thumbnails,
-turned the same way, correlate. The second look is needed: hashes of water or fields are alike by chance. What it finds
+turned the same way, correlate. The thumbnails are needed because hashes of water or fields agree by chance. Found
 are copies: encoded again, resized, turned, brighter, cut by one or two per cent. Where the model's features are passed
 in, pairs with nearly the same features are listed apart, as alike: they hold the same place cut otherwise, but also two
 pieces of forest.

@@ -1,6 +1,6 @@
 """Our protocols as tasks of lmms-eval (0.7.3 and later): same questions, same pictures, same numbers as `rsvlm score`.
 
-lmms-eval asks the model and collects what it said; reading and measuring stay ours. A pack is a folder that can be
+lmms-eval asks the model and collects its replies; parsing and metrics are rsvlm's. A pack is a folder that can be
 moved to another machine, where rsvlm is installed but the data sets are not:
 
 | file | holds |
@@ -8,7 +8,7 @@ moved to another machine, where rsvlm is installed but the data sets are not:
 | <task>.yaml | the task, as lmms-eval reads it; its metrics are all that the protocol has on these data |
 | <task>.jsonl | one line a question: task, id, question, target, names of its pictures |
 | <task>.items.json | what is needed to measure: protocol, items, known answers of the training split |
-| rsvlm_pack.py | leads from the YAML files to this module |
+| rsvlm_pack.py | the functions that the YAML files name, imported from this module |
 | pictures/ | each picture once, with the pixels that `rsvlm evaluate` shows |
 """
 
@@ -51,10 +51,10 @@ _AS_STORED = {b"\xff\xd8\xff": ".jpg", b"\x89PNG\r\n": ".png"}  # files that nee
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """What measuring needs: `items` with pictures named within the pack, and how often each answer is `known`.
+    """What scoring a task needs: its `items`, with pictures named relative to the pack, and the `known` answers.
 
-    `known` are the training items as (count, item), with nothing left in them but what is accepted, of which type:
-    what the readers of the protocols look at. `dialect` is the boxes' ("" = the answers are words).
+    `known` are the training items as (count, item), reduced to references, type and choices, which is all that the
+    readers of the protocols use. `dialect` is the boxes' ("" = the answers are words).
     """
 
     protocol: str
@@ -124,12 +124,12 @@ def functions(module: str | Path) -> tuple[Callable[..., Any], Callable[..., Any
         return [PIL.Image.fromarray(read_rgb(Image(path=str(folder / name)))) for name in doc["pictures"]]
 
     def process(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, dict[str, str]]:
-        """What was said to one question, for each metric of the task."""
+        """The reply to one question, once for each metric of the task."""
         row = {"task": doc["task"], "id": doc["id"], "answer": results[0]}
         return {name: {"metric": name, **row} for name in _sheet(_sheet_path(folder, doc["task"])).metrics}
 
     def aggregate(rows: Sequence[Mapping[str, str]]) -> float:
-        """One metric over all that was said; not a number where it does not apply to these questions."""
+        """The value of one metric over all replies; NaN where it does not apply to these questions."""
         said = tuple((row["id"], row["answer"]) for row in rows)
         return _measure(_sheet_path(folder, rows[0]["task"]), said).get(rows[0]["metric"], float("nan"))
 
@@ -205,7 +205,7 @@ def _write_task(folder: Path, task: Task, dialect: str, put: Callable[[Image], I
 
 
 def _metrics(task: Task) -> Iterable[str]:
-    """All metrics that the protocol has on these items: those of a model that says nothing."""
+    """All metrics that the protocol has on these items: computed from empty replies."""
     return task.protocol.measure(task.items, task.read([{"answer": "", "boxes": None}] * len(task.items)))
 
 

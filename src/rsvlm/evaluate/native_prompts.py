@@ -1,4 +1,4 @@
-"""A protocol asked in a model's own words: for systems that were trained with tags and wordings of their own."""
+"""Native prompts: a protocol's questions in the wording (tags, templates) that a system was trained with."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,23 +14,23 @@ WORDINGS = ("protocol", "own")
 
 
 def with_native_prompts(task: Task, model: Any, wording: str) -> Task:
-    """What is asked of `model`: the task as it is ("protocol"), or with the model's `native_prompt` ("own").
+    """The task with the wording to use: its own ("protocol"), or the model's `native_prompt` ("own").
 
-    Only what is asked changes, not what counts, so runs in both wordings can be compared. Captions, the data set's own
-    questions and phrases to be found can be asked so; raises BadInput for other protocols, for a model that has no
-    words of its own for the task, and for an unknown `wording`.
+    Only the questions change, not the references or the metrics, so runs in both wordings can be compared. It works
+    for captions, the data set's own questions, and phrases to be found. Raises BadInput for
+    other protocols, for a model that has no words of its own for the task, and for an unknown `wording`.
     """
     if wording not in WORDINGS:
         raise BadInput(unknown("wording", wording, list(WORDINGS)))
     if wording == "protocol":
         return task
-    protocol = task.protocol
+    protocol, name = task.protocol, model.name
     kind = _task(task, model)
     own = _native_prompt(model) if kind else None
     items = [replace(item, question=own(kind, item.question) or "") for item in task.items] if own else []
     if not items or not all(item.question for item in items):
         raise BadInput(
-            f"{model.name} has no words of its own for what {protocol.name} asks; leave out --wording to ask as the "
+            f"{name} has no words of its own for what {protocol.name} asks; leave out --wording to ask as the "
             "protocol does."
         )
     frozen = ("{}",) if protocol.ability == "grounds" else protocol.wording

@@ -1,4 +1,4 @@
-"""How a reply in words is read: class names, yes or no, whole numbers, refusals.
+"""Parsers of replies in words: class names, yes or no, whole numbers, refusals.
 
 A parser gives None for a reply that is not an answer of its kind. Such replies are counted (`parse_failures`) and are
 never right.
@@ -13,7 +13,7 @@ Parse = Callable[[str], str | None]
 
 
 def plain(text: str) -> str:
-    """Lower case, every mark but letters and digits a blank, single blanks: how class names are compared."""
+    """Normalises a text to compare class names: lower case, words of letters and digits, single blanks."""
     return " ".join(re.sub(r"[^\w]|_", " ", text.lower()).split())
 
 
@@ -54,7 +54,7 @@ _REFUSED = re.compile(r"(sorry )?(i )?(cannot|can not|can t|am unable to|do not 
 
 
 def refusal(text: str) -> str | None:
-    """The plain refusal that models are trained on where the reply is one in any words, else the reply as it is."""
+    """`REFUSAL`, the refusal that models are trained on, where the reply is a refusal in any words; else the reply."""
     return REFUSAL if refused(text) else free_text(text)
 
 

@@ -1,7 +1,7 @@
-"""What a protocol is: data, split, wording, ability, parser, metric and dialect, under one versioned name.
+"""A protocol: data set, split, wording, ability, parser, metric and dialect, under one versioned name.
 
 The number after "@" in a protocol's name grows whenever its numbers would change for the same replies. `legacy`
-protocols reproduce the figure of a paper with its fault; they stand beside the right one and say what is wrong.
+protocols reproduce the number of a paper together with its error; they say what is wrong and exist beside a right one.
 """
 
 import hashlib

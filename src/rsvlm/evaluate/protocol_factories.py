@@ -1,4 +1,4 @@
-"""The families of protocols: what entries of one kind share, so that an entry says only what is its own."""
+"""Factories of protocols: captions, scenes, questions, refusals; an entry gives only what differs."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import MissingPart
 from rsvlm.evaluate.items import Item, items_of, items_over, task_question
 from rsvlm.evaluate.parsers import Parse, free_text, number, refusal, scene_name, yes_no
-from rsvlm.evaluate.protocol import Measure, Protocol, Read, Reader, Row
+from rsvlm.evaluate.protocol import Measure, Protocol, Read, Reader
 from rsvlm.evaluate.refusals import QUESTIONS
 from rsvlm.metrics.accuracy import MATCHERS, Matcher, hits, scene_scores, vqa_scores
 from rsvlm.metrics.score import Score, mean_score
@@ -19,19 +19,19 @@ from rsvlm.metrics.text.spice import find_spice, spice
 from rsvlm.metrics.text.tokenizer import ptb, tokenize
 
 
-def said(parse: Parse) -> Read:
-    """Reads the words of a reply with `parse`; a reply that never came (an endpoint's failure) is no answer."""
+def parsed_by(parse: Parse) -> Read:
+    """Parses the text of a row with `parse`; None for a row with an error (the endpoint failed)."""
     return lambda _, row: None if row.get("error") else parse(row["answer"])
 
 
 def always(parse: Parse) -> Reader:
     """The same parser for every item."""
-    return lambda _: said(parse)
+    return lambda _: parsed_by(parse)
 
 
 def as_class(known: Sequence[Item]) -> Read:
     """Reads one of the classes that occur."""
-    return said(scene_name(sorted({item.references[0] for item in known})))
+    return parsed_by(scene_name(sorted({item.references[0] for item in known})))
 
 
 _POLAR = ("presence", "comp", "Yes_No", "object existence")  # of RSIVQA and RSVQA, FloodNet, VRSBench
@@ -47,24 +47,28 @@ def _parser(item: Item) -> Parse:
 
 def by_kind(_: Sequence[Item]) -> Read:
     """Reads yes or no, a number, or text, as the question's type asks."""
-    return lambda item, row: said(_parser(item))(item, row)
+    return lambda item, row: parsed_by(_parser(item))(item, row)
 
 
 def _captions(
     items: Sequence[Item], answers: Sequence[str | None], tokenizer: Callable[[str], str] = ptb
 ) -> Mapping[str, Score]:
     """`caption_scores`, and METEOR where its tables are installed."""
-    said, references = [answer or "" for answer in answers], [item.references for item in items]
-    scores = caption_scores(said, references, tokenizer=tokenizer)
+    predictions, references = [answer or "" for answer in answers], [item.references for item in items]
+    scores = caption_scores(predictions, references, tokenizer=tokenizer)
     try:
-        return scores | {"meteor": meteor(tokenize(said, tokenizer), [tokenize(r, tokenizer) for r in references])}
+        return scores | {
+            "meteor": meteor(
+                tokenize(predictions, tokenizer), [tokenize(accepted, tokenizer) for accepted in references]
+            )
+        }
     except MissingPart:  # the result says that it is missing
         return scores
 
 
 def _captions_and_spice(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
-    said, references = [answer or "" for answer in answers], [item.references for item in items]
-    score = spice(tokenize(said, ptb), [tokenize(references, ptb) for references in references])
+    predictions, references = [answer or "" for answer in answers], [item.references for item in items]
+    score = spice(tokenize(predictions, ptb), [tokenize(accepted, ptb) for accepted in references])
     return {**_captions(items, answers), "spice": score}
 
 
@@ -165,6 +169,3 @@ def refusal_set() -> Protocol:
         ask=lambda samples: items_over(samples, QUESTIONS, REFUSAL), reader=always(refusal), measure=_refusals,
         headline=("refusal_rate",), per_item="refusal_rate", max_new_tokens=24,
     )  # fmt: skip
-
-
-__all__ = ["Row", "always", "as_class", "by_kind", "caption_set", "question_set", "refusal_set", "said", "scene_set"]

@@ -1,4 +1,4 @@
-"""From the rows of a run to its result: metrics with intervals, baselines, calibration, and the files of it."""
+"""Scores the rows of a run: metrics with intervals, baselines, calibration; writes and reads the files of a result."""
 
 import json
 import platform
@@ -17,7 +17,7 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import Item, number_pictures
 from rsvlm.evaluate.parsers import refused
 from rsvlm.evaluate.protocol import Protocol, Row
-from rsvlm.evaluate.report.html import Shown, page
+from rsvlm.evaluate.report.html import ScoredItem, page
 from rsvlm.evaluate.report.text import summary
 from rsvlm.evaluate.task import Task
 from rsvlm.files import atomic_file
@@ -91,7 +91,7 @@ class RunOutput:
 
 
 def score_run(task: Task, output: RunOutput, folder: Path | None = None) -> Result:
-    """Score a run; with `folder` write result.json, answers.jsonl, report.md and report.html there."""
+    """Parse and score the rows of a run. With `folder`: write result.json, answers.jsonl, report.md, report.html."""
     protocol = task.protocol
     parsed = task.read(output.rows)
     scores = protocol.measure(task.items, parsed)
@@ -173,15 +173,15 @@ def _calibration(
     return calibration_scores(right[known], sure[known])
 
 
-def _shown(task: Task, rows: Sequence[Row], parsed: Sequence[Any], score: Score) -> list[Shown]:
+def _shown(task: Task, rows: Sequence[Row], parsed: Sequence[Any], score: Score) -> list[ScoredItem]:
     values = score.per_item if len(score.per_item) == len(task.items) else [float("nan")] * len(task.items)
     return [
-        Shown(item=item, row=row, parsed=read, score=float(value), wrong=bool(value < task.protocol.wrong_below))
+        ScoredItem(item=item, row=row, parsed=read, score=float(value), wrong=bool(value < task.protocol.wrong_below))
         for item, row, read, value in zip(task.items, rows, parsed, values, strict=True)
     ]
 
 
-def _write(folder: Path, task: Task, result: Result, shown: Sequence[Shown]) -> None:
+def _write(folder: Path, task: Task, result: Result, shown: Sequence[ScoredItem]) -> None:
     root = task.data.resolve()
     with atomic_file(folder / "answers.jsonl") as path, path.open("w", encoding="utf-8") as file:
         for one in shown:
@@ -194,7 +194,7 @@ def _write(folder: Path, task: Task, result: Result, shown: Sequence[Shown]) -> 
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def _line(shown: Shown, root: Path) -> dict[str, Any]:
+def _line(shown: ScoredItem, root: Path) -> dict[str, Any]:
     """One line of answers.jsonl; pictures' paths are relative to the data root: runs compare across machines."""
     item, paths = shown.item, [Path(image.path) for image in shown.item.images]
     more = {
@@ -258,7 +258,7 @@ def commit() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Of rsvlm, Python, and the packages that numbers may depend on."""
+    """The versions of rsvlm, Python, and the packages that may change a number."""
     found = {"rsvlm": rsvlm.__version__, "python": platform.python_version()}
     for package in ("numpy", "scipy", "shapely", "pycocotools", "torch", "transformers", "pillow"):
         try:

@@ -1,4 +1,4 @@
-"""One benchmark, one model: ask, parse, score, compare with the baselines, write down."""
+"""Evaluates one model by one protocol: asks, scores, adds baselines and the leak check, writes the result."""
 
 import time
 from collections.abc import Sequence
@@ -85,7 +85,7 @@ def evaluate(
 
 
 def _ask(task: Task, model: Any, log: ReplyLog, batch: int, progress: Progress) -> tuple[int, float]:
-    """Ask what the log does not hold yet; how many were asked, and the seconds that took."""
+    """Ask the items that are not in the log yet. Returns their number and the seconds it took."""
     began, protocol = time.perf_counter(), task.protocol
     open_items = [item for item in task.items if item.id not in log.rows]
     bar = progress.add_task(protocol.name, total=len(task.items), completed=len(task.items) - len(open_items))

@@ -1,7 +1,7 @@
-"""Score a user's own answers, whoever gave them: `questions` writes what is asked, `score` reads what was answered.
+"""Scores answers of any model from a file: `questions` writes the questions, `score` reads the answers.
 
-No answer of the file can be right by a fault in it: an id twice with two answers, a box that is not finite, a mask of
-another size. Each is named and counted in the result's `problems`.
+A faulty entry is never right: an id with two different answers, a box that is not finite, a mask of another size. The
+faults are counted by kind in the result's `problems`.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from rsvlm.data.box_codecs import DIALECTS
 from rsvlm.data.catalogue import DATASETS, locate
 from rsvlm.data.sources.layout import SPLITS
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.answer_entries import Problems, confidence, entries, identity, readable, value_of
+from rsvlm.evaluate.answer_entries import Problems, confidence, entries, id_of, readable, value_of
 from rsvlm.evaluate.baselines import constants
 from rsvlm.evaluate.benchmarks import find
 from rsvlm.evaluate.items import Item
@@ -93,7 +93,7 @@ class _Reader:
 
     def add(self, place: str, entry: Mapping[str, Any]) -> None:
         """Keep what an entry says about its item."""
-        name = identity(entry)
+        name = id_of(entry)
         if name is None:
             self.problems.add("no_id", place)
         elif name not in self.items:
@@ -154,7 +154,7 @@ class _Reader:
 
 
 def _count_unknown_ids(task: Task, path: Path, reader: _Reader) -> int:
-    """Name and count the ids that are not asked; how many of them lie beyond the limit.
+    """Add the ids of no item to the problems. Returns how many of them only lie beyond the limit.
 
     Raises BadInput where the file is one of another split, or holds no answer to anything that is asked.
     """
@@ -205,7 +205,7 @@ def _split_of_ids(task: Task) -> dict[str, str]:
 
 
 def questions(benchmark: str, data: str | Path, out: str | Path, *, split: str = "", limit: int | None = None) -> int:
-    """Write what a protocol asks, one JSON line an item, for any model to answer; how many lines.
+    """Write the questions of a protocol as JSON lines, for any model to answer. Returns the number of lines.
 
     A line holds "id", "images" (paths below `data`), "question" as it is to be put, "kind", and the empty place of the
     answer. No reference is in it.

@@ -1,4 +1,4 @@
-"""How each ability is asked: from items to rows, the JSON values that are kept of a reply.
+"""Solvers: how the items of each ability become rows, the JSON values that are kept of a model's replies.
 
 | ability | the model must | a row holds |
 |---|---|---|

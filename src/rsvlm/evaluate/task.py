@@ -1,4 +1,4 @@
-"""What is to be measured: a protocol on the user's data, before any model is asked."""
+"""A protocol applied to the user's data: the items to ask, and the training items for the baselines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ class Task:
 
     @property
     def data_hash(self) -> str:
-        """16 hex digits over what is asked and what counts."""
+        """16 hex digits over the questions and references (`digest`)."""
         return digest(self.items)
 
     def read(self, rows: Sequence[Row]) -> list[object]:

@@ -1,4 +1,4 @@
-"""When an answer counts as right, and the shares of right answers: scenes (overall, balanced) and questions (per type).
+"""Matching rules of answers, and accuracies: scenes (overall, balanced, per class) and questions (overall, per type).
 
 The field matches answers in ways that differ by up to 17 points on the same predictions; each is a named rule here.
 The default of our protocols is `evalai`, both sides normalised: "two" is "2", articles and punctuation do not count.
@@ -182,7 +182,7 @@ def scene_scores(predictions: Sequence[str | None], references: Sequence[Sequenc
     """`accuracy`, `balanced_accuracy` (mean recall of the classes that occur), `macro_precision`, `macro_f1`, `kappa`.
 
     And one `recall_<class>` a class. Predictions are class names or None; the first reference is the class. Compared by
-    `exact`. Macro means are over the classes that occur or are said, as in scikit-learn; an empty precision is 0.
+    `exact`. Macro means are over the classes that occur or are predicted, as in scikit-learn; an empty precision is 0.
     """
     right = hits(predictions, references)
     expected = [exact(accepted[0]) for accepted in references]
@@ -239,7 +239,7 @@ def _kappa(sums: Array) -> Array:
 def confusion(
     predictions: Sequence[str | None], references: Sequence[str], classes: Sequence[str]
 ) -> NDArray[np.int64]:
-    """(C, C + 1) counts: row = the reference's class, column = what was said; the last column is anything else or None.
+    """(C, C + 1) counts: row = the reference's class, column = the predicted class, the last one anything else or None.
 
     Raises ValueError for a reference outside `classes`.
     """

@@ -1,4 +1,4 @@
-"""How much two boxes overlap: plain, turned, or by the "+1" formula that released evaluators use.
+"""IoU of boxes: plain, rotated, or by the "+1" formula that released evaluators use.
 
 | mode | boxes | formula |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""Does a model know when it is right? Calibration error, Brier score, and risk against coverage.
+"""Calibration of confidences: calibration error, Brier score, and risk against coverage.
 
 ECE: Naeini et al. 2015, Guo et al. 2017 (arXiv:1706.04599), also in bins of equal size (Nixon et al. 2019,
 arXiv:1904.01685). Risk-coverage and its area: Geifman et al. 2019 (arXiv:1805.08206). The confidence is the model's own

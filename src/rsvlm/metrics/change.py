@@ -1,8 +1,8 @@
-"""What is said about two dates: change captions and the tasks of ChangeChat-105k (arXiv:2507.22346).
+"""Metrics of answers about two dates: change captions and the tasks of ChangeChat-105k (arXiv:2507.22346).
 
 Change captions are scored over all pairs and, each with the IDF of its own references, over the changed and the
 unchanged ones (RSICCformer, Chg2Cap, SECOND-CC, DeltaVLM). All unchanged pairs of LEVIR-CC carry the same five
-sentences, so their CIDEr-D is 0 whatever is said, and so is that quarter of their S*m.
+sentences, so their CIDEr-D is 0 for any prediction, and so is that quarter of their S*m.
 """
 
 import ast
@@ -88,7 +88,7 @@ def _f_beta(beta: float) -> Finish:
 
 
 def binary_scores(predictions: Sequence[bool | None], references: Sequence[bool]) -> dict[str, Score]:
-    """Has it changed? `accuracy`, `precision`, `recall`, `f1`, `f0.5`, `change_accuracy`, `no_change_accuracy`.
+    """Change or no change: `accuracy`, `precision`, `recall`, `f1`, `f0.5`, `change_accuracy`, `no_change_accuracy`.
 
     None is an answer that could not be read: wrong in the accuracies and missed in the recall. An empty share is 0.
     """

@@ -1,6 +1,7 @@
 """Multiple choice: which option a reply chose, and the shares of right ones.
 
-The field's released rules look at one character; each is kept here by name, beside a reader of whole replies.
+The released rules of the field look at one character of a reply; each has a name here, beside `letter`, which parses
+whole replies.
 """
 
 import re

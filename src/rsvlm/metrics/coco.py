@@ -24,7 +24,7 @@ def coco_scores(
     predictions: Sequence[Regions | None], references: Sequence[Regions], *, max_detections: int = 100
 ) -> dict[str, Score]:
     """COCOeval's numbers (pycocotools): `map` (IoU 0.50 to 0.95), `ap50`, `ap75`, `map_<size>`, `ar@1`, `ar@10`,
-    `ar@<max_detections>`, `ar_<size>`, in fractions; what no target is there for is left out.
+    `ar@<max_detections>`, `ar_<size>`, in fractions. A score without any target (no small objects, say) is left out.
 
     Turned boxes and polygons are matched and counted by COCOeval too, with their own IoU. Sizes are those of the region
     in square pixels. Raises ValueError where a predicted region has no score.

@@ -1,4 +1,4 @@
-"""What every metric returns, and its standard error.
+"""`Score`, the value of a metric with what its bootstrap needs, and the intervals of scores.
 
 A metric of a whole set is a function of sums over its items (matches and lengths for BLEU, hits and counts for an
 accuracy, scores and ones for a mean). Keeping each item's share of those sums makes the bootstrap a matrix product:

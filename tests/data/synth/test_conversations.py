@@ -155,7 +155,7 @@ def test_tags_say_what_is_known():
     assert vocabulary([CAPTIONED, aid], 1) == ["aid:port"]
 
 
-@pytest.mark.parametrize("frame", FRAMES.values(), ids=list(FRAMES))
+@pytest.mark.parametrize("frame", [FRAMES[name] for name in FRAMES], ids=list(FRAMES))
 def test_labels_are_the_answers_and_their_close(frame):
     tokenizer = byte_tokenizer()
     turns = [Turn(question="Is it é?", answer="Ja, es ist é."), Turn(question="And?", answer="Nö")]

@@ -33,7 +33,7 @@ def data(tmp_path: Path) -> Path:
 
 def run(
     data: Path, folder: Path, name: str, right: int, *, start: int = 0, protocol: str = "rsivqa",
-    truth: str = "yes", **told,
+    truth: str = "yes", **more,
 ) -> Path:  # fmt: skip
     """A run that answers the `right` questions from `start` on rightly; two questions are about one picture."""
     items = [
@@ -47,7 +47,7 @@ def run(
     rows = [
         {"answer": truth.format(n) if start <= n < start + right else "no", "confidence": 0.5} for n in range(ITEMS)
     ]
-    score_run(task, RunOutput(model=name, trace={}, rows=rows, **told), folder)
+    score_run(task, RunOutput(model=name, trace={}, rows=rows, **more), folder)
     return folder
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from rsvlm.evaluate.items import Item, items_of
 from rsvlm.evaluate.parsers import scene_name, yes_no
 from rsvlm.evaluate.protocol import Protocol, Read, Row
-from rsvlm.evaluate.protocol_factories import said
+from rsvlm.evaluate.protocol_factories import parsed_by
 from rsvlm.metrics.accuracy import MATCHERS, vqa_scores
 from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample
@@ -24,7 +24,7 @@ def _closed(known: Sequence[Item]) -> Read:
     parsers = {kind: yes_no if names <= {"yes", "no"} else scene_name(sorted(names)) for kind, names in answers.items()}
 
     def read(item: Item, row: Row) -> str | None:
-        return said(lambda text: parsers[item.kind](_RANGE.sub(r"\1 to \2", _GROUND.sub("NVG_surface", text))))(
+        return parsed_by(lambda text: parsers[item.kind](_RANGE.sub(r"\1 to \2", _GROUND.sub("NVG_surface", text))))(
             item, row
         )
 

@@ -10,7 +10,7 @@ from rsvlm.errors import MissingPart
 from rsvlm.evaluate.items import Item, items_of
 from rsvlm.evaluate.parsers import free_text
 from rsvlm.evaluate.protocol import Protocol, Read, Row
-from rsvlm.evaluate.protocol_factories import always, said
+from rsvlm.evaluate.protocol_factories import always, parsed_by
 from rsvlm.metrics.change import Lone, change_caption_scores
 from rsvlm.metrics.score import Score
 from rsvlm.metrics.text.meteor import meteor
@@ -63,7 +63,7 @@ def _in_ids(known: Sequence[Item], least: int, clean: Callable[[str], str]) -> R
     words = vocabulary_ids(word_map((clean(text) for item in known for text in item.references), least))
 
     def read(item: Item, row: Row) -> dict[str, Any] | None:
-        text = said(free_text)(item, row)
+        text = parsed_by(free_text)(item, row)
         expected = [words(clean(reference)) for reference in item.references]
         return None if text is None else {"said": words(clean(text)), "told": expected}
 

@@ -41,7 +41,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """What both runs said about one item, whole lines of answers.jsonl, and by how much the second is better."""
+    """One item with its line of answers.jsonl in both runs; `gain` is by how much the second scores better."""
 
     item: Item
     first: Mapping[str, Any]
@@ -184,7 +184,10 @@ def bootstrap_p(gains: Array) -> float:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p of as uneven a split among the items that just one of the two got right, by a fair coin."""
+    """McNemar's exact two-sided p: the binomial probability of a split at least as uneven as this, at even chances.
+
+    `only_first` and `only_second` count the items that just one of the two runs got right.
+    """
     count, rarer = only_first + only_second, min(only_first, only_second)
     tail = sum(
         math.exp(math.lgamma(count + 1) - math.lgamma(k + 1) - math.lgamma(count - k + 1) - count * math.log(2))

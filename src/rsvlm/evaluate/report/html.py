@@ -1,4 +1,4 @@
-"""The HTML page of one run: its numbers beside the baselines, plots, and the samples to browse. Needs no network."""
+"""The HTML page of one run: metrics and baselines, plots, and a browser of the samples. It loads nothing."""
 
 import math
 from collections import Counter
@@ -22,8 +22,8 @@ KINDS = 30  # in a plot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """One sample of a run as it is shown: what was asked, said, understood, and what that scored."""
+class ScoredItem:
+    """One item of a run with its row, the prediction parsed from it, and its score."""
 
     item: Item
     row: Row
@@ -32,7 +32,7 @@ class Shown:
     wrong: bool
 
 
-def page(title: str, result: Run, shown: Sequence[Shown]) -> str:
+def page(title: str, result: Run, shown: Sequence[ScoredItem]) -> str:
     """A self-contained HTML page of one run.
 
     Headline metrics with intervals beside the baselines, warnings, remarks, plots, and a table of samples that can be
@@ -62,7 +62,7 @@ def page(title: str, result: Run, shown: Sequence[Shown]) -> str:
 
 
 def samples_per_page(items: Sequence[Item]) -> int:
-    """How many samples like these have their pictures on one page."""
+    """How many samples fit on a page that holds at most `MOST` pictures."""
     return max(1, MOST // max((len(item.images) for item in items if item.images), default=1))
 
 
@@ -88,7 +88,7 @@ def _figures(result: Run) -> list[str]:
     return [grid(heads, quoted), more]
 
 
-def _plots(result: Run, shown: Sequence[Shown]) -> str:
+def _plots(result: Run, shown: Sequence[ScoredItem]) -> str:
     calibration: Mapping[str, Any] = result.get("calibration", {})
     curves = calibration.get("curves", {})
     figures = {name: found for name, found in calibration.items() if name != "curves"}
@@ -101,7 +101,7 @@ def _plots(result: Run, shown: Sequence[Shown]) -> str:
     )
 
 
-def _kinds(metric: str, shown: Sequence[Shown]) -> str:
+def _kinds(metric: str, shown: Sequence[ScoredItem]) -> str:
     """The mean of the samples' scores by kind of question, the `KINDS` most frequent ones."""
     values = np.array([one.score for one in shown], dtype=np.float64)
     kinds = [one.item.kind for one in shown]
@@ -137,7 +137,7 @@ def _origin(result: Run) -> str:
 # ---- samples ----
 
 
-def _samples(shown: Sequence[Shown], metric: str, album: Album) -> str:
+def _samples(shown: Sequence[ScoredItem], metric: str, album: Album) -> str:
     graded = all(one.score in (0.0, 1.0) for one in shown)
     labels = {"right": "right", "wrong": "wrong"} if graded else {"right": "good score", "wrong": "poor score"}
     heads = [("picture", "19%"), ("question", "26%"), ("reply", "24%"), ("references", "21%"), (words(metric), "10%")]
@@ -149,7 +149,7 @@ def _samples(shown: Sequence[Shown], metric: str, album: Album) -> str:
     )
 
 
-def _line(one: Shown, album: Album) -> SampleRow:
+def _line(one: ScoredItem, album: Album) -> SampleRow:
     item, sure = one.item, float(one.row.get("confidence") or 0.0)
     score = "" if math.isnan(one.score) else f"{one.score:.2f}"
     marks = ["" if math.isnan(one.score) else "wrong" if one.wrong else "right"]
@@ -178,7 +178,7 @@ def question(item: Item) -> str:
 
 
 def reply(row: Row, parsed: object) -> str:
-    """What was answered, and what was understood where that is something else, as HTML."""
+    """The reply as HTML, and the parsed prediction where it differs from the reply."""
     if row.get("error"):
         return f'<span class="none">no reply: {clipped(row["error"])}</span>'
     said = row.get("answer")

@@ -1,4 +1,4 @@
-"""Thumbnails of an HTML page as inline SVG, with what is to be found and what was marked drawn on them.
+"""Thumbnails as inline SVG for an HTML page, with targets and predictions drawn on them.
 
 Each picture is embedded once, however many questions are about it, and drawn in its own pixels: boxes, polygons and
 masks need no scaling.
@@ -56,7 +56,7 @@ class Album:
         return name, width, height, f'<image id="{name}" width="{width}" height="{height}" href="{content}"/>'
 
     def definitions(self) -> str:
-        """What every picture on the page refers to; goes once into the page, in front of them."""
+        """The SVG definitions that the pictures refer to; they go once into the page, before the pictures."""
         inner = "\n".join(definition for *_, definition in self._shown.values())
         return f'<svg width="0" height="0" class="defs"><defs>\n{inner}\n</defs></svg>'
 
@@ -77,7 +77,7 @@ def legend(names: Mapping[str, str]) -> str:
 
 
 def targets(regions: Sequence[Region], image: int = 0) -> str:
-    """What is to be found in the picture of that number."""
+    """SVG of the target regions in the picture of that number."""
     return "".join(_region(region) for region in regions if region.image == image)
 
 
@@ -90,7 +90,7 @@ def _region(region: Region) -> str:
 
 
 def marked(row: Row, parsed: object, colour: str = "said") -> str:
-    """What an answer marked: its boxes, mask or map. A mask that was not read (another size) is not drawn."""
+    """SVG of a prediction: its boxes, mask or map. A mask that was not read (another size) is not drawn."""
     drawn = "".join(_box(box, colour) for box in row.get("boxes") or ())
     if isinstance(parsed, Mapping) and "mask" in row:
         drawn += _mask(parsed, colour)

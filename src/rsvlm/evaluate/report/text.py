@@ -1,7 +1,7 @@
 """Result files as text: tables in Markdown out of many runs, and a page of Markdown for one.
 
-Numbers that were not measured alike never stand in one table: a table holds one protocol name and one dialect (the
-grouped captions of a retrieval never meet the merged ones), and what reproduces a paper's fault comes last, marked.
+Numbers that were not measured alike never stand in one table: a table holds one protocol name and one dialect (so
+retrieval over grouped captions is never beside retrieval over merged ones); legacy protocols come last, marked.
 """
 
 import json
@@ -153,7 +153,7 @@ def cell(text: str) -> str:
 
 
 def words(name: str) -> str:
-    """A name of the code in words."""
+    """A metric's name with blanks instead of underscores."""
     return name.replace("_", " ")
 
 
