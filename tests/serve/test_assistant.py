@@ -234,8 +234,8 @@ def test_files(speaker, scene, tmp_path):
     found = json.loads((out / "answer.geojson").read_text())
     assert found["type"] == "FeatureCollection" and len(found["features"]) == 3 + 4
     assert found["features"][0]["properties"]["question"] == "Is there water?"
-    drawn = Image.open(out / "overlay.png").convert("RGB").resize((128, 96))
-    change = np.abs(np.asarray(drawn).astype(int) - coast(boats=BOATS).transpose(1, 2, 0)).max(axis=2)
+    overlay = Image.open(out / "overlay.png").convert("RGB").resize((128, 96))
+    change = np.abs(np.asarray(overlay).astype(int) - coast(boats=BOATS).transpose(1, 2, 0)).max(axis=2)
     assert change[:, :34].mean() > 2 * change[:, 66:96].mean()  # outlines lie on the water, not inland
     ask_command([scene], ["Is there water?"], out=out)  # again: each file is replaced
     assert json.loads((out / "answer.json").read_text())["answer"] == "Yes"
@@ -263,7 +263,7 @@ def test_a_folder_of_scenes(speaker, tmp_path, capsys):
 
 def test_names_of_output_folders_differ(tmp_path):
     paths = [tmp_path / "x" / "a.tif", tmp_path / "y" / "a.tif", tmp_path / "y" / "a.png", tmp_path / "b.tif"]
-    folders = [job.folder.name for job in scenes.jobs(paths, tmp_path)]
+    folders = [job.folder.name for job in scenes.scene_jobs(paths, tmp_path)]
     assert folders == ["a.tif", "a.tif-2", "a.png", "b"]
 
 

@@ -14,8 +14,8 @@ from rsvlm.data.referring_parser import read_phrase
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import to_pixels
 from rsvlm.sample import Region, Reply
-from rsvlm.serve import grounding as find
-from rsvlm.serve.aggregate import Seen
+from rsvlm.serve import grounding
+from rsvlm.serve.aggregate import ViewReply
 from rsvlm.serve.assistant import Assistant
 
 BOATS = [(10, 8), (50, 10), (80, 20), (40, 100)]  # 4 x 4 pixels each
@@ -50,7 +50,9 @@ def test_boxes_in_words_of_every_dialect(tmp_path, dialect):
         assert len(answer.regions) == 2 and answer.confidence == pytest.approx(0.6), answer.trace
         for region, (x1, y1, x2, y2) in zip(answer.regions, [(12, 10, 16, 14), (100, 50, 104, 54)], strict=True):
             assert region["properties"]["box_px"] == pytest.approx([x1, y1, x2, y2], abs=0.7)
-        assert answer.trace["prompt"] == find.question_for(model, "boats") and "boats" in answer.trace["prompt"]
+        assert (
+            answer.trace["prompt"] == grounding.grounding_question(model, "boats") and "boats" in answer.trace["prompt"]
+        )
 
 
 @pytest.mark.parametrize("model", [Detector(), Writer("qwen3vl")], ids=["detects", "writes"])
@@ -112,9 +114,9 @@ def test_questions_of_both_kinds_go_together(tmp_path):
 
 
 def test_boxes_of_a_view_that_was_shrunk_are_in_pixels_of_the_scene(tmp_path, monkeypatch):
-    from rsvlm.serve import tiling as views
+    from rsvlm.serve import tiling
 
-    monkeypatch.setattr(views, "READ", 64)
+    monkeypatch.setattr(tiling, "READ", 64)
     data = coast()
     data[:, 40:56, 64:96] = 255
     answer = Assistant(Detector()).ask(geotiff(tmp_path / "a.tif", data), "Find all boats.")
@@ -136,20 +138,20 @@ def test_a_picture_without_a_place_has_boxes_in_pixels(tmp_path):
 
 def seen(window, *boxes, score=0.8, error=""):
     regions = tuple(Region(label="boats", box=box, score=score) for box in boxes)
-    return Seen(window=window, valid=1.0, reply=Reply(text="", confidence=score, error=error), found=regions)
+    return ViewReply(window=window, valid=1.0, reply=Reply(text="", confidence=score, error=error), found=regions)
 
 
 def test_where_tiles_overlap_the_better_of_two_stays():
     tiles = [seen((0, 0, 60, 50), (44, 10, 54, 20), score=0.7), seen((40, 0, 60, 50), (5, 10, 15, 20), score=0.9)]
-    verdict = find.found_in(read_phrase("boats"), [*tiles, seen((0, 0, 100, 50))], (100, 50))
-    assert verdict.answer == "1 found: boats" and verdict.evidence[0].score == 0.9
+    result = grounding.aggregate_boxes(read_phrase("boats"), [*tiles, seen((0, 0, 100, 50))], (100, 50))
+    assert result.answer == "1 found: boats" and result.evidence[0].score == 0.9
 
 
 def test_the_whole_adds_only_what_is_larger_than_a_tile():
     tiles = [seen((0, 0, 50, 50), (10, 10, 50, 40)), seen((50, 0, 50, 50), (0, 10, 40, 40))]
     whole = seen((0, 0, 100, 50), (9, 9, 91, 41), (60, 2, 64, 6))
-    verdict = find.found_in(read_phrase("boats"), [*tiles, whole], (100, 50))
-    assert len(verdict.evidence) == 1 and verdict.evidence[0].region.box[0] in (9, 10)
+    result = grounding.aggregate_boxes(read_phrase("boats"), [*tiles, whole], (100, 50))
+    assert len(result.evidence) == 1 and result.evidence[0].region.box[0] in (9, 10)
 
 
 def test_a_box_without_area_is_left_out():
@@ -157,12 +159,12 @@ def test_a_box_without_area_is_left_out():
         def detect(self, images, phrases):
             return [(Region(label="x", box=(1, 1, 1, 5), score=0.9),) for _ in images]
 
-    (one,) = find.find(Flat(), [coast().transpose(1, 2, 0)], ["boats"], max_new_tokens=9)
+    (one,) = grounding.ground(Flat(), [coast().transpose(1, 2, 0)], ["boats"], max_new_tokens=9)
     assert one == (Reply(text="no box", confidence=0.0), ())
 
 
 def test_views_without_a_reply_are_no_absence():
     lost = [seen((0, 0, 50, 50), error="gone"), seen((0, 0, 50, 50), error="gone")]
-    assert find.found_in(read_phrase("boats"), lost, (50, 50)).answer == ""
-    some = find.found_in(read_phrase("boats"), [lost[0], seen((0, 0, 50, 50))], (50, 50))
+    assert grounding.aggregate_boxes(read_phrase("boats"), lost, (50, 50)).answer == ""
+    some = grounding.aggregate_boxes(read_phrase("boats"), [lost[0], seen((0, 0, 50, 50))], (50, 50))
     assert some.answer == "None found: boats" and "1 views got no reply" in some.rule

@@ -4,11 +4,20 @@ import pytest
 
 from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
 from rsvlm.data.synth.refusals import QUESTIONS
-from rsvlm.serve.question_type import Kind, is_refusal, kind_of, number_in, phrased, says_yes, thing_of
+from rsvlm.serve.question_type import (
+    QuestionType,
+    classify_question,
+    is_refusal,
+    native_question,
+    object_of,
+    parse_number,
+    parse_yes_no,
+)
 
 KINDS = {
-    "caption": Kind.CAPTION, "scene": Kind.SCENE, "landcover": Kind.SCENE, "presence": Kind.PRESENCE,
-    "count": Kind.COUNT, "reason": Kind.OTHER, "hint": Kind.OTHER, "ground": Kind.FIND,
+    "caption": QuestionType.CAPTION, "scene": QuestionType.SCENE, "landcover": QuestionType.SCENE,
+    "presence": QuestionType.PRESENCE, "count": QuestionType.COUNT, "reason": QuestionType.OTHER,
+    "hint": QuestionType.OTHER, "ground": QuestionType.FIND,
 }  # fmt: skip
 
 
@@ -19,36 +28,36 @@ TWO_DATES = {"change_caption"}  # not asked of one scene
 def test_every_wording_of_a_task_has_the_kind_of_the_task(task):
     for words in TASK_QUESTIONS[task]:
         question = words.format(thing="any boats", things="boats", phrase="all boats")
-        assert kind_of(question) is KINDS[task], question
+        assert classify_question(question) is KINDS[task], question
 
 
 @pytest.mark.parametrize(
     ("question", "kind"),
     [
-        ("describe  this image", Kind.CAPTION),
-        ("What can be seen from above?", Kind.CAPTION),
-        ("What is in this picture?", Kind.CAPTION),
-        ("What does the text on the roof say?", Kind.OTHER),
-        ("What land use dominates?", Kind.SCENE),
-        ("What land cover is most common?", Kind.SCENE),
-        ("Are there boats in the harbour?", Kind.PRESENCE),
-        ("Is a river visible in this image?", Kind.PRESENCE),
-        ("Does the scene contain storage tanks?", Kind.PRESENCE),
-        ("Are there more cars than trucks?", Kind.OTHER),
-        ("Is the number of roads equal to 3?", Kind.OTHER),
-        ("How many cars are there at least?", Kind.OTHER),
-        ("Is this area urban or rural?", Kind.OTHER),
-        ("Is it a rural or an urban area", Kind.OTHER),
-        ("What number of boats is there?", Kind.COUNT),
-        ("Where is the school?", Kind.OTHER),
+        ("describe  this image", QuestionType.CAPTION),
+        ("What can be seen from above?", QuestionType.CAPTION),
+        ("What is in this picture?", QuestionType.CAPTION),
+        ("What does the text on the roof say?", QuestionType.OTHER),
+        ("What land use dominates?", QuestionType.SCENE),
+        ("What land cover is most common?", QuestionType.SCENE),
+        ("Are there boats in the harbour?", QuestionType.PRESENCE),
+        ("Is a river visible in this image?", QuestionType.PRESENCE),
+        ("Does the scene contain storage tanks?", QuestionType.PRESENCE),
+        ("Are there more cars than trucks?", QuestionType.OTHER),
+        ("Is the number of roads equal to 3?", QuestionType.OTHER),
+        ("How many cars are there at least?", QuestionType.OTHER),
+        ("Is this area urban or rural?", QuestionType.OTHER),
+        ("Is it a rural or an urban area", QuestionType.OTHER),
+        ("What number of boats is there?", QuestionType.COUNT),
+        ("Where is the school?", QuestionType.OTHER),
     ],
 )
 def test_kinds(question, kind):
-    assert kind_of(question) is kind
+    assert classify_question(question) is kind
 
 
 def test_what_a_picture_cannot_tell_is_not_counted_or_looked_for_in_tiles():
-    odd = [question for question in QUESTIONS if kind_of(question) is Kind.CAPTION]
+    odd = [question for question in QUESTIONS if classify_question(question) is QuestionType.CAPTION]
     assert odd == []
 
 
@@ -67,15 +76,15 @@ def test_what_a_picture_cannot_tell_is_not_counted_or_looked_for_in_tiles():
     ],
 )
 def test_what_is_asked_for(question, thing):
-    assert thing_of(question) == thing
+    assert object_of(question) == thing
 
 
 def test_replies():
-    assert [says_yes(text) for text in ("Yes", "yes, two.", "No.", "None", "", "Not sure")] == [
+    assert [parse_yes_no(text) for text in ("Yes", "yes, two.", "No.", "None", "", "Not sure")] == [
         True, True, False, None, None, None,
     ]  # fmt: skip
     replies = ("3", "There are twelve boats.", "1,234", "12 34", "None.", "no boats", "many", "")
-    assert [number_in(text) for text in replies] == [
+    assert [parse_number(text) for text in replies] == [
         3, 12, 1234, 12, 0, 0, None, None,
     ]  # fmt: skip
     assert is_refusal(REFUSAL) and is_refusal(" i cannot tell that from this image") and not is_refusal("No")
@@ -98,5 +107,5 @@ class Tagged:
     ("Where is the ship?", "Where is the ship?"),  # of no known kind
 ])  # fmt: skip
 def test_a_model_with_words_of_its_own_is_asked_in_them(question, wanted):
-    assert phrased(Tagged(), question) == wanted
-    assert phrased(object(), question) == question
+    assert native_question(Tagged(), question) == wanted
+    assert native_question(object(), question) == question

@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 from fake.rasters import geotiff, pixels
 from rsvlm.errors import BadInput
 from rsvlm.geo.raster import open_scene
-from rsvlm.serve.tiling import MOST_TILES, default_side, part, plan, views
+from rsvlm.serve.tiling import MOST_TILES, default_side, partition, plan_tiles, read_views
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(16, 200))
 def test_tiles_part_the_scene_without_overlap(width, height, side):
     count = np.zeros((height, width), int)
-    for column, row, w, h in part(width, height, side):
+    for column, row, w, h in partition(width, height, side):
         assert 1 <= w <= 1.5 * side + 1 and 1 <= h <= 1.5 * side + 1
         count[row : row + h, column : column + w] += 1
     assert (count == 1).all()
 
 
 def test_a_scene_of_up_to_one_and_a_half_tiles_is_seen_whole():
-    assert len(list(part(768, 768, 512))) == 1
-    assert len(list(part(769, 768, 512))) == 2
+    assert len(list(partition(768, 768, 512))) == 1
+    assert len(list(partition(769, 768, 512))) == 2
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_the_side_of_a_tile_follows_the_ground_that_it_shows(gsd, side):
 def test_tiles_grow_where_they_would_be_too_many_but_a_given_side_is_kept(tmp_path):
     path = geotiff(tmp_path / "a.tif", np.ones((1, 40, 12000), np.uint8), transform=Affine(10, 0, 5e5, 0, -10, 5e6))
     with open_scene(path) as scene:
-        assert plan(scene).tile == plan(scene).wanted == 128
-        assert len(plan(scene, 32).windows) == 375
+        assert plan_tiles(scene).tile == plan_tiles(scene).wanted == 128
+        assert len(plan_tiles(scene, 32).windows) == 375
     path = geotiff(tmp_path / "b.tif", np.ones((1, 3000, 3000), np.uint8), transform=Affine(10, 0, 5e5, 0, -10, 5e6))
     with open_scene(path) as scene:
-        assert plan(scene).wanted == 128 < plan(scene).tile and len(plan(scene).windows) <= MOST_TILES
+        assert plan_tiles(scene).wanted == 128 < plan_tiles(scene).tile and len(plan_tiles(scene).windows) <= MOST_TILES
         with pytest.raises(BadInput, match="31 pixels"):
-            plan(scene, 31)
+            plan_tiles(scene, 31)
 
 
 def test_the_whole_is_put_together_from_the_tiles(tmp_path):
@@ -53,8 +53,8 @@ def test_the_whole_is_put_together_from_the_tiles(tmp_path):
     yy, xx = np.mgrid[:height, :width]
     smooth = np.stack([xx * 255 // width, yy * 255 // height, (xx + yy) * 255 // (width + height)]).astype(np.uint8)
     with open_scene(geotiff(tmp_path / "a.tif", smooth)) as scene:
-        *tiles, whole = views(scene, plan(scene, 300))
-    assert len(tiles) == len(plan(scene, 300).windows) and whole.whole and whole.window == (0, 0, width, height)
+        *tiles, whole = read_views(scene, plan_tiles(scene, 300))
+    assert len(tiles) == len(plan_tiles(scene, 300).windows) and whole.whole and whole.window == (0, 0, width, height)
     assert max(whole.pixels.shape) == 1024 and whole.valid == pytest.approx(1)
     shrunk = Image.fromarray(smooth.transpose(1, 2, 0)).resize(whole.pixels.shape[1::-1], Image.Resampling.BOX)
     assert np.abs(whole.pixels.astype(int) - np.asarray(shrunk)).max() <= 3
@@ -67,7 +67,7 @@ def test_pixels_without_data_are_filled_and_empty_tiles_left_out(tmp_path):
     data[:, 64:, 192:] = 0
     data[:, 64, 192] = 100  # one pixel is left of this one
     with open_scene(geotiff(tmp_path / "a.tif", data, nodata=0)) as scene:
-        *tiles, whole = views(scene, plan(scene, 64))
+        *tiles, whole = read_views(scene, plan_tiles(scene, 64))
     there = [tile for tile in tiles if tile is not None]
     assert len(tiles) == 8 and len(there) == 5
     assert sorted(tile.valid for tile in there) == [0.5, 1, 1, 1, 1]
@@ -77,5 +77,5 @@ def test_pixels_without_data_are_filled_and_empty_tiles_left_out(tmp_path):
 
 def test_a_small_scene_is_one_view(tmp_path):
     with open_scene(geotiff(tmp_path / "a.tif", pixels(60, 90))) as scene:
-        found = list(views(scene, plan(scene)))
+        found = list(read_views(scene, plan_tiles(scene)))
     assert len(found) == 1 and found[0].whole and found[0].pixels.shape == (60, 90, 3)

@@ -1,6 +1,6 @@
-"""Replies about the views of a scene made one verdict, by the kind of the question. No pixels, no model, no map here.
+"""Aggregate the replies about a scene's tiles into one answer, by the type of the question. No pixels, no model.
 
-Every verdict says in words by which rule it came about and what its confidence is.
+Every answer says in words by which rule it came about and what its confidence is.
 
 - refusal: what the model refuses for the whole scene stays refused; tiles that refuse are left out of the rules below.
 - caption: the whole scene's; evidence = the tiles whose captions share most words with those of all tiles.
@@ -20,15 +20,15 @@ from typing import Any
 
 from rsvlm.geo.tiles import Window
 from rsvlm.sample import Region, Reply
-from rsvlm.serve.question_type import Kind, is_refusal, number_in, plain, says_yes, thing_of
+from rsvlm.serve.question_type import QuestionType, is_refusal, normalise, object_of, parse_number, parse_yes_no
 
 SURE = 0.5  # a greedy yes under this was not the likeliest reply in the model's own eyes
 TYPICAL = 5  # captions of tiles that go along as evidence
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What the model said about one view: `valid` is the share of the window's pixels that is data.
+class ViewReply:
+    """What the model replied about one view: `valid` is the share of the window's pixels that is data.
 
     `found` are the regions that it marked where it was asked to find something, in pixels counted from the window.
     """
@@ -46,7 +46,7 @@ class Seen:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """A part of the scene that supports a verdict: windows under one label; `properties` go into the GeoJSON.
+    """A part of the scene that supports an answer: windows under one label; `properties` go into the GeoJSON.
 
     An object that was found is a `region` in scene pixels instead, and has no windows.
     """
@@ -59,7 +59,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class SceneAnswer:
     """One answer about a scene, before it gets a place on Earth.
 
     `shares` are (class, share of the valid area in (0, 1]), largest first, for land cover over tiles; else empty.
@@ -74,58 +74,58 @@ class Verdict:
     shares: tuple[tuple[str, float], ...] = ()
 
 
-def combine(kind: Kind, question: str, tiles: Sequence[Seen], whole: Seen) -> Verdict:
-    """The verdict on one question; `tiles` is empty for a scene that was seen in one piece."""
+def aggregate(kind: QuestionType, question: str, tiles: Sequence[ViewReply], whole: ViewReply) -> SceneAnswer:
+    """Aggregate the replies to one question; `tiles` is empty for a scene that was seen in one piece."""
     if is_refusal(whole.reply.text):
         rule = "the model refused for the whole scene" + (", which decides over its tiles" if tiles else "")
-        return Verdict(answer=whole.reply.text, confidence=whole.reply.confidence, evidence=(), rule=rule)
+        return SceneAnswer(answer=whole.reply.text, confidence=whole.reply.confidence, evidence=(), rule=rule)
     telling = [tile for tile in tiles if tile.reply.text and not is_refusal(tile.reply.text)]
-    made: Verdict | None = None
-    if kind is Kind.PRESENCE and telling:
-        made = _presence(thing_of(question), telling, whole)
-    elif kind is Kind.COUNT and telling:
-        made = _count(thing_of(question), telling)
-    elif kind is Kind.SCENE and telling:
+    made: SceneAnswer | None = None
+    if kind is QuestionType.PRESENCE and telling:
+        made = _presence(object_of(question), telling, whole)
+    elif kind is QuestionType.COUNT and telling:
+        made = _count(object_of(question), telling)
+    elif kind is QuestionType.SCENE and telling:
         made = _scene(telling)
     made = made or _whole(kind, question, telling, whole)
     failed = sum(bool(tile.reply.error) for tile in tiles)
     return replace(made, rule=f"{made.rule}; {failed} tiles got no reply and are left out") if failed else made
 
 
-def _whole(kind: Kind, question: str, tiles: Sequence[Seen], whole: Seen) -> Verdict:
+def _whole(kind: QuestionType, question: str, tiles: Sequence[ViewReply], whole: ViewReply) -> SceneAnswer:
     """The reply about the whole scene as it is."""
     rule = "reply about the whole scene" if tiles else "one view of the whole scene"
     evidence: tuple[Evidence, ...] = ()
-    if kind is Kind.CAPTION and tiles:
+    if kind is QuestionType.CAPTION and tiles:
         evidence = _typical(tiles)
         rule += "; regions: the tiles whose captions share most words with those of all tiles"
     elif tiles:
-        same = [tile for tile in tiles if plain(tile.reply.text) == plain(whole.reply.text)]
+        same = [tile for tile in tiles if normalise(tile.reply.text) == normalise(whole.reply.text)]
         evidence = tuple(_evidence(tile, whole.reply.text) for tile in same if _supports(kind, tile.reply.text))
     if not evidence and _supports(kind, whole.reply.text):
         evidence = (_evidence(whole, _label(kind, question, whole.reply.text)),)
-    return Verdict(answer=whole.reply.text, confidence=whole.reply.confidence, evidence=evidence, rule=rule)
+    return SceneAnswer(answer=whole.reply.text, confidence=whole.reply.confidence, evidence=evidence, rule=rule)
 
 
-def _supports(kind: Kind, reply: str) -> bool:
+def _supports(kind: QuestionType, reply: str) -> bool:
     """Whether a reply points at a place: "no" and 0 do not."""
-    if kind is Kind.COUNT:
-        return number_in(reply) != 0
-    return bool(reply) and says_yes(reply) is not False
+    if kind is QuestionType.COUNT:
+        return parse_number(reply) != 0
+    return bool(reply) and parse_yes_no(reply) is not False
 
 
-def _label(kind: Kind, question: str, reply: str) -> str:
-    return thing_of(question) if kind in (Kind.PRESENCE, Kind.COUNT) else reply.rstrip(".")
+def _label(kind: QuestionType, question: str, reply: str) -> str:
+    return object_of(question) if kind in (QuestionType.PRESENCE, QuestionType.COUNT) else reply.rstrip(".")
 
 
-def _evidence(seen: Seen, label: str, **properties: Any) -> Evidence:
+def _evidence(seen: ViewReply, label: str, **properties: Any) -> Evidence:
     properties = {"reply": seen.reply.text, **properties}
     return Evidence(label=label.rstrip("."), score=seen.reply.confidence, windows=(seen.window,), properties=properties)
 
 
-def _typical(tiles: Sequence[Seen]) -> tuple[Evidence, ...]:
+def _typical(tiles: Sequence[ViewReply]) -> tuple[Evidence, ...]:
     """The captions nearest to the sum of all, by the cosine of their words; one tile for captions of the same words."""
-    bags = [Counter(plain(tile.reply.text).replace(",", "").split()) for tile in tiles]
+    bags = [Counter(normalise(tile.reply.text).replace(",", "").split()) for tile in tiles]
     total: Counter[str] = sum(bags, Counter())
 
     def nearness(index: int) -> float:
@@ -134,38 +134,40 @@ def _typical(tiles: Sequence[Seen]) -> tuple[Evidence, ...]:
 
     chosen: dict[str, int] = {}
     for index in sorted(range(len(tiles)), key=lambda i: (-nearness(i), -tiles[i].reply.confidence, i)):
-        chosen.setdefault(plain(tiles[index].reply.text), index)
+        chosen.setdefault(normalise(tiles[index].reply.text), index)
     found = [tiles[index] for index in list(chosen.values())[:TYPICAL]]
     return tuple(_evidence(tile, tile.reply.text, caption=tile.reply.text) for tile in found)
 
 
-def _presence(thing: str, tiles: Sequence[Seen], whole: Seen) -> Verdict | None:
+def _presence(thing: str, tiles: Sequence[ViewReply], whole: ViewReply) -> SceneAnswer | None:
     """Yes where one tile says so, since a part is in the whole; for what is larger than a tile, the whole counts."""
-    said = [(says_yes(tile.reply.text), tile) for tile in tiles]
+    said = [(parse_yes_no(tile.reply.text), tile) for tile in tiles]
     if all(one is None for one, _ in said):
         return None
     sure = [tile for one, tile in said if one and _sure(tile)]
     rule = f"yes where a tile says yes with a confidence of {SURE} or more: {len(sure)} of {len(tiles)} tiles do"
-    if not sure and says_yes(whole.reply.text) and _sure(whole):
+    if not sure and parse_yes_no(whole.reply.text) and _sure(whole):
         sure, rule = [whole], rule + ", but the view of the whole scene does"
     if sure:
         best = max(tile.reply.confidence for tile in sure)
         evidence = tuple(_evidence(tile, thing) for tile in sure)
-        return Verdict(answer="Yes", confidence=best, evidence=evidence, rule=rule, about="the surest yes of a view")
+        return SceneAnswer(
+            answer="Yes", confidence=best, evidence=evidence, rule=rule, about="the surest yes of a view"
+        )
     noes = [tile.reply.confidence for one, tile in said if one is False]
     if not noes:  # only a doubtful yes anywhere
         doubt = 1 - max(tile.reply.confidence for one, tile in said if one)
-        return Verdict(answer="No", confidence=doubt, evidence=(), rule=rule, about="1 - the surest yes of a tile")
+        return SceneAnswer(answer="No", confidence=doubt, evidence=(), rule=rule, about="1 - the surest yes of a tile")
     mean = sum(noes) / len(noes)
-    return Verdict(answer="No", confidence=mean, evidence=(), rule=rule, about="mean over the tiles that say no")
+    return SceneAnswer(answer="No", confidence=mean, evidence=(), rule=rule, about="mean over the tiles that say no")
 
 
-def _sure(seen: Seen) -> bool:
+def _sure(seen: ViewReply) -> bool:
     return seen.reply.confidence >= SURE or not seen.reply.confidence  # 0: the model does not tell
 
 
-def _count(thing: str, tiles: Sequence[Seen]) -> Verdict | None:
-    numbers = [(number_in(tile.reply.text), tile) for tile in tiles]
+def _count(thing: str, tiles: Sequence[ViewReply]) -> SceneAnswer | None:
+    numbers = [(parse_number(tile.reply.text), tile) for tile in tiles]
     known = [(number, tile) for number, tile in numbers if number is not None]
     if not known:
         return None
@@ -177,7 +179,7 @@ def _count(thing: str, tiles: Sequence[Seen]) -> Verdict | None:
         rule += f"; {len(tiles) - len(known)} tiles gave no number and are left out"
     evidence = tuple(_evidence(tile, f"{thing}: {number}", count=number) for number, tile in known if number)
     mean = sum(tile.reply.confidence for _, tile in known) / len(known)
-    return Verdict(
+    return SceneAnswer(
         answer=str(sum(number for number, _ in known)),
         confidence=mean,
         evidence=evidence,
@@ -186,17 +188,17 @@ def _count(thing: str, tiles: Sequence[Seen]) -> Verdict | None:
     )
 
 
-def _scene(tiles: Sequence[Seen]) -> Verdict:
-    by_class: dict[str, list[Seen]] = {}
+def _scene(tiles: Sequence[ViewReply]) -> SceneAnswer:
+    by_class: dict[str, list[ViewReply]] = {}
     for tile in tiles:
-        by_class.setdefault(plain(tile.reply.text), []).append(tile)
+        by_class.setdefault(normalise(tile.reply.text), []).append(tile)
     total = sum(tile.pixels for tile in tiles)
     area = {name: sum(tile.pixels for tile in same) for name, same in by_class.items()}
     order = sorted(by_class, key=lambda name: (-area[name], name))
     evidence = tuple(_of_class(by_class[name], area[name], total) for name in order)
     names = tuple(one.label for one in evidence)
     best = sum(tile.pixels * tile.reply.confidence for tile in by_class[order[0]]) / total
-    return Verdict(
+    return SceneAnswer(
         answer=names[0],
         confidence=best,
         evidence=evidence,
@@ -206,7 +208,7 @@ def _scene(tiles: Sequence[Seen]) -> Verdict:
     )
 
 
-def _of_class(tiles: Sequence[Seen], area: float, total: float) -> Evidence:
+def _of_class(tiles: Sequence[ViewReply], area: float, total: float) -> Evidence:
     window_pixels = sum(tile.window[2] * tile.window[3] for tile in tiles)
     return Evidence(
         label=tiles[0].reply.text.rstrip("."),

@@ -18,13 +18,13 @@ from rsvlm.geo.bands import Choice
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.scene import Scene
 from rsvlm.sample import Answer, Region
-from rsvlm.serve.aggregate import Seen, combine
-from rsvlm.serve.georeference import drawn, features, worded
-from rsvlm.serve.grounding import Asking, asking, found_in, question_for
-from rsvlm.serve.question_type import Kind
+from rsvlm.serve.aggregate import ViewReply, aggregate
+from rsvlm.serve.georeference import answer_text, features, overlay_regions
+from rsvlm.serve.grounding import ModelQuestion, aggregate_boxes, grounding_question, model_question
+from rsvlm.serve.question_type import QuestionType
 from rsvlm.serve.results import Cell
 from rsvlm.serve.run_views import Advance, run_views
-from rsvlm.serve.tiling import MOST_TILES, Plan, plan
+from rsvlm.serve.tiling import MOST_TILES, TilePlan, plan_tiles
 from rsvlm.systems.abilities import Answers
 
 _LONGEST_QUESTION = 2000  # letters
@@ -93,7 +93,7 @@ class Assistant:
             if result.error:
                 raise BadInput(result.error)
         answers = [result.answer for result in found if result.answer is not None]
-        return answers, drawn([one for result in found for one in result.evidence])
+        return answers, overlay_regions([one for result in found for one in result.evidence])
 
     def cells(
         self, scene: Scene, questions: Sequence[str], *, tile: int | None = None, max_new_tokens: int = 64,
@@ -101,10 +101,10 @@ class Assistant:
     ) -> list[Cell]:  # fmt: skip
         """As `answers`, but a question that gets no reply is a Cell that says so, and the others are answered."""
         started = time.perf_counter()
-        asked, planned = check_questions(questions), plan(scene, tile)
+        asked, planned = check_questions(questions), plan_tiles(scene, tile)
         if batch < 1 or max_new_tokens < 1:
             raise BadInput(f"batch ({batch}) and max_new_tokens ({max_new_tokens}) must be 1 or more.")
-        asks = [asking(self.model, question, tiled=bool(planned.windows)) for question in asked]
+        asks = [model_question(self.model, question, tiled=bool(planned.windows)) for question in asked]
         with self._in_use:
             seen = run_views(
                 self.model, scene, planned, asks, max_new_tokens=max_new_tokens, batch=batch, advance=advance
@@ -114,34 +114,34 @@ class Assistant:
             **self.model.trace, "model": self.model.name, "rsvlm": __version__, **_scene_facts(scene),
             **_tiling(planned, seen[0]), "questions_together": len(asked), "seconds": seconds,
         }  # fmt: skip
-        prompts = [ask.words if ask.phrase is None else question_for(self.model, ask.words) for ask in asks]
+        prompts = [ask.words if ask.phrase is None else grounding_question(self.model, ask.words) for ask in asks]
         return [
             _answer(ask, rows, scene, {**common, "prompt": prompt})
             for ask, rows, prompt in zip(asks, seen, prompts, strict=True)
         ]
 
 
-def _answer(ask: Asking, rows: Sequence[Seen], scene: Scene, common: Mapping[str, Any]) -> Cell:
+def _answer(ask: ModelQuestion, rows: Sequence[ViewReply], scene: Scene, common: Mapping[str, Any]) -> Cell:
     """The answer to one question; `rows` are the tiles and, last, the whole."""
     question = ask.question
     if ask.phrase is not None:
-        verdict = found_in(ask.phrase, rows, (scene.width, scene.height))
+        result = aggregate_boxes(ask.phrase, rows, (scene.width, scene.height))
     else:
-        verdict = combine(ask.kind, question, rows[:-1], rows[-1])
-        if ask.kind is Kind.FIND:
-            verdict = replace(verdict, rule=f"{verdict.rule}; the model has no boxes, so it answered in words")
-    if rows[-1].reply.error and not verdict.answer:
+        result = aggregate(ask.kind, question, rows[:-1], rows[-1])
+        if ask.kind is QuestionType.FIND:
+            result = replace(result, rule=f"{result.rule}; the model has no boxes, so it answered in words")
+    if rows[-1].reply.error and not result.answer:
         return Cell(error=f"{question!r} got no reply: {rows[-1].reply.error}; ask again.")
-    regions = features(verdict.evidence, scene.place)
+    regions = features(result.evidence, scene.place)
     trace = {
-        **common, "kind": ask.kind.value, "rule": verdict.rule, "confidence": verdict.about,
+        **common, "kind": ask.kind.value, "rule": result.rule, "confidence": result.about,
         "windows": _windows(rows, ask.phrase is not None),
     }  # fmt: skip
-    confidence = min(max(float(verdict.confidence), 0.0), 1.0)
+    confidence = min(max(float(result.confidence), 0.0), 1.0)
     answer = Answer(
-        question=question, answer=worded(verdict, regions), regions=regions, confidence=confidence, trace=trace
+        question=question, answer=answer_text(result, regions), regions=regions, confidence=confidence, trace=trace
     )  # fmt: skip
-    return Cell(answer=answer, evidence=verdict.evidence)
+    return Cell(answer=answer, evidence=result.evidence)
 
 
 def check_questions(questions: Sequence[str]) -> list[str]:
@@ -164,7 +164,7 @@ def _scene_facts(scene: Scene) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tiling(planned: Plan, rows: Sequence[Seen]) -> dict[str, Any]:
+def _tiling(planned: TilePlan, rows: Sequence[ViewReply]) -> dict[str, Any]:
     """What was cut and what was left out."""
     facts: dict[str, Any] = {"tile": planned.tile if planned.windows else None, "tiles": len(rows) - 1}
     if planned.windows:
@@ -174,7 +174,7 @@ def _tiling(planned: Plan, rows: Sequence[Seen]) -> dict[str, Any]:
     return facts
 
 
-def _windows(rows: Sequence[Seen], finding: bool) -> list[dict[str, Any]]:
+def _windows(rows: Sequence[ViewReply], finding: bool) -> list[dict[str, Any]]:
     return [
         {
             "window": list(row.window), "valid": round(row.valid, 4), "reply": row.reply.text,

@@ -10,10 +10,10 @@ from rsvlm.errors import BadInput
 from rsvlm.geo.raster import open_scene
 from rsvlm.serve.answer_files import check_folder, write_answers, write_comparison
 from rsvlm.serve.assistant import check_questions
-from rsvlm.serve.comparison import ComparedModel, Settings, distinct
+from rsvlm.serve.comparison import ComparedModel, Settings, check_model_names
 from rsvlm.serve.console import Screen
-from rsvlm.serve.georeference import drawn
-from rsvlm.serve.inputs import Job, jobs
+from rsvlm.serve.georeference import overlay_regions
+from rsvlm.serve.inputs import SceneJob, scene_jobs
 from rsvlm.serve.results import Side
 
 
@@ -29,10 +29,10 @@ def run(
     side. Of several scenes, those that cannot be read are named and the others answered; of several models, a failing
     one loses nothing of the others. Raises BadInput at the end where a model or a scene failed.
     """
-    asked, names = check_questions(questions), distinct(models)
+    asked, names = check_questions(questions), check_model_names(models)
     if out is not None:
         check_folder(out)
-    todo = jobs(paths, out)
+    todo = scene_jobs(paths, out)
     settings = Settings(bands=bands, tile=tile, max_new_tokens=max_new_tokens, batch=batch)
     alone = len(todo) == 1 and not Path(paths[0]).is_dir()
     with Screen(stream, scenes=len(todo), models=len(names), json=json) as screen:
@@ -52,10 +52,10 @@ class _Session:
     settings: Settings
     screen: Screen
     alone: bool  # one scene, whose failure is the command's
-    sides: dict[Job, list[Side]] = field(default_factory=dict[Job, list[Side]])
-    failed: dict[Job, str] = field(default_factory=dict[Job, str])
+    sides: dict[SceneJob, list[Side]] = field(default_factory=dict[SceneJob, list[Side]])
+    failed: dict[SceneJob, str] = field(default_factory=dict[SceneJob, str])
 
-    def ask(self, name: str, todo: Sequence[Job], *, single: bool) -> None:
+    def ask(self, name: str, todo: Sequence[SceneJob], *, single: bool) -> None:
         """Ask one model about every scene that can be read. Raises its error where a `single` one cannot be loaded."""
         model = ComparedModel(name)
         for job in todo:
@@ -74,7 +74,7 @@ class _Session:
         del model
         gc.collect()  # a model can hold itself alive in a circle
 
-    def compare(self, todo: Sequence[Job]) -> None:
+    def compare(self, todo: Sequence[SceneJob]) -> None:
         """Show and write what all models said about each scene."""
         for job in todo:
             if job in self.failed:
@@ -87,7 +87,7 @@ class _Session:
             except BadInput as error:
                 self._fail(job, error)
 
-    def raise_failures(self, names: Sequence[str], todo: Sequence[Job]) -> None:
+    def raise_failures(self, names: Sequence[str], todo: Sequence[SceneJob]) -> None:
         """Raises BadInput with one sentence about all that is missing; nothing where nothing is."""
         parts: list[str] = []
         if self.failed:
@@ -100,17 +100,17 @@ class _Session:
         if parts:
             raise BadInput(f"{'; '.join(parts)}.")
 
-    def _show_single(self, job: Job, side: Side) -> None:
+    def _show_single(self, job: SceneJob, side: Side) -> None:
         if side.problem:
             raise BadInput(side.problem)
         answers = [answer for answer in side.answers if answer is not None]
         with open_scene(job.path, bands=self.settings.bands) as scene:
             if job.folder is not None:
-                regions = drawn([one for cell in side.cells for one in cell.evidence])
+                regions = overlay_regions([one for cell in side.cells for one in cell.evidence])
                 write_answers(job.folder, scene, answers, regions)
             self.screen.answers(scene, answers)
 
-    def _fail(self, job: Job, error: BadInput) -> None:
+    def _fail(self, job: SceneJob, error: BadInput) -> None:
         if self.alone:
             raise error
         self.failed[job] = str(error)

@@ -29,7 +29,7 @@ def ask(
     with all answers; the other settings are those of `rsvlm.load(...).ask`. Raises BadInput for an empty question, a
     model that is named twice, or a file that is no scene.
     """
-    asked, names = check_questions([questions] if isinstance(questions, str) else questions), distinct(model)
+    asked, names = check_questions([questions] if isinstance(questions, str) else questions), check_model_names(model)
     settings = Settings(bands=bands, tile=tile, max_new_tokens=max_new_tokens, batch=batch)
     if out is not None:
         check_folder(Path(out))
@@ -40,7 +40,7 @@ def ask(
     return sides
 
 
-def distinct(models: str | Sequence[str]) -> list[str]:
+def check_model_names(models: str | Sequence[str]) -> list[str]:
     """Names of models as a list. Raises BadInput where there is none, or one comes twice."""
     names = [models] if isinstance(models, str) else list(models)
     if not names:

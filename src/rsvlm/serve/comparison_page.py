@@ -15,10 +15,10 @@ from rsvlm.geo.tiles import Window
 from rsvlm.html import escape
 from rsvlm.sample import Answer
 from rsvlm.serve.aggregate import Evidence
-from rsvlm.serve.georeference import area_words, shape_of
-from rsvlm.serve.grounding import counted
+from rsvlm.serve.georeference import evidence_shape, format_area
+from rsvlm.serve.grounding import box_count_text
 from rsvlm.serve.page_frame import frame, key
-from rsvlm.serve.question_type import plain
+from rsvlm.serve.question_type import normalise
 from rsvlm.serve.results import Side
 
 SHOWN = 1400  # pixels of the picture's longer side
@@ -97,7 +97,7 @@ def _mark(one: Evidence, model: int, question: int, name: str, side: int, *, nam
 
     `side` is the scene's longer one in pixels; `named`: the short label of a window is written in the picture, too.
     """
-    whole = shape_of(one)
+    whole = evidence_shape(one)
     if one.region is None:
         inner = whole.buffer(-_INSET * side * model, join_style="mitre")
         whole = whole if inner.is_empty else inner
@@ -129,7 +129,7 @@ def _label(one: Evidence, shape: Any, size: float, model: int) -> str:
 
 def _question(at: int, question: str, sides: Sequence[Side]) -> str:
     said = [side.answers[at] if side.cells else None for side in sides]
-    different = len({plain(answer.answer) for answer in said if answer})
+    different = len({normalise(answer.answer) for answer in said if answer})
     given = sum(answer is not None for answer in said)
     agree = "in the same words" if different == 1 else f"{different} different answers"
     cards = "".join(_card(at, number, side) for number, side in enumerate(sides))
@@ -149,10 +149,10 @@ def _card(question: int, model: int, side: Side) -> str:
         return f'{head}<p class="failed"><strong>No answer.</strong> {escape(why)}</p></article>'
     sure = f"{100 * answer.confidence:.0f}"
     bar = f'<div class="sure" aria-hidden="true"><div style="width:{sure}%"></div></div>' if answer.confidence else ""
-    told = f"confidence {answer.confidence:.2f}" if answer.confidence else "confidence not known"
+    certainty = f"confidence {answer.confidence:.2f}" if answer.confidence else "confidence not known"
     return (
         f'{head}<p class="answer{" long" * (len(answer.answer) > 60)}">{escape(answer.answer) or "(no words)"}</p>'
-        f'<div class="quiet">{told}, {side.seconds:.1f} s for all questions</div>{bar}{_places(answer)}'
+        f'<div class="quiet">{certainty}, {side.seconds:.1f} s for all questions</div>{bar}{_places(answer)}'
         f'<details><summary>How it came about</summary><p class="quiet">{escape(answer.trace["rule"])}. '
         f"Confidence: {escape(answer.trace['confidence'])}.</p></details></article>"
     )
@@ -180,7 +180,7 @@ def _place(region: Mapping[str, Any]) -> str:
     score = f"{known['score']:.2f}" if known["score"] else "-"
     return (
         f'<tr><td>{escape(known["label"])}</td><td class="number">{score}</td>'
-        f'<td class="number">{area_words(known[unit], unit)}</td><td class="number">{centre}</td></tr>'
+        f'<td class="number">{format_area(known[unit], unit)}</td><td class="number">{centre}</td></tr>'
     )
 
 
@@ -198,11 +198,11 @@ def _by_tile(at: int, said: Sequence[Answer | None], sides: Sequence[Side]) -> s
     tiles = _tiles(sides)
     if not tiles:
         return ""
-    told = [{tuple(row["window"]): row for row in answer.trace["windows"]} if answer else {} for answer in said]
+    certainty = [{tuple(row["window"]): row for row in answer.trace["windows"]} if answer else {} for answer in said]
     rows, differ = [], 0
     for number, window in enumerate(tiles, start=1):
-        cells = [rows_of.get(window) for rows_of in told]
-        words = {plain(_told(cell)) for cell in cells if cell and not cell.get("error")}
+        cells = [rows_of.get(window) for rows_of in certainty]
+        words = {normalise(_reply_facts(cell)) for cell in cells if cell and not cell.get("error")}
         differ += len(words) > 1
         inner = "".join(f"<td>{_reply(cell)}</td>" for cell in cells)
         kind = "other" if len(words) > 1 else "same"
@@ -223,14 +223,14 @@ def _reply(row: Mapping[str, Any] | None) -> str:
         return '<span class="quiet">-</span>'
     if row.get("error"):
         return f'<span class="quiet">no reply: {escape(row["error"][:_LONGEST])}</span>'
-    text = _told(row) if len(_told(row)) <= _LONGEST else f"{_told(row)[:_LONGEST]}..."
+    text = _reply_facts(row) if len(_reply_facts(row)) <= _LONGEST else f"{_reply_facts(row)[:_LONGEST]}..."
     sure = f' <span class="quiet">{row["confidence"]:.2f}</span>' if row["confidence"] else ""
     return f"{escape(text)}{sure}"
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _reply_facts(row: Mapping[str, Any]) -> str:
     """What was said of a tile; of boxes, how many, because each model writes them in its own way."""
-    return counted(len(row["boxes"])) if "boxes" in row else row["reply"]
+    return box_count_text(len(row["boxes"])) if "boxes" in row else row["reply"]
 
 
 def _origin(sides: Sequence[Side]) -> str:

@@ -1,4 +1,4 @@
-"""Evidence put on the Earth: as GeoJSON features, as shares with areas, and as regions to draw."""
+"""Evidence as GeoJSON features, as class shares with areas, and as regions for the overlay."""
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from rsvlm.geo.place import Place
 from rsvlm.geo.tiles import Window
 from rsvlm.geo.vector import feature, outline, region_feature, window_feature
 from rsvlm.sample import Region
-from rsvlm.serve.aggregate import Evidence, Verdict
+from rsvlm.serve.aggregate import Evidence, SceneAnswer
 
 _MOST_CLASSES = 6  # named in an answer; all are in its regions
 _LONGEST = 28  # letters of a label in the overlay
@@ -57,22 +57,22 @@ def _each(windows: Iterable[Window], place: Place | None, properties: Mapping[st
     return made
 
 
-def worded(verdict: Verdict, regions: Sequence[Mapping[str, Any]]) -> str:
+def answer_text(result: SceneAnswer, regions: Sequence[Mapping[str, Any]]) -> str:
     """The answer in words; land cover over tiles gets the share and area of each class, largest first."""
-    if not verdict.shares or not regions:
-        return verdict.answer
+    if not result.shares or not regions:
+        return result.answer
     size: dict[str, float] = {}
     unit = "area_m2" if "area_m2" in regions[0]["properties"] else "area_px"
     for found in regions:
         known = found["properties"]
         size[known["label"]] = size.get(known["label"], 0.0) + known[unit] * known["valid"]
-    parts = [f"{name} {100 * share:.0f} % ({area_words(size.get(name, 0.0), unit)})" for name, share in verdict.shares]
+    parts = [f"{name} {100 * share:.0f} % ({format_area(size.get(name, 0.0), unit)})" for name, share in result.shares]
     rest = len(parts) - _MOST_CLASSES
     tail = [f"{rest} more classes"] if rest > 0 else []
-    return f"{verdict.answer}. Shares: {', '.join([*parts[:_MOST_CLASSES], *tail])}."
+    return f"{result.answer}. Shares: {', '.join([*parts[:_MOST_CLASSES], *tail])}."
 
 
-def drawn(evidence: Iterable[Evidence]) -> list[Region]:
+def overlay_regions(evidence: Iterable[Evidence]) -> list[Region]:
     """Regions in scene pixels for the overlay; touching windows of one label are one region, several labels of one
     window share a tag.
     """
@@ -95,7 +95,7 @@ def drawn(evidence: Iterable[Evidence]) -> list[Region]:
     return regions
 
 
-def shape_of(one: Evidence) -> Any:
+def evidence_shape(one: Evidence) -> Any:
     """The shapely shape of an evidence in scene pixels."""
     return outline(one.region) if one.region else shapely.union_all(_boxes(one.windows))
 
@@ -115,7 +115,7 @@ def _on_earth(windows: Sequence[Window], place: Place | None) -> bool:
     return bool(np.isfinite(place.to_lonlat(corners)).all())
 
 
-def area_words(size: float, unit: str) -> str:
+def format_area(size: float, unit: str) -> str:
     """An area with its unit, "area_m2" or "area_px"."""
     if unit == "area_px":
         return f"{size:,.0f} px"

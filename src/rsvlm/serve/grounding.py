@@ -16,9 +16,8 @@ from rsvlm.errors import BadInput
 from rsvlm.geo.merge import merge_regions
 from rsvlm.geo.vector import outline
 from rsvlm.sample import Region, Reply
-from rsvlm.serve.aggregate import Evidence, Seen, Verdict
-from rsvlm.serve.phrase import phrase_in
-from rsvlm.serve.question_type import Kind, is_refusal, kind_of, phrased
+from rsvlm.serve.aggregate import Evidence, SceneAnswer, ViewReply
+from rsvlm.serve.question_type import QuestionType, classify_question, grounding_phrase, is_refusal, native_question
 from rsvlm.systems import text_boxes
 from rsvlm.systems.abilities import Answers, Detects, HasNativePrompts, Pixels, WritesBoxes
 
@@ -38,25 +37,27 @@ WORDINGS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class ModelQuestion:
     """One question as a model is asked it: `words` of every view; `phrase` where it has to find something."""
 
     question: str
-    kind: Kind
+    kind: QuestionType
     words: str
     phrase: Phrase | None = None
 
 
-def asking(model: Answers, question: str, *, tiled: bool) -> Asking:
+def model_question(model: Answers, question: str, *, tiled: bool) -> ModelQuestion:
     """How `model` is asked: for boxes where the question wants them and the model has them, else the question."""
-    kind = kind_of(question)
-    if kind is not Kind.FIND or not text_boxes.can_ground(model):
-        return Asking(question=question, kind=kind, words=phrased(model, question))
-    phrase = read_phrase(phrase_in(question))
-    return Asking(question=question, kind=kind, words=(phrase.several if tiled else "") or phrase.words, phrase=phrase)
+    kind = classify_question(question)
+    if kind is not QuestionType.FIND or not text_boxes.can_ground(model):
+        return ModelQuestion(question=question, kind=kind, words=native_question(model, question))
+    phrase = read_phrase(grounding_phrase(question))
+    return ModelQuestion(
+        question=question, kind=kind, words=(phrase.several if tiled else "") or phrase.words, phrase=phrase
+    )
 
 
-def question_for(model: Answers, phrase: str) -> str:
+def grounding_question(model: Answers, phrase: str) -> str:
     """What is put to the model for a phrase: the phrase itself where it detects, else a question, in its own words."""
     if isinstance(model, Detects):
         return phrase
@@ -66,14 +67,14 @@ def question_for(model: Answers, phrase: str) -> str:
     return WORDINGS.get(dialect, TASK_QUESTIONS["ground"][0]).format(phrase=phrase)
 
 
-def find(
+def ground(
     model: Answers, images: Sequence[Pixels], phrases: Sequence[str], *, max_new_tokens: int
 ) -> list[tuple[Reply, tuple[Region, ...]]]:
     """What the model says and the regions that it means, in pixels of the image, for each (image, phrase).
 
     Scores are the detector's, or the confidence of the reply that the box stands in. Regions without area are left out.
     """
-    questions = [question_for(model, phrase) for phrase in phrases]
+    questions = [grounding_question(model, phrase) for phrase in phrases]
     sizes = [(image.shape[1], image.shape[0]) for image in images]
     answered = text_boxes.ground(
         model, images, phrases, questions, sizes, max_new_tokens=max(max_new_tokens, BOX_TOKENS)
@@ -83,14 +84,14 @@ def find(
 
 def _scored(found: text_boxes.Grounding) -> tuple[Reply, tuple[Region, ...]]:
     if found.reply is None:
-        regions = _placed(found.regions)
-        return Reply(text=counted(len(regions)), confidence=_best(regions)), regions
+        regions = _with_area(found.regions)
+        return Reply(text=box_count_text(len(regions)), confidence=_best_score(regions)), regions
     sure = found.reply.confidence
-    return found.reply, _placed([replace(region, score=sure) for region in found.regions])
+    return found.reply, _with_area([replace(region, score=sure) for region in found.regions])
 
 
-def found_in(phrase: Phrase, seen: Sequence[Seen], size: tuple[int, int]) -> Verdict:
-    """The verdict on a phrase in a scene of (width, height); `seen` are the tiles and, last, the whole."""
+def aggregate_boxes(phrase: Phrase, seen: Sequence[ViewReply], size: tuple[int, int]) -> SceneAnswer:
+    """Aggregate the boxes found for a phrase in a scene of (width, height); `seen`: the tiles and, last, the whole."""
     tiles, whole = seen[:-1], seen[-1]
     label = re.sub(r"^(?:all|every)\s+(?:the\s+)?", "", phrase.words, flags=re.IGNORECASE)
     rule = "boxes of the one view of the whole scene"
@@ -98,7 +99,7 @@ def found_in(phrase: Phrase, seen: Sequence[Seen], size: tuple[int, int]) -> Ver
         kept = list(whole.found)
     elif phrase.several:
         rule = f"boxes of {len(tiles)} tiles, joined over the seams, and those of the whole that are larger than a tile"
-        kept = _together(tiles, whole, size)
+        kept = _merge_views(tiles, whole, size)
         if phrase.choose:
             rule = f"{rule}; chosen by its size or place among all {phrase.several} ({len(kept)})"
             chosen = phrase.choose(kept, size)
@@ -119,29 +120,29 @@ def found_in(phrase: Phrase, seen: Sequence[Seen], size: tuple[int, int]) -> Ver
     else:
         answer = whole.reply.text if is_refusal(whole.reply.text) else f"None found: {label}"
     mean = sum(map(_score, kept)) / len(kept) if kept else 0.0
-    return Verdict(
+    return SceneAnswer(
         answer=answer, confidence=mean, evidence=evidence, rule=rule,
         about="mean over the scores of what was found, 0 where nothing was",
     )  # fmt: skip
 
 
-def counted(number: int) -> str:
+def box_count_text(number: int) -> str:
     """ "no box", "1 box", "2 boxes"."""
     return {0: "no box", 1: "1 box"}.get(number, f"{number} boxes")
 
 
-def _together(tiles: Sequence[Seen], whole: Seen, size: tuple[int, int]) -> list[Region]:
+def _merge_views(tiles: Sequence[ViewReply], whole: ViewReply, size: tuple[int, int]) -> list[Region]:
     side = max(max(tile.window[2:]) for tile in tiles)
     large = tuple(r for r in whole.found if max(r.box[2] - r.box[0], r.box[3] - r.box[1]) > side)
     views = [(one.window, one.found) for one in tiles] + [(whole.window, large)]
     return merge_regions(views, size, iou=SAME, touch=max(1.0, SEAM * side))
 
 
-def _in_scene(one: Seen) -> list[Region]:
+def _in_scene(one: ViewReply) -> list[Region]:
     return merge_regions([(one.window, one.found)], (one.window[0] + one.window[2], one.window[1] + one.window[3]))
 
 
-def _placed(regions: Sequence[Region]) -> tuple[Region, ...]:
+def _with_area(regions: Sequence[Region]) -> tuple[Region, ...]:
     kept = []
     for region in regions:
         with suppress(BadInput):  # without area
@@ -154,5 +155,5 @@ def _score(region: Region) -> float:
     return region.score or 0.0
 
 
-def _best(regions: Sequence[Region]) -> float:
+def _best_score(regions: Sequence[Region]) -> float:
     return min(max(map(_score, regions), default=0.0), 1.0)

@@ -10,14 +10,14 @@ from rsvlm.errors import BadInput
 SUFFIXES = frozenset((".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".j2k", ".jpx"))
 
 
-class Job(NamedTuple):
+class SceneJob(NamedTuple):
     """One scene, and the folder of its answers (None = not written)."""
 
     path: Path
     folder: Path | None
 
 
-def jobs(paths: Sequence[Path], out: Path | None) -> list[Job]:
+def scene_jobs(paths: Sequence[Path], out: Path | None) -> list[SceneJob]:
     """One job a scene, those of a folder in the order of their names; one file alone is answered right into `out`.
 
     A folder is not searched below itself. Raises BadInput where a folder holds no file with the suffix of a scene.
@@ -26,8 +26,8 @@ def jobs(paths: Sequence[Path], out: Path | None) -> list[Job]:
     for path in paths:
         scenes += _in_folder(path) if path.is_dir() else [path]
     if out is None or (len(scenes) == 1 and not paths[0].is_dir()):
-        return [Job(scene, out) for scene in scenes]
-    return [Job(scene, out / name) for scene, name in zip(scenes, _names(scenes), strict=True)]
+        return [SceneJob(scene, out) for scene in scenes]
+    return [SceneJob(scene, out / name) for scene, name in zip(scenes, _names(scenes), strict=True)]
 
 
 def _in_folder(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""What a question wants, read from its words, and what a reply says: rules that can be read, no model behind them.
+"""Classify a question by its words, and parse short replies (yes or no, a number): regular expressions, no model.
 
 Tiles of a large scene are put together by the kind of the question, so the kind is decided here and named in the trace.
 A question that no rule knows is `OTHER`: the view of the whole scene answers it.
@@ -8,11 +8,10 @@ import re
 from enum import StrEnum
 
 from rsvlm.data.prompt import REFUSAL
-from rsvlm.serve.phrase import phrase_in
 from rsvlm.systems.abilities import HasNativePrompts
 
 
-class Kind(StrEnum):
+class QuestionType(StrEnum):
     """How replies about parts of a scene become one answer; see `rsvlm.serve.aggregate`."""
 
     CAPTION = "caption"
@@ -55,6 +54,16 @@ _RIM = re.compile(
     rf"(?:\s+(?:in|on|within) (?:this|the) (?:\w+ )*?{_PICTURE})?$",
     _I,
 )
+_FIND = re.compile(
+    r"^(?:please )?(?:find|locate|detect|mark|outline|point (?:out|to)|give (?:me )?the (?:box(?:es)?|location) of"
+    r"|draw (?:a box|boxes) (?:around|round))\b(?: in (?:this|the) (?:image|picture|scene)\b:?)?\s*:?\s*",
+    _I,
+)
+_BARE = re.compile(r"^(?:the|all|every)(?: (?!is\b|are\b|was\b|were\b|shows?\b|has\b|have\b)[\w-]+){1,9}$", _I)
+_TAIL = re.compile(
+    r"(?:\s+with (?:a box|boxes))?(?:\s+(?:in|on|within) (?:this|the) (?:\w+ )?(?:image|picture|photo|scene|area))?$",
+    _I,
+)
 _NUMBERS: tuple[str, ...] = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
@@ -62,32 +71,37 @@ _NUMBERS: tuple[str, ...] = (
 _NUMBER = re.compile(rf"(\d{{1,3}}(?:,\d{{3}})+|\d+)|\b({'|'.join(_NUMBERS)})\b|\b(no|none|nothing)\b", _I)
 
 
-def kind_of(question: str) -> Kind:
-    """The kind of a question; the first rule that fits decides, in the order count, presence, find, scene, caption."""
+def classify_question(question: str) -> QuestionType:
+    """The type of a question; the first rule that fits decides, in the order count, presence, find, scene, caption."""
     text = " ".join(question.split())
-    rules = ((_COUNT, Kind.COUNT), (_PRESENCE, Kind.PRESENCE), (_SCENE, Kind.SCENE), (_CAPTION, Kind.CAPTION))
-    kind = next((kind for rule, kind in rules if rule.search(text)), Kind.OTHER)
-    if kind not in (Kind.COUNT, Kind.PRESENCE):
-        return Kind.FIND if phrase_in(text) else kind
-    return Kind.OTHER if _RELATION.search(text) else kind
+    rules = (
+        (_COUNT, QuestionType.COUNT), (_PRESENCE, QuestionType.PRESENCE), (_SCENE, QuestionType.SCENE),
+        (_CAPTION, QuestionType.CAPTION),
+    )  # fmt: skip
+    kind = next((kind for rule, kind in rules if rule.search(text)), QuestionType.OTHER)
+    if kind not in (QuestionType.COUNT, QuestionType.PRESENCE):
+        return QuestionType.FIND if grounding_phrase(text) else kind
+    return QuestionType.OTHER if _RELATION.search(text) else kind
 
 
-_TASKS = {Kind.CAPTION: "caption", Kind.SCENE: "vqa", Kind.PRESENCE: "vqa", Kind.COUNT: "vqa"}
+_TASKS = {
+    QuestionType.CAPTION: "caption", QuestionType.SCENE: "vqa", QuestionType.PRESENCE: "vqa", QuestionType.COUNT: "vqa",
+}  # fmt: skip
 
 
-def phrased(model: object, question: str) -> str:
+def native_question(model: object, question: str) -> str:
     """The question in the words that the model was trained with (`native_prompt`), where it has such; else as it is.
 
     A question that begins with a tag of the user's own ("[refer] ...") is left alone, and so is one of no known kind.
     """
-    task = _TASKS.get(kind_of(question))
+    task = _TASKS.get(classify_question(question))
     if not isinstance(model, HasNativePrompts) or task is None or question.startswith("["):
         return question
     task = "describe" if task == "caption" and "detail" in question.lower() else task
     return model.native_prompt(task, question) or question
 
 
-def thing_of(question: str) -> str:
+def object_of(question: str) -> str:
     """What is asked for: "Are there any boats in this image?" -> "boats". The question itself where no rule fits."""
     text = " ".join(question.split()).rstrip(" ?.!")
     left = _RIM.sub("", _ASKING.sub("", text)).strip()
@@ -95,13 +109,23 @@ def thing_of(question: str) -> str:
     return left or text
 
 
-def says_yes(reply: str) -> bool | None:
+def grounding_phrase(question: str) -> str:
+    """What a question asks to be found ("Find all boats." -> "all boats"), or "" where it asks something else."""
+    text = " ".join(question.split()).rstrip(" .!")
+    if _FIND.match(text):
+        text = _FIND.sub("", text, count=1).rstrip(" ?")
+    elif not _BARE.match(text):
+        return ""
+    return _TAIL.sub("", text).strip()
+
+
+def parse_yes_no(reply: str) -> bool | None:
     """True for a reply that begins with yes, False for no, None for anything else."""
     first = re.match(r"\W*(\w+)", reply.lower())
     return {"yes": True, "no": False}.get(first[1]) if first else None
 
 
-def number_in(reply: str) -> int | None:
+def parse_number(reply: str) -> int | None:
     """The first whole number in a reply, in digits or words up to twenty ("none" is 0); None where there is none."""
     found = _NUMBER.search(reply)
     if found is None:
@@ -114,9 +138,9 @@ def number_in(reply: str) -> int | None:
 
 def is_refusal(reply: str) -> bool:
     """Whether a reply is the model's plain refusal."""
-    return plain(reply) == plain(REFUSAL)
+    return normalise(reply) == normalise(REFUSAL)
 
 
-def plain(text: str) -> str:
+def normalise(text: str) -> str:
     """Lower case, blanks squeezed, no mark at the end: the form in which replies are compared."""
     return " ".join(text.lower().split()).rstrip(" .!")

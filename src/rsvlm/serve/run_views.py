@@ -5,24 +5,24 @@ from dataclasses import replace
 
 from rsvlm.geo.scene import Scene
 from rsvlm.sample import Region, Reply
-from rsvlm.serve.aggregate import Seen
-from rsvlm.serve.grounding import Asking, find
-from rsvlm.serve.tiling import Plan, View, views
+from rsvlm.serve.aggregate import ViewReply
+from rsvlm.serve.grounding import ModelQuestion, ground
+from rsvlm.serve.tiling import TilePlan, View, read_views
 from rsvlm.systems.abilities import Answers
 
 Advance = Callable[[int, int], None]  # views done, views in all
 
 
 def run_views(
-    model: Answers, scene: Scene, planned: Plan, asked: Sequence[Asking], *, max_new_tokens: int, batch: int,
+    model: Answers, scene: Scene, planned: TilePlan, asked: Sequence[ModelQuestion], *, max_new_tokens: int, batch: int,
     advance: Advance,
-) -> list[list[Seen]]:  # fmt: skip
+) -> list[list[ViewReply]]:  # fmt: skip
     """What the model says about every view: a list for each of `asked`, the view of the whole scene last.
 
     The scene is read once for all questions. The model gets at most `batch` (picture, question) pairs at once, across
     tiles; the questions about one picture follow one another, so that it can be seen once.
     """
-    seen: list[list[Seen]] = [[] for _ in asked]
+    seen: list[list[ViewReply]] = [[] for _ in asked]
     pairs: list[tuple[View, int]] = []
 
     def flush() -> None:
@@ -32,10 +32,10 @@ def run_views(
             if not own:
                 continue
             if finding:
-                told = find(model, images, words, max_new_tokens=max_new_tokens)
+                answers = ground(model, images, words, max_new_tokens=max_new_tokens)
             else:
-                told = [(reply, ()) for reply in model.answer(images, words, max_new_tokens=max_new_tokens)]
-            for (view, index), (reply, found) in zip(own, told, strict=True):
+                answers = [(reply, ()) for reply in model.answer(images, words, max_new_tokens=max_new_tokens)]
+            for (view, index), (reply, found) in zip(own, answers, strict=True):
                 seen[index].append(_seen(view, reply, found))
         pairs.clear()
 
@@ -49,11 +49,11 @@ def run_views(
     return seen
 
 
-def _seen(view: View, reply: Reply, found: Sequence[Region]) -> Seen:
+def _seen(view: View, reply: Reply, found: Sequence[Region]) -> ViewReply:
     """Regions come in pixels of the picture, which a large window is shrunk to."""
     scale = view.window[2] / view.pixels.shape[1], view.window[3] / view.pixels.shape[0]
     placed = tuple(_scaled(region, scale) for region in found)
-    return Seen(window=view.window, valid=view.valid, reply=reply, found=placed)
+    return ViewReply(window=view.window, valid=view.valid, reply=reply, found=placed)
 
 
 def _scaled(region: Region, scale: tuple[float, float]) -> Region:
@@ -63,8 +63,8 @@ def _scaled(region: Region, scale: tuple[float, float]) -> Region:
     return replace(region, box=(x * x1, y * y1, x * x2, y * y2), polygon=ring)
 
 
-def _counted(scene: Scene, planned: Plan, advance: Advance) -> Iterator[View]:
-    for number, view in enumerate(views(scene, planned), start=1):
+def _counted(scene: Scene, planned: TilePlan, advance: Advance) -> Iterator[View]:
+    for number, view in enumerate(read_views(scene, planned), start=1):
         if view is not None:
             yield view
         advance(number, planned.total)

@@ -1,4 +1,4 @@
-"""Which pictures of a scene the model is shown: the whole scene, and for a large one its tiles before that.
+"""Cut a scene into the pictures that the model is shown: the tiles of a large scene, then the whole scene.
 
 Tiles part the scene without overlap, so that areas and counts add up. They are read one at a time; the picture of the
 whole scene is put together from them on the way, so that a scene is read once and never held.
@@ -43,7 +43,7 @@ class View:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TilePlan:
     """How a scene is looked at: windows of tiles (none for a small scene) of about `tile` pixels a side.
 
     `wanted` is the side before it grew to keep the number of tiles within `MOST_TILES`.
@@ -59,7 +59,7 @@ class Plan:
         return len(self.windows) + 1
 
 
-def plan(scene: Scene, tile: int | None = None) -> Plan:
+def plan_tiles(scene: Scene, tile: int | None = None) -> TilePlan:
     """The tiles of a scene. One whose longest side is within 1.5 tiles has none: the whole is enough.
 
     Raises BadInput for a tile under 32 pixels.
@@ -69,8 +69,8 @@ def plan(scene: Scene, tile: int | None = None) -> Plan:
     wanted = side = tile or default_side(scene.gsd_m)
     while tile is None and _pieces(scene.width, side) * _pieces(scene.height, side) > MOST_TILES:
         side = math.ceil(side * 1.02)
-    windows = tuple(part(scene.width, scene.height, side))
-    return Plan(tile=side, wanted=wanted, windows=windows if len(windows) > 1 else ())
+    windows = tuple(partition(scene.width, scene.height, side))
+    return TilePlan(tile=side, wanted=wanted, windows=windows if len(windows) > 1 else ())
 
 
 def default_side(gsd: float | None) -> int:
@@ -81,7 +81,7 @@ def default_side(gsd: float | None) -> int:
     return round(min(max(shown, SIDES[0]), SIDES[1]))
 
 
-def part(width: int, height: int, side: int) -> Iterator[Window]:
+def partition(width: int, height: int, side: int) -> Iterator[Window]:
     """Windows that part a scene, row by row, without overlap: each side between 0.75 and 1.5 times `side`, or all."""
     columns, rows = _cuts(width, side), _cuts(height, side)
     for top, bottom in pairwise(rows):
@@ -89,12 +89,12 @@ def part(width: int, height: int, side: int) -> Iterator[Window]:
             yield left, top, right - left, bottom - top
 
 
-def views(scene: Scene, planned: Plan) -> Iterator[View | None]:
+def read_views(scene: Scene, planned: TilePlan) -> Iterator[View | None]:
     """The tiles one by one (None for one without data), then the whole scene. Pixels without data are filled in."""
     if not planned.windows:
         yield _read(scene, scene.window, whole=True)
         return
-    small = _Small(scene.width, scene.height)
+    small = _Overview(scene.width, scene.height)
     for window in planned.windows:
         view = _read(scene, window)
         if view is not None:
@@ -128,7 +128,7 @@ def _filled(pixels: NDArray[np.uint8], good: NDArray[np.bool_]) -> NDArray[np.ui
     return np.where(good[..., None], pixels, pixels[good].mean(axis=0).astype(np.uint8))
 
 
-class _Small:
+class _Overview:
     """The whole scene, shrunk, put together from its tiles."""
 
     def __init__(self, width: int, height: int) -> None:

@@ -5,8 +5,7 @@ import pytest
 from rsvlm.data.prompt import TASK_QUESTIONS
 from rsvlm.data.referring_parser import read_phrase
 from rsvlm.sample import Region
-from rsvlm.serve.phrase import phrase_in
-from rsvlm.serve.question_type import Kind, kind_of
+from rsvlm.serve.question_type import QuestionType, classify_question, grounding_phrase
 
 SIZE = (100, 100)
 BOXES = {"a": (0, 0, 10, 10), "b": (40, 45, 70, 60), "c": (80, 70, 90, 75), "d": (20, 80, 30, 90)}
@@ -15,7 +14,7 @@ REGIONS = [Region(label=name, box=box) for name, box in BOXES.items()]
 
 @pytest.mark.parametrize("words", TASK_QUESTIONS["ground"])
 def test_the_wordings_of_the_task_give_their_phrase(words):
-    assert phrase_in(words.format(phrase="the largest boat")) == "the largest boat"
+    assert grounding_phrase(words.format(phrase="the largest boat")) == "the largest boat"
 
 
 @pytest.mark.parametrize(
@@ -35,12 +34,15 @@ def test_the_wordings_of_the_task_give_their_phrase(words):
     ],
 )
 def test_phrases(question, phrase):
-    assert phrase_in(question) == phrase
-    assert (kind_of(question) is Kind.FIND) == bool(phrase)
+    assert grounding_phrase(question) == phrase
+    assert (classify_question(question) is QuestionType.FIND) == bool(phrase)
 
 
 def test_a_number_is_counted_and_not_looked_for():
-    assert kind_of("Find the number of boats.") is Kind.COUNT and kind_of("Count the boats.") is Kind.COUNT
+    assert (
+        classify_question("Find the number of boats.") is QuestionType.COUNT
+        and classify_question("Count the boats.") is QuestionType.COUNT
+    )
 
 
 @pytest.mark.parametrize(
