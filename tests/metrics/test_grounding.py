@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from fake.golden import golden
+from fake.scores import check_sums
 from rsvlm.data.box_codecs import decode
 from rsvlm.metrics.boxes import ious
 from rsvlm.metrics.grounding import grounding_scores, lhrs_scores, minigpt_scores, size_groups, vrsbench_scores
-from rsvlm.metrics.score import intervals
 
 GOLDEN = golden("grounding.json")
 EXACT = {"rel": 0, "abs": 1e-9}
@@ -18,13 +18,6 @@ UNIQUE = np.array([bool(item["is_unique"]) for item in VRSBENCH])
 
 def boxes(texts, dialect):
     return [decode(text, dialect).boxes for text in texts]
-
-
-def check_sums(scores):
-    for score in scores.values():
-        assert float(score.finish(score.sums.sum(axis=0))) == pytest.approx(score.value, abs=1e-12), score.name
-        assert len(score.per_item) == score.n
-    assert all(spread.stderr >= 0 for spread in intervals(scores, draws=20).values())
 
 
 @pytest.fixture(scope="module")

@@ -6,21 +6,14 @@ import numpy as np
 import pytest
 
 from fake.golden import golden
+from fake.scores import check_sums
 from rsvlm.data.masks import decode_rle, encode_rle
 from rsvlm.metrics.change import count_scores
-from rsvlm.metrics.masks import change_scores, mask_count_scores, readable_mask, referring_scores
-from rsvlm.metrics.score import intervals
+from rsvlm.metrics.masks import mask_count_scores, readable_mask, referring_scores
 
 GOLDEN = golden("segmentation.json")
 EXACT = {"rel": 0, "abs": 1e-9}
 NAMES = {"mIoU": "miou", "oIoU": "oiou", "mDice": "dice"} | {f"Pr@{t}": f"pr@{t}" for t in (0.5, 0.6, 0.7, 0.8, 0.9)}
-
-
-def check_sums(scores):
-    for score in scores.values():
-        assert float(score.finish(score.sums.sum(axis=0))) == pytest.approx(score.value, abs=1e-12), score.name
-        assert len(score.per_item) == score.n
-    assert all(spread.stderr >= 0 for spread in intervals(scores, draws=20).values())
 
 
 def pairs(items):
@@ -76,28 +69,6 @@ def test_masks_of_two_sizes_are_a_mistake_of_the_caller():
     small, large = np.ones((2, 3), bool), np.ones((3, 2), bool)
     with pytest.raises(ValueError, match="compared"):
         referring_scores([small], [large])
-    with pytest.raises(ValueError, match="compared"):
-        change_scores([small], [large])
-
-
-def test_change_as_recorded():
-    scores, expected = change_scores(*pairs(GOLDEN["change"]["pairs"])), GOLDEN["change"]["expect"]
-    total = scores["oa"].sums.sum(axis=0)
-    assert total.tolist() == [expected["tn"], expected["fp"], 0, expected["fn"], expected["tp"], 0]
-    for theirs in ("precision", "recall", "F1", "IoU", "OA", "kappa", "mIoU", "mF1"):
-        assert scores[theirs.lower()].value == pytest.approx(expected[theirs], **EXACT), theirs
-    assert scores["iou_per_image"].value == pytest.approx(expected["per_image_mean_IoU_change_empty1"], **EXACT)
-    check_sums(scores)
-
-
-def test_an_unread_change_map_has_no_right_pixel():
-    quiet, half = np.zeros((2, 2), bool), np.array([[1, 1], [0, 0]], bool)
-    scores = change_scores([None, half], [quiet, half])
-    assert (scores["oa"].value, scores["iou_per_image"].value, scores["precision"].value) == (0.5, 0.5, 1)
-    scores = change_scores([None, half], [half, half])
-    assert (scores["recall"].value, scores["f1"].value, scores["iou"].value) == (0.5, pytest.approx(2 / 3), 0.5)
-    perfect = change_scores([quiet], [quiet])
-    assert (perfect["oa"].value, perfect["miou"].value, perfect["iou_per_image"].value) == (1, 1, 1)
 
 
 def test_counts_as_recorded():
@@ -124,7 +95,6 @@ def test_counts_and_areas_of_masks():
 def test_nothing():
     for scores in (
         referring_scores([], []),
-        change_scores([], []),
         mask_count_scores([], []),
     ):
         assert all(score.n == 0 and score.value == 0 for score in scores.values())

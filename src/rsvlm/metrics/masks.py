@@ -1,7 +1,7 @@
-"""Masks against masks: referring segmentation, change maps, counts and areas.
+"""Masks against masks: referring segmentation, counts and areas.
 
 Every set value is a function of sums over the images, so that it can be resampled. A prediction that could not be read
-(None) is never right: it overlaps nothing, and its pixels belong to no class.
+(None) is never right: it overlaps nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rsvlm.data.masks import Mask, Rle, components, decode_rle, polygon_mask, rle_size
 from rsvlm.errors import BadInput
 from rsvlm.metrics.change import count_scores
-from rsvlm.metrics.score import Array, Finish, Score, mean_score, pooled_score, ratio
+from rsvlm.metrics.score import Score, mean_score, pooled_score, ratio
 
 Given = Mask | Rle  # an array, or COCO run lengths that are decoded when their turn comes
 
@@ -53,95 +53,23 @@ def referring_scores(
 
 def _areas(predicted: Given | None, target: Given) -> tuple[int, int, int, int]:
     """Pixels shared, predicted and expected, and 1 where the prediction was read."""
-    expected = _array(target)
+    expected = mask_array(target)
     if predicted is None:
         return 0, 0, int(expected.sum()), 0
-    said = _array(predicted)
+    said = mask_array(predicted)
     if said.shape != expected.shape:
         raise ValueError(f"a mask of {said.shape} cannot be compared with one of {expected.shape}")
     return int((said & expected).sum()), int(said.sum()), int(expected.sum()), 1
 
 
-def _array(mask: Given) -> Mask:
+def maskmask_array(mask: Given) -> Mask:
+    """A mask as bool (H, W), run lengths decoded."""
     return decode_rle(mask) if isinstance(mask, Mapping) else np.asarray(mask, bool)
 
 
-# ---- change maps: one confusion matrix over all pixels ----
-
-
-def change_scores(predictions: Iterable[Given | None], references: Iterable[Given]) -> dict[str, Score]:
-    """Change detection from one confusion matrix over all pixels of all pairs, class 1 = changed, in fractions.
-
-    `precision`, `recall`, `f1`, `iou` of the changed class, `oa`, `kappa`, `miou` and `mf1` over both classes, and
-    `iou_per_image`, the mean over pairs, where two empty maps are 1.
-    """
-    table = _confusions(predictions, references)
-
-    def share(which: int) -> Finish:  # of the pixels predicted (1) or expected (2) to have changed, those that have
-        return lambda sums: ratio(np.stack([_per_class(sums)[i][..., 1] for i in (0, which)], axis=-1))
-
-    finishes: dict[str, Finish] = {
-        "precision": share(1),
-        "recall": share(2),
-        "f1": lambda sums: _overlaps(sums, _F1)[..., 1],
-        "iou": lambda sums: _overlaps(sums, _IOU)[..., 1],
-        "oa": _overall_accuracy,
-        "kappa": _kappa,
-        "miou": lambda sums: _mean_overlap(sums, _IOU),
-        "mf1": lambda sums: _mean_overlap(sums, _F1),
-    }
-    scores = {name: pooled_score(name, table, finish) for name, finish in finishes.items()}
-    quiet = table[:, 1:].sum(axis=1) == 0  # all pixels unchanged in both maps
-    scores["iou_per_image"] = mean_score("iou_per_image", scores["iou"].per_item + quiet)
-    return scores
-
-
-def _confusions(predictions: Iterable[Given | None], references: Iterable[Given]) -> Array:
-    """(N, 6): rows are true classes, columns what was predicted: unchanged, changed, not read."""
-    tables: list[Array] = []
-    for predicted, target in zip(predictions, references, strict=True):
-        expected = _array(target)
-        said = None if predicted is None else _array(predicted)
-        if said is not None and said.shape != expected.shape:
-            raise ValueError(f"a map of {said.shape} cannot be compared with one of {expected.shape}")
-        column = 2 if said is None else said.astype(np.int64)
-        cells = 3 * expected.astype(np.int64) + column
-        tables.append(np.bincount(cells.ravel(), minlength=6).astype(np.float64))
-    return np.array(tables, dtype=np.float64).reshape(-1, 6)
-
-
-_IOU, _F1 = 1, 2  # overlap counts once or twice: tp / (predicted + expected - tp), 2 tp / (predicted + expected)
-
-
-def _per_class(sums: Array) -> tuple[Array, Array, Array, Array]:
-    """Of each class: pixels correct, predicted and expected (..., 2); and all pixels (...)."""
-    table = sums.reshape(*sums.shape[:-1], 2, 3)
-    right = np.diagonal(table, axis1=-2, axis2=-1)
-    return right, table.sum(axis=-2)[..., :2], table.sum(axis=-1), table.sum(axis=(-2, -1))
-
-
-def _overlaps(sums: Array, weight: int) -> Array:
-    """IoU or F1 of each class, (..., 2)."""
-    right, said, expected, _ = _per_class(sums)
-    return ratio(np.stack([weight * right, said + expected - (2 - weight) * right], axis=-1))
-
-
-def _mean_overlap(sums: Array, weight: int) -> Array:
-    """The mean over the classes that occur in either map of the set."""
-    _, said, expected, _ = _per_class(sums)
-    there = (said + expected > 0).sum(axis=-1)
-    return _overlaps(sums, weight).sum(axis=-1) / np.maximum(there, 1)
-
-
-def _overall_accuracy(sums: Array) -> Array:
-    right, _, _, pixels = _per_class(sums)
-    return ratio(np.stack([right.sum(axis=-1), pixels], axis=-1))
-
-
-def _kappa(sums: Array) -> Array:
-    _, said, expected, pixels = _per_class(sums)
-    chance = (said * expected).sum(axis=-1) / np.maximum(pixels, 1) ** 2
-    return ratio(np.stack([_overall_accuracy(sums) - chance, 1 - chance], axis=-1))
+def mask_array(mask: Given) -> Mask:
+    """A mask as bool (H, W), run lengths decoded."""
+    return decode_rle(mask) if isinstance(mask, Mapping) else np.asarray(mask, bool)
 
 
 # ---- counts and areas ----
@@ -160,7 +88,7 @@ def mask_count_scores(
     """
 
     def parts(mask: Given) -> NDArray[np.int64]:
-        return components(_array(mask), connectivity=connectivity, min_pixels=min_pixels)
+        return components(mask_array(mask), connectivity=connectivity, min_pixels=min_pixels)
 
     said = [None if p is None else parts(p) for p in predictions]
     expected = [parts(t) for t in references]

@@ -13,7 +13,8 @@ from rsvlm.data.sources.change_captions import MCI_CLASSES
 from rsvlm.data.sources.dubai import COLOURS
 from rsvlm.evaluate.items import Item, items_of
 from rsvlm.evaluate.protocol import Measure, Protocol, Read, Row
-from rsvlm.metrics.masks import change_scores, readable_mask, referring_scores
+from rsvlm.metrics.maps import change_scores
+from rsvlm.metrics.masks import readable_mask, referring_scores
 from rsvlm.metrics.score import Array, Score, mean_score, ratio
 from rsvlm.sample import Sample
 
