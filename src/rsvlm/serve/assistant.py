@@ -1,4 +1,4 @@
-"""The main job: questions about scenes, answered in words, with the places that support the answer.
+"""Assistant: a model that answers questions about scenes in words, with the places that support each answer.
 
 A small scene is one picture. A large one is shown to the model tile by tile and then as a whole, and the replies are
 put together by the kind of the question (`rsvlm.serve.aggregate`). All questions share one reading of the scene.

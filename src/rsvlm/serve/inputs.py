@@ -1,4 +1,4 @@
-"""Which scenes are asked: files and folders as given, and where the answers of each go."""
+"""Expand the files and folders that a user gives into scenes, each with the folder of its answers."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What came of questions: an answer or why there is none, of one model or of several, and all of it as JSON."""
+"""Results of questions about a scene: an answer or the reason why there is none, per model, and as JSON."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Run the model on every view of a scene, pictures and questions in batches; replies in the order of the views."""
+"""Run the model on every tile of a scene and on the whole, batched; replies in tile order, the whole last."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
