@@ -3,14 +3,14 @@
 import pytest
 
 from fake import runs
-from rsvlm.data.reply import decode_reply, tell, whole
+from rsvlm.data.reply import cut_at_stop, decode_reply, stream_text
 from rsvlm.errors import BadInput
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build_tokenizer
 
 
 def told(texts, stop=()):
-    stream, pieces = tell([(text, 0.5) for text in texts], stop), []
+    stream, pieces = stream_text([(text, 0.5) for text in texts], stop), []
     while True:
         try:
             pieces.append(next(stream))
@@ -24,7 +24,7 @@ def test_bytes_of_a_letter_wait_for_the_last():
     pieces, reply = told(decode_reply(tokenizer, ids[:n]) for n in range(1, len(ids) + 1))
     assert pieces == ["H", "ä", "f", "e", "n", " 港", "口"] and reply.text == "Häfen 港口"
     cut = decode_reply(tokenizer, ids[:-2])  # it may also end in the middle of a letter
-    assert "".join(told([cut])[0]) == whole(cut) == "Häfen 港\N{REPLACEMENT CHARACTER}"
+    assert "".join(told([cut])[0]) == cut_at_stop(cut) == "Häfen 港\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.mark.parametrize("stop", ["\n\n", "END", " E", "aab"])

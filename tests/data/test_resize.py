@@ -5,7 +5,7 @@ import pytest
 
 from fake import runs
 from rsvlm.data.box_codecs import decode
-from rsvlm.data.resize import FITS, PADDING, box_part, fitted, part, whole
+from rsvlm.data.resize import FITS, PADDING, box_part, part, resize_square, whole
 from rsvlm.data.synth.box_targets import locator
 from rsvlm.data.synth.referring import ingredient
 from rsvlm.errors import BadInput
@@ -27,7 +27,7 @@ def test_crop_is_clips_own_processor(shape):
 
     theirs = CLIPImageProcessorPil(size={"shortest_edge": 24}, crop_size=24, do_normalize=False, do_rescale=False)
     made = theirs(pixels(*shape), return_tensors="np", input_data_format="channels_last")["pixel_values"][0]
-    assert np.array_equal(fitted(pixels(*shape), 24, "crop"), made.transpose(1, 2, 0))
+    assert np.array_equal(resize_square(pixels(*shape), 24, "crop"), made.transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -39,12 +39,12 @@ def test_pad_is_llavas_square(shape):
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = pixels(*shape)
     assert PADDING == (122, 116, 104)
-    assert np.array_equal(fitted(pixels(*shape), 24, "pad"), fitted(square, 24))
+    assert np.array_equal(resize_square(pixels(*shape), 24, "pad"), resize_square(square, 24))
 
 
 @pytest.mark.parametrize("fit", FITS)
 def test_a_square_picture_is_the_same_in_every_way(fit):
-    assert np.array_equal(fitted(pixels(40, 40), 24, fit), fitted(pixels(40, 40), 24))
+    assert np.array_equal(resize_square(pixels(40, 40), 24, fit), resize_square(pixels(40, 40), 24))
     assert part((40, 40), 24, fit) == (0, 0, 40, 40)
 
 
@@ -56,7 +56,7 @@ def test_a_place_in_the_square_is_found_in_the_picture(fit, extent):
     picture = np.zeros((height, width, 3), np.uint8)
     x, y = width // 2 + 6, height // 2 - 5
     picture[y - 3 : y + 3, x - 3 : x + 3] = 255
-    seen = fitted(picture, 48, fit)[..., 0].astype(float)
+    seen = resize_square(picture, 48, fit)[..., 0].astype(float)
     seen[(seen > 100) & (seen < 130)] = 0  # the mean colour around it
     seen = np.where(seen > 130, seen, 0)
     rows, columns = np.indices(seen.shape) + 0.5

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shapely.geometry import shape
 
 from fake.rasters import blobs, geotiff
-from rsvlm.geo.merge import merge_masks, merge_regions, shift
+from rsvlm.geo.merge import merge_masks, merge_regions, offset_region
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.tiles import grid
 from rsvlm.geo.vector import mask_outline, outline
@@ -83,7 +83,7 @@ def test_turned_boxes_join_over_a_seam() -> None:
         part = long.intersection(shapely.box(column, row, column + width, row + height)).minimum_rotated_rectangle
         from rsvlm.geo.vector import shape_region
 
-        found.append((window, [shift(shape_region(part, "ship", 0.8), -column, -row)]))
+        found.append((window, [offset_region(shape_region(part, "ship", 0.8), -column, -row)]))
     merged = merge_regions(found, (200, 100), touch=6)
     assert len(merged) == 1 and merged[0].angle == pytest.approx(20, abs=3)
     assert outline(merged[0]).intersection(long).area > 0.9 * long.area
@@ -93,9 +93,9 @@ def test_doubles_go_and_neighbours_stay() -> None:
     a = Region(label="car", box=(50, 10, 60, 20), score=0.6)
     tiles = [((0, 0, 64, 64), [a]), ((40, 0, 64, 64), [Region(label="car", box=(10.5, 10, 20, 20), score=0.9)])]
     assert [one.score for one in merge_regions(tiles, (104, 64))] == [0.9]
-    other = ((40, 0, 64, 64), [Region(label="bus", box=(10.5, 10, 20, 20), score=0.9), shift(a, -29, 0)])
+    other = ((40, 0, 64, 64), [Region(label="bus", box=(10.5, 10, 20, 20), score=0.9), offset_region(a, -29, 0)])
     assert len(merge_regions([tiles[0], other], (104, 64))) == 3
-    two = ((0, 0, 64, 64), [a, shift(a, 1, 0)])
+    two = ((0, 0, 64, 64), [a, offset_region(a, 1, 0)])
     assert len(merge_regions([two], (104, 64))) == 2  # one tile saw both
     assert merge_regions([], (10, 10)) == []
 

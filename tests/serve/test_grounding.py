@@ -10,7 +10,7 @@ from fake.chat_model import Speaker, coast
 from fake.detectors import Detector, Writer
 from fake.rasters import geotiff
 from rsvlm.data.box_codecs import DIALECTS
-from rsvlm.data.referring_parser import read_phrase
+from rsvlm.data.referring_parser import parse_phrase
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import to_pixels
 from rsvlm.sample import Region, Reply
@@ -143,14 +143,14 @@ def seen(window, *boxes, score=0.8, error=""):
 
 def test_where_tiles_overlap_the_better_of_two_stays():
     tiles = [seen((0, 0, 60, 50), (44, 10, 54, 20), score=0.7), seen((40, 0, 60, 50), (5, 10, 15, 20), score=0.9)]
-    result = grounding.aggregate_boxes(read_phrase("boats"), [*tiles, seen((0, 0, 100, 50))], (100, 50))
+    result = grounding.aggregate_boxes(parse_phrase("boats"), [*tiles, seen((0, 0, 100, 50))], (100, 50))
     assert result.answer == "1 found: boats" and result.evidence[0].score == 0.9
 
 
 def test_the_whole_adds_only_what_is_larger_than_a_tile():
     tiles = [seen((0, 0, 50, 50), (10, 10, 50, 40)), seen((50, 0, 50, 50), (0, 10, 40, 40))]
     whole = seen((0, 0, 100, 50), (9, 9, 91, 41), (60, 2, 64, 6))
-    result = grounding.aggregate_boxes(read_phrase("boats"), [*tiles, whole], (100, 50))
+    result = grounding.aggregate_boxes(parse_phrase("boats"), [*tiles, whole], (100, 50))
     assert len(result.evidence) == 1 and result.evidence[0].region.box[0] in (9, 10)
 
 
@@ -165,6 +165,6 @@ def test_a_box_without_area_is_left_out():
 
 def test_views_without_a_reply_are_no_absence():
     lost = [seen((0, 0, 50, 50), error="gone"), seen((0, 0, 50, 50), error="gone")]
-    assert grounding.aggregate_boxes(read_phrase("boats"), lost, (50, 50)).answer == ""
-    some = grounding.aggregate_boxes(read_phrase("boats"), [lost[0], seen((0, 0, 50, 50))], (50, 50))
+    assert grounding.aggregate_boxes(parse_phrase("boats"), lost, (50, 50)).answer == ""
+    some = grounding.aggregate_boxes(parse_phrase("boats"), [lost[0], seen((0, 0, 50, 50))], (50, 50))
     assert some.answer == "None found: boats" and "1 views got no reply" in some.rule

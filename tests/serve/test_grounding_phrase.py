@@ -3,7 +3,7 @@
 import pytest
 
 from rsvlm.data.prompt import TASK_QUESTIONS
-from rsvlm.data.referring_parser import read_phrase
+from rsvlm.data.referring_parser import parse_phrase
 from rsvlm.sample import Region
 from rsvlm.serve.question_type import QuestionType, classify_question, grounding_phrase
 
@@ -62,7 +62,7 @@ def test_a_number_is_counted_and_not_looked_for():
     ],
 )
 def test_one_or_several(words, asked, one, several):
-    read = read_phrase(words)
+    read = parse_phrase(words)
     assert (read.words, read.one, read.several, read.choose is not None) == (asked, one, several, one and several != "")
 
 
@@ -76,9 +76,9 @@ def test_one_or_several(words, asked, one, several):
     ],
 )  # fmt: skip
 def test_which_one_of_several(words, name):
-    choose = read_phrase(words).choose
+    choose = parse_phrase(words).choose
     assert choose(REGIONS, SIZE).label == name and choose([], SIZE) is None
 
 
 def test_a_rank_that_is_not_there_is_none():
-    assert read_phrase("the third ship from the left").choose(REGIONS[:2], SIZE) is None
+    assert parse_phrase("the third ship from the left").choose(REGIONS[:2], SIZE) is None

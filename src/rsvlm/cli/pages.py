@@ -116,8 +116,8 @@ def _count(number: int | str) -> str:
 
 
 def _passed(card: SystemCard) -> str:
-    told = sizes()[card.name]["recordings"].values()
-    return f"{sum(one['passed'] for one in told)} of {len(told)}" if told else "none recorded"
+    recordings = sizes()[card.name]["recordings"].values()
+    return f"{sum(one['passed'] for one in recordings)} of {len(recordings)}" if recordings else "none recorded"
 
 
 def _codes(words: Iterable[str], joint: str = ", ") -> str:

@@ -34,7 +34,7 @@ def load(name: str, root: str | Path, split: str = "train", *, skip_missing: boo
     card = DATASETS[name]
     if split not in (*SPLITS, "all"):
         raise BadInput(f"There is no split {split!r}; give train, val, test or all.")
-    samples = list(card.reader(locate(card, root), name))
+    samples = list(card.reader(dataset_path(card, root), name))
     chosen = [sample for sample in samples if split in ("all", sample.split)]
     if not chosen:
         there = Counter(sample.split for sample in samples)
@@ -56,7 +56,7 @@ def _there(path: str, data: bytes | None) -> bool:
     return data is not None or Path(path).is_file()
 
 
-def locate(card: DatasetCard, root: str | Path) -> Path:
+def dataset_path(card: DatasetCard, root: str | Path) -> Path:
     """The folder (or file) of a data set: below `root`, or `root` itself. Raises BadInput where there is nothing."""
     root = Path(root)
     if not root.exists():

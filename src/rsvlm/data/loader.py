@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from rsvlm.data.images import read_rgb
-from rsvlm.data.resize import fitted
+from rsvlm.data.resize import resize_square
 from rsvlm.errors import BadInput
 from rsvlm.sample import Batch, Image, Sample
 
@@ -51,7 +51,7 @@ class Schedule:
 
 def picture(image: Image, size: int, view: int = 0, fit: str = "squash") -> NDArray[np.uint8]:
     """(size, size, 3) uint8: the picture made square (`rsvlm.data.resize`), then turned: view 0..7, 0 = as it is."""
-    return turned(fitted(read_rgb(image), size, fit), view)
+    return turned(resize_square(read_rgb(image), size, fit), view)
 
 
 def turned(pixels: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:

@@ -31,7 +31,7 @@ class Phrase:
     choose: Callable[[Sequence[Region], tuple[int, int]], Region | None] | None = None
 
 
-def read_phrase(words: str) -> Phrase:
+def parse_phrase(words: str) -> Phrase:
     """A phrase understood: "the boats" are several, "a boat" is any and so all of them, "the boat" is one."""
     if article := re.match(r"(?:a|an|any|some|every|each)\s+(?=[\w-]+(?: [\w-]+)?$)", words, _I):
         rest = words[article.end() :]

@@ -22,18 +22,18 @@ def stop_strings(stop: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
-def end_of(text: str, stop: Sequence[str]) -> int:
+def find_stop(text: str, stop: Sequence[str]) -> int:
     """Where the first of the stop strings begins in `text`; -1 where none is in it."""
     return min((at for one in stop if (at := text.find(one)) >= 0), default=-1)
 
 
-def whole(text: str, stop: Sequence[str] = ()) -> str:
+def cut_at_stop(text: str, stop: Sequence[str] = ()) -> str:
     """What a model said, of all that it generated: up to the first stop string, without blanks around it."""
-    end = end_of(text, stop)
+    end = find_stop(text, stop)
     return (text if end < 0 else text[:end]).strip()
 
 
-def tell(grown: Iterable[tuple[str, float]], stop: Sequence[str] = ()) -> Generator[str, None, Reply]:
+def stream_text(grown: Iterable[tuple[str, float]], stop: Sequence[str] = ()) -> Generator[str, None, Reply]:
     """A reply while it grows, in pieces that make its text; the whole Reply is returned.
 
     `grown` gives all the text so far and its confidence, again and again. Kept back is what may still change: a letter
@@ -41,7 +41,7 @@ def tell(grown: Iterable[tuple[str, float]], stop: Sequence[str] = ()) -> Genera
     """
     told, reply = 0, Reply(text="", confidence=0.0)
     for text, confidence in grown:
-        reply = Reply(text=whole(text, stop), confidence=confidence)
+        reply = Reply(text=cut_at_stop(text, stop), confidence=confidence)
         if piece := _sure(text, stop)[told:]:
             told += len(piece)
             yield piece
@@ -52,8 +52,8 @@ def tell(grown: Iterable[tuple[str, float]], stop: Sequence[str] = ()) -> Genera
 
 def _sure(text: str, stop: Sequence[str]) -> str:
     """The part of a growing text that nothing which may follow can change."""
-    if end_of(text, stop) >= 0:
-        return whole(text, stop)
+    if find_stop(text, stop) >= 0:
+        return cut_at_stop(text, stop)
     text = text.rstrip(_UNFINISHED)
     begun = (n for one in stop for n in range(len(one) - 1, 0, -1) if text.endswith(one[:n]))
     return text[: len(text) - max(begun, default=0)].strip()

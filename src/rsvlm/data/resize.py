@@ -25,7 +25,7 @@ PartOf = Callable[[tuple[int, int]], Part]  # (width, height) of a picture -> th
 PADDING = (122, 116, 104)  # CLIP's mean, 0-255, decimals cut off: LLaVA's `expand2square`, mm_utils.py
 
 
-def fitted(pixels: NDArray[np.uint8], size: int, fit: str = "squash") -> NDArray[np.uint8]:
+def resize_square(pixels: NDArray[np.uint8], size: int, fit: str = "squash") -> NDArray[np.uint8]:
     """(H, W, 3) uint8 -> (size, size, 3) uint8, resized by Pillow's bicubic filter."""
     picture = PILImage.fromarray(pixels)
     width, height = picture.size

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.box_codecs import DIALECTS
-from rsvlm.data.catalogue import DATASETS, locate
+from rsvlm.data.catalogue import DATASETS, dataset_path
 from rsvlm.data.sources.layout import SPLITS
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.answer_entries import Problems, confidence, entries, id_of, readable, value_of
@@ -194,7 +194,7 @@ def _split_of_ids(task: Task) -> dict[str, str]:
     """id -> split of everything that the protocol can ask of the data set; pictures need not be there."""
     protocol, splits = task.protocol, dict[str, str]()
     card = DATASETS[protocol.dataset]
-    samples = list(card.reader(locate(card, task.data), card.name))
+    samples = list(card.reader(dataset_path(card, task.data), card.name))
     for split in SPLITS:
         chosen = [sample for sample in samples if sample.split == split]
         try:

@@ -61,7 +61,7 @@ def band_names(descriptions: Sequence[str | None], meanings: Sequence[str]) -> t
     return tuple(names)
 
 
-def choose(choice: Choice, names: Sequence[str], where: str) -> tuple[int, ...]:
+def choose_bands(choice: Choice, names: Sequence[str], where: str) -> tuple[int, ...]:
     """The band numbers, from 1, that show as red, green, blue (3) or grey (1).
 
     `choice` is a recipe, a name, a number, "a,b,c", or a sequence of names and numbers; None takes red, green and blue

@@ -23,7 +23,7 @@ except ImportError as error:  # pragma: no cover - the core install
 _MOST_PARTS = 64  # pieces that one edge may be cut into
 
 
-def areal(geometry: BaseGeometry, label: str) -> Any:
+def make_polygonal(geometry: BaseGeometry, label: str) -> Any:
     """The geometry made valid and polygonal; a bow tie becomes two triangles. BadInput where nothing is left."""
     coords = shapely.get_coordinates(geometry)
     if not np.isfinite(coords).all():
@@ -40,7 +40,7 @@ def areal(geometry: BaseGeometry, label: str) -> Any:
     return geometry
 
 
-def parts(geometry: Any) -> list[Polygon]:
+def polygons_of(geometry: Any) -> list[Polygon]:
     """The polygons that a polygon or multipolygon is made of."""
     return list(geometry.geoms) if isinstance(geometry, MultiPolygon) else [geometry]
 
@@ -49,10 +49,10 @@ def to_lonlat(geometry: Any, place: Place) -> Any:
     """A shape in pixels as one in degrees: edges cut until they are straight enough, cut at the antimeridian."""
     tolerance = min(0.1, 1e-4 * geometry.area**0.5)
     made = []
-    for part in parts(geometry):
+    for part in polygons_of(geometry):
         outer = _unwrap(_ring(part.exterior.coords, place, tolerance), place, part)
         holes = [_near(_unwrap(_ring(hole.coords, place, tolerance), None, part), outer) for hole in part.interiors]
-        made.append(areal(Polygon(outer, holes), "shape"))
+        made.append(make_polygonal(Polygon(outer, holes), "shape"))
     whole = shapely.union_all(made) if len(made) > 1 else made[0]
     return oriented(_cut(whole))
 
@@ -61,9 +61,9 @@ def _ring(coords: ArrayLike, place: Place, tolerance: float) -> Floats:
     """A closed pixel ring in degrees, edges cut until geodesics between points stay within `tolerance` pixels."""
     ring = np.asarray(coords, np.float64)[:, :2]
     start, step = ring[:-1], np.diff(ring, axis=0)
-    parts = 1
+    cuts = 1
     while True:
-        share = np.arange(parts) / parts
+        share = np.arange(cuts) / cuts
         pixels = (start[:, None] + step[:, None] * share[None, :, None]).reshape(-1, 2)
         pixels = np.concatenate([pixels, ring[:1]])
         degrees = place.to_lonlat(pixels)
@@ -73,9 +73,9 @@ def _ring(coords: ArrayLike, place: Place, tolerance: float) -> Floats:
                 f"{lost} of {len(degrees)} points of a shape lie off the Earth in the scene's projection; "
                 f"choose a region inside the visible disc."
             )
-        if parts >= _MOST_PARTS or _bent(pixels, degrees, place) <= tolerance:
+        if cuts >= _MOST_PARTS or _bent(pixels, degrees, place) <= tolerance:
             return degrees
-        parts *= 2
+        cuts *= 2
 
 
 def _bent(pixels: Floats, degrees: Floats, place: Place) -> float:
@@ -124,11 +124,11 @@ def _cut(geometry: Any) -> Any:
     for turn in range(int(np.floor((west + 180) / 360)), int(np.ceil((east + 180) / 360))):
         piece = affinity.translate(geometry, -360 * turn).intersection(box(-180, -90, 180, 90))
         if piece.area > 0:
-            pieces.append(areal(piece, "shape"))
+            pieces.append(make_polygonal(piece, "shape"))
     return shapely.union_all(pieces)
 
 
-def on_earth(flat: Polygon, place: Place) -> Any:
+def clip_to_earth(flat: Polygon, place: Place) -> Any:
     """The part of a pixel rectangle that lies on the Earth: its rim is drawn in towards a point there."""
     rim = np.asarray(shapely.segmentize(flat, max(flat.length / 256, 1.0)).exterior.coords)
     off = ~np.isfinite(place.to_lonlat(rim)).all(axis=1)
@@ -147,10 +147,10 @@ def on_earth(flat: Polygon, place: Place) -> Any:
         good = np.isfinite(place.to_lonlat(middle + share[:, None] * (rim - middle))).all(axis=1)
         near, far = np.where(good, share, near), np.where(good, far, share)
     # 0.999: at the very limb longitudes change by degrees a pixel.
-    return areal(Polygon(middle + np.where(off, 0.999 * near, 1.0)[:, None] * (rim - middle)), "window")
+    return make_polygonal(Polygon(middle + np.where(off, 0.999 * near, 1.0)[:, None] * (rim - middle)), "window")
 
 
 def oriented(geometry: Any) -> Any:
     """Outer rings counter-clockwise, holes clockwise, as RFC 7946 asks."""
-    turned = [orient(part, 1.0) for part in parts(geometry)]
+    turned = [orient(part, 1.0) for part in polygons_of(geometry)]
     return turned[0] if len(turned) == 1 else MultiPolygon(turned)

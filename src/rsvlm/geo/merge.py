@@ -29,7 +29,7 @@ class _Piece:
     cut: frozenset[str]  # which of left, right, top, bottom end at a seam
 
 
-def shift(region: Region, column: float, row: float) -> Region:
+def offset_region(region: Region, column: float, row: float) -> Region:
     """The same region with pixels counted from (column, row) further up left: tile pixels -> scene pixels."""
     x1, y1, x2, y2 = region.box
     polygon = tuple((x + column, y + row) for x, y in region.polygon)
@@ -49,7 +49,9 @@ def merge_regions(
     edge within which a region counts as cut. Rows come out by label, then from top to bottom.
     """
     pieces = [
-        _piece(shift(region, *window[:2]), window, size, touch) for window, regions in found for region in regions
+        _piece(offset_region(region, *window[:2]), window, size, touch)
+        for window, regions in found
+        for region in regions
     ]
     merged: list[Region] = []
     for label in sorted({piece.region.label for piece in pieces}):

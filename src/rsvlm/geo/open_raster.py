@@ -67,15 +67,15 @@ GDAL_OPTIONS: dict[str, Any] = {
 
 
 @contextmanager
-def gdal(path: Path) -> Iterator[None]:
+def gdal_settings(path: Path) -> Iterator[None]:
     """GDAL with the settings above; its errors come out as one BadInput sentence naming `path`."""
-    with rasterio.Env(**GDAL_OPTIONS), sound(path):
+    with rasterio.Env(**GDAL_OPTIONS), readable_errors(path):
         yield
 
 
 @contextmanager
-def sound(path: Path) -> Iterator[None]:
-    """Only the sentence: for reads of a file opened under `gdal`, whose settings it keeps (all but the JPEG one)."""
+def readable_errors(path: Path) -> Iterator[None]:
+    """GDAL's errors as one sentence: for reads of a file opened under `gdal_settings`, which it keeps (but JPEG's)."""
     try:
         yield
     except RasterioError as error:
@@ -85,7 +85,7 @@ def sound(path: Path) -> Iterator[None]:
         ) from error
 
 
-def admit(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
+def open_dataset(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
     """Open a raster that may enter; the caller closes the rasterio dataset that is returned.
 
     Raises BadInput where `path` is not a regular local file, is none of the four formats by its first bytes, has no
@@ -93,7 +93,7 @@ def admit(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
     """
     file = _local(path)
     driver = _driver(file)
-    with gdal(file), warnings.catch_warnings():
+    with gdal_settings(file), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(file, driver=driver)
         try:

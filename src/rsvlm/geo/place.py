@@ -30,7 +30,7 @@ class Place:
     """An affine transform (a, b, c, d, e, f: x = a*col + b*row + c, y = d*col + e*row + f) into a CRS.
 
     `crs` is a pyproj CRS that PROJ can bring to longitude and latitude (ProjError otherwise), `middle` the middle of
-    the scene in pixels. Build one with `locate`.
+    the scene in pixels. Build one with `find_place`.
     """
 
     transform: Transform
@@ -88,7 +88,7 @@ class Place:
         return np.where(np.isfinite(pixels).all(axis=1, keepdims=True), pixels, np.inf)
 
 
-def locate(dataset: Any) -> tuple[Place | None, str]:
+def find_place(dataset: Any) -> tuple[Place | None, str]:
     """The place of an open rasterio dataset; or None and why there is none (half a sentence).
 
     From its transform and CRS, else from its ground control points where an affine fits them to a pixel. Raises

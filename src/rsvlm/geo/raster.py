@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.bands import Choice, band_names, choose
+from rsvlm.geo.bands import Choice, band_names, choose_bands
 from rsvlm.geo.geodesy import date_from_tags
-from rsvlm.geo.open_raster import MAX_PIXELS, admit, gdal
-from rsvlm.geo.place import locate
+from rsvlm.geo.open_raster import MAX_PIXELS, gdal_settings, open_dataset
+from rsvlm.geo.place import find_place
 from rsvlm.geo.scene import Scene
 
 from rasterio.enums import ColorInterp  # isort: skip  # after admit, which words a missing extra
@@ -21,10 +21,10 @@ from rasterio.errors import NotGeoreferencedWarning  # isort: skip
 def open_scene(path: str | Path, *, bands: Choice = None, max_pixels: int = MAX_PIXELS) -> Scene:
     """Open a GeoTIFF, COG, JPEG 2000, PNG or JPEG file for reading.
 
-    `bands`: see `bands.choose`. `max_pixels`: budget for one decoded picture, block or read. Raises BadInput in one
+    `bands`: see `choose_bands`. `max_pixels`: budget for one decoded picture, block or read. Raises BadInput in one
     sentence for whatever is not such a file, costs too much, has no valid pixel, or lacks the bands asked for.
     """
-    dataset = admit(path, max_pixels=max_pixels)
+    dataset = open_dataset(path, max_pixels=max_pixels)
     try:
         scene = _scene(dataset, Path(path), bands, max_pixels)
         if not scene.has_data():
@@ -36,12 +36,12 @@ def open_scene(path: str | Path, *, bands: Choice = None, max_pixels: int = MAX_
 
 
 def _scene(dataset: Any, path: Path, bands: Choice, max_pixels: int) -> Scene:
-    with gdal(path), warnings.catch_warnings():
+    with gdal_settings(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         names = band_names(dataset.descriptions, [meaning.name for meaning in dataset.colorinterp])
-        shown = choose(bands, names, path.name)
+        shown = choose_bands(bands, names, path.name)
         palette = _palette(dataset, shown)
-        place, unplaced = locate(dataset)
+        place, unplaced = find_place(dataset)
         tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
         dataset.overviews(1)  # found now, while the settings forbid a look at neighbouring files
     return Scene(

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from rsvlm.errors import BadInput
 from rsvlm.geo.bands import Stretch
 from rsvlm.geo.geodesy import ground_sampling_distance
-from rsvlm.geo.open_raster import gdal, sound
+from rsvlm.geo.open_raster import gdal_settings, readable_errors
 from rsvlm.geo.place import Place, Transform
 from rsvlm.geo.tiles import Tile, Window, grid
 
@@ -130,7 +130,7 @@ class Scene:
     @property
     def _reading(self) -> Any:
         """The guard of a read: entering a GDAL environment costs a tenth of a bare tile, so only JPEG has it."""
-        return gdal if self.driver == "JPEG" else sound
+        return gdal_settings if self.driver == "JPEG" else readable_errors
 
     def _later(self, window: Window, pixels: Pixels) -> Any:
         """The mask of a tile whose pixels are the stored values: worked out only if somebody looks at it."""

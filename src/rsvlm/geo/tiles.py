@@ -30,7 +30,7 @@ class Tile:
         return self._valid() if callable(self._valid) else self._valid
 
 
-def starts(length: int, size: int, overlap: int) -> list[int]:
+def window_starts(length: int, size: int, overlap: int) -> list[int]:
     """First pixels of windows of `size` that cover `length`, neighbours sharing at least `overlap` pixels.
 
     The last window ends where the scene ends; a scene shorter than `size` gives the one start 0.
@@ -42,8 +42,8 @@ def starts(length: int, size: int, overlap: int) -> list[int]:
 
 
 def grid(width: int, height: int, size: int, overlap: int = 0) -> Iterator[Window]:
-    """Windows of `size` x `size` over a scene, row by row; see `starts`."""
-    columns = starts(width, size, overlap)
-    for row in starts(height, size, overlap):
+    """Windows of `size` x `size` over a scene, row by row; see `window_starts`."""
+    columns = window_starts(width, size, overlap)
+    for row in window_starts(height, size, overlap):
         for column in columns:
             yield column, row, min(size, width), min(size, height)

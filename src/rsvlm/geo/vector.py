@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput, missing_extra
-from rsvlm.geo.earth_shapes import areal, on_earth, oriented, to_lonlat
+from rsvlm.geo.earth_shapes import clip_to_earth, make_polygonal, oriented, to_lonlat
 from rsvlm.geo.geodesy import geodesic_area
 from rsvlm.geo.place import Floats, Place
 from rsvlm.geo.tiles import Window
@@ -35,12 +35,12 @@ def outline(region: Region) -> Any:
     Raises BadInput for a region without area.
     """
     if region.polygon:
-        return areal(Polygon(region.polygon) if len(region.polygon) > 2 else Polygon(), region.label)
+        return make_polygonal(Polygon(region.polygon) if len(region.polygon) > 2 else Polygon(), region.label)
     if not np.isfinite(region.box).all():
         raise BadInput(f"The box {region.box} of {region.label!r} is not finite; give pixels inside the scene.")
     flat = box(*region.box)
     # Shapely turns counter-clockwise with y up; on screen y is down, so the sign changes.
-    return areal(affinity.rotate(flat, -region.angle, "center") if region.angle else flat, region.label)
+    return make_polygonal(affinity.rotate(flat, -region.angle, "center") if region.angle else flat, region.label)
 
 
 def mask_outline(mask: NDArray[Any], offset: tuple[int, int] = (0, 0)) -> Any:
@@ -53,7 +53,7 @@ def mask_outline(mask: NDArray[Any], offset: tuple[int, int] = (0, 0)) -> Any:
     bits = np.ascontiguousarray(np.asarray(mask) != 0).astype(np.uint8)
     parts: list[Any] = [shape(found) for found, value in shapes(bits, mask=bits.astype(bool)) if value]
     merged = affinity.translate(MultiPolygon(parts) if len(parts) != 1 else parts[0], *offset)
-    return areal(merged, "mask")
+    return make_polygonal(merged, "mask")
 
 
 def outline_mask(geometry: Any, window: Window) -> NDArray[np.bool_]:
@@ -72,7 +72,7 @@ def feature(geometry: Any, place: Place | None, *, source: bool = False, **prope
     place the coordinates stay pixels, `crs` is None and the area is `area_px`. Raises BadInput where the shape has no
     area or lies off the Earth.
     """
-    geometry = areal(geometry, str(properties.get("label", "shape")))
+    geometry = make_polygonal(geometry, str(properties.get("label", "shape")))
     if place is None:
         made = oriented(geometry)
         return _wrap(made, {**properties, "crs": None, "area_px": float(geometry.area)})
@@ -97,7 +97,7 @@ def window_feature(window: Window, place: Place | None, **properties: Any) -> Fe
     column, row, width, height = window
     flat = box(column, row, column + width, row + height)
     if place is not None:
-        flat = on_earth(flat, place)
+        flat = clip_to_earth(flat, place)
     return feature(flat, place, window=list(window), **properties)
 
 
@@ -134,7 +134,7 @@ def to_region(found: Mapping[str, Any], place: Place | None) -> Region:
 
 def shape_region(geometry: Any, label: str, score: float | None = None, *, tolerance: float = 1e-3) -> Region:
     """A pixel geometry as a Region; `tolerance` in pixels decides what still counts as a box."""
-    geometry = areal(geometry, label)
+    geometry = make_polygonal(geometry, label)
     x1, y1, x2, y2 = (float(value) for value in geometry.bounds)
     bounds = x1, y1, x2, y2
     if isinstance(geometry, MultiPolygon):
@@ -164,7 +164,7 @@ def _unturned(corners: Floats) -> tuple[tuple[float, float, float, float], float
 
 def _wrap(geometry: Any, properties: dict[str, Any]) -> Feature:
     rounded = shapely.transform(geometry, lambda points: np.round(points, _DIGITS))
-    made = rounded if rounded.is_valid else oriented(areal(rounded, "shape"))
+    made = rounded if rounded.is_valid else oriented(make_polygonal(rounded, "shape"))
     return {"type": "Feature", "geometry": _plain(mapping(made)), "properties": properties}
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rsvlm.data.prompt import TASK_QUESTIONS
-from rsvlm.data.referring_parser import Phrase, read_phrase
+from rsvlm.data.referring_parser import Phrase, parse_phrase
 from rsvlm.errors import BadInput
 from rsvlm.geo.merge import merge_regions
 from rsvlm.geo.vector import outline
@@ -51,7 +51,7 @@ def model_question(model: Answers, question: str, *, tiled: bool) -> ModelQuesti
     kind = classify_question(question)
     if kind is not QuestionType.FIND or not text_boxes.can_ground(model):
         return ModelQuestion(question=question, kind=kind, words=native_question(model, question))
-    phrase = read_phrase(grounding_phrase(question))
+    phrase = parse_phrase(grounding_phrase(question))
     return ModelQuestion(
         question=question, kind=kind, words=(phrase.several if tiled else "") or phrase.words, phrase=phrase
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.formats import llava, messages
-from rsvlm.data.formats.record import EXTENSION, image_bytes, told_images
+from rsvlm.data.formats.record import EXTENSION, image_bytes, image_entries
 from rsvlm.errors import BadInput, missing_extra
 from rsvlm.files import atomic_file
 from rsvlm.sample import Sample
@@ -98,7 +98,7 @@ def _sample(row: Mapping[str, Any], path: Path, number: int) -> Sample:
     try:
         came = [
             (item, None) if isinstance(item, str) else (item.get("path") or "", item.get("bytes"))
-            for item in told_images(row)
+            for item in image_entries(row)
         ]
         read_row = llava.from_entry if "conversations" in row else messages.from_entry
         return read_row(row, path.parent, number, came)

@@ -156,7 +156,7 @@ def _regions(native: Sequence[Region] | None, kept: Sequence[Mapping[str, Any]])
     if len(native) != len(ours):
         return tuple(native)
     pairs = zip(ours, native, strict=True)
-    return tuple(replace(rest, label=told.label, box=told.box, image=told.image) for rest, told in pairs)
+    return tuple(replace(rest, label=given.label, box=given.box, image=given.image) for rest, given in pairs)
 
 
 def pictures(
@@ -171,16 +171,16 @@ def pictures(
     extension = entry.get(EXTENSION)
     notes = _parsed(extension).get("images", [])
     if came is None:
-        paths = [item if isinstance(item, str) else item["path"] for item in told_images(entry)]
+        paths = [item if isinstance(item, str) else item["path"] for item in image_entries(entry)]
         came = [(path if extension is not None else _found(path, folder), None) for path in paths]
     return [_picture(path, data, notes[n] if n < len(notes) else {}) for n, (path, data) in enumerate(came)]
 
 
-def told_images(entry: Mapping[str, Any]) -> list[Any]:
+def image_entries(entry: Mapping[str, Any]) -> list[Any]:
     """What an entry says under `images` (a list) or `image` (one, or a list)."""
-    told = entry.get("images")
-    told = entry.get("image") if told is None else told
-    return told if isinstance(told, list) else [] if told is None else [told]
+    named = entry.get("images")
+    named = entry.get("image") if named is None else named
+    return named if isinstance(named, list) else [] if named is None else [named]
 
 
 def _picture(path: str, data: bytes | None, note: Mapping[str, Any]) -> Image:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.formats import llava
-from rsvlm.data.formats.record import EXTENSION, image_bytes, told_images
+from rsvlm.data.formats.record import EXTENSION, image_bytes, image_entries
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_file
 from rsvlm.sample import Image, Sample, Turn
@@ -106,5 +106,5 @@ def _ours(entry: Mapping[str, Any], fields: Mapping[str, bytes], path: Path, num
     """A sample we wrote: its extension says which member holds which picture."""
     extension = json.loads(entry[EXTENSION])
     members = [note.pop("member", "") for note in extension.get("images", ())]
-    came = [(name, fields.get(member)) for name, member in zip(told_images(entry), members, strict=True)]
+    came = [(name, fields.get(member)) for name, member in zip(image_entries(entry), members, strict=True)]
     return llava.from_entry({**entry, EXTENSION: extension}, path.parent, number, came)

@@ -46,7 +46,7 @@ def read_second(folder: Path, name: str) -> Iterator[Sample]:
     """One Sample per pair of SECOND-CC: `<split>/rgb/{A,B}/<file>`.
 
     `meta["maps"]` are the paths of its two semantic maps where they are there: they are drawn only where something
-    changed, so a model that sees them has been told.
+    changed, so a model that sees them knows the answer.
     """
     path = find_file(folder, "SECOND-CC*.json", "*/SECOND-CC*.json")
     for item, split, turn in _records(path):
@@ -64,12 +64,12 @@ def _records(path: Path) -> Iterator[tuple[Mapping[str, Any], str, Turn]]:
     data = read_json(path)
     try:
         for item in data["images"]:
-            told = tuple(text for s in item["sentences"] if (text := s["raw"].strip()))
-            if not told:
+            captions = tuple(text for s in item["sentences"] if (text := s["raw"].strip()))
+            if not captions:
                 raise ValueError(f"{item['filename']} has no sentence")
-            changed = bool(item["changeflag"]) if "changeflag" in item else any(map(says_change, told))
+            changed = bool(item["changeflag"]) if "changeflag" in item else any(map(says_change, captions))
             kind = "changed" if changed else "unchanged"
-            turn = Turn(task="change_caption", question="", answer=told[0], references=told, kind=kind)
+            turn = Turn(task="change_caption", question="", answer=captions[0], references=captions, kind=kind)
             yield item, split_name(item["split"]), turn
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadInput(

@@ -1,6 +1,6 @@
 """ChangeChat-105k (arXiv 2507.22346): instructions over LEVIR-CC's pairs, a test file for each of six tasks.
 
-Layout from the DeltaVLM repository. The training file mixes the tasks without naming them: a record's task is told by
+Layout from the DeltaVLM repository. The training file mixes the tasks without naming them: a record's task is known by
 its number of turns and by its question, whose wordings are known for the rule-made tasks; any other question is an open
 one (`task_of`). There is no validation part, and the second training file (train_loc) is not read: what it changes is
 not documented.
@@ -58,8 +58,8 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
 def _turns(item: Mapping[str, Any], task: str) -> Iterator[Turn]:
     kind = "changed" if item["changeflag"] else "unchanged"
     if "captions" in item:
-        told = tuple(text.strip() for text in item["captions"])
-        yield Turn(task="change_caption", question=_CAPTION, answer=told[0], references=told, kind=kind)
+        references = tuple(text.strip() for text in item["captions"])
+        yield Turn(task="change_caption", question=_CAPTION, answer=references[0], references=references, kind=kind)
         return
     spoken = [turn["value"] for turn in item["conversations"]]
     if not spoken or len(spoken) % 2:
@@ -86,7 +86,7 @@ def _extend(turns: list[Turn], more: list[Turn]) -> None:
         if at is None:
             turns.append(turn)
         else:
-            told = (*turns[at].accepted, *turn.accepted)
+            references = (*turns[at].accepted, *turn.accepted)
             turns[at] = Turn(
-                task=turn.task, question=turns[at].question, answer=told[0], references=told, kind=turn.kind
+                task=turn.task, question=turns[at].question, answer=references[0], references=references, kind=turn.kind
             )

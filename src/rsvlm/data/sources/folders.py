@@ -27,9 +27,9 @@ def read_numbered(folder: Path, name: str) -> Iterator[Sample]:
     """
     for sample in read(folder, name):
         kind, file = sample.turns[0].kind, Path(sample.images[0].path).name
-        told = Path(sample.images[0].path).parents[1].name in SPLITS
+        by_folder = Path(sample.images[0].path).parents[1].name in SPLITS
         yield replace(
-            sample, id=f"{name}/{kind}/{file}", split=sample.split if told else hashed_split(f"{kind}_{file}")
+            sample, id=f"{name}/{kind}/{file}", split=sample.split if by_folder else hashed_split(f"{kind}_{file}")
         )
 
 

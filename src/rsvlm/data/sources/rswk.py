@@ -70,9 +70,9 @@ def _turns(item: Mapping[str, Any], stem: str) -> tuple[str, list[Turn]]:
     return Path(item["images"][0].replace("\\", "/")).name, [turn]
 
 
-def _task(told: str, stem: str, question: str, answer: str) -> str:
+def _task(named: str, stem: str, question: str, answer: str) -> str:
     """The task by the record, else by its file's name, else (MINI's training file has neither) by what is said."""
-    for text in (told, stem):
+    for text in (named, stem):
         task = next((task for mark, task in _TASKS.items() if mark in text), "")
         if task:
             return task

@@ -71,9 +71,9 @@ def _records(path: Path) -> list[Any]:
 
 
 def _caption(item: Any) -> Turn:
-    told = item if isinstance(item, str) else item["ground_truth"]
+    answer = item if isinstance(item, str) else item["ground_truth"]
     question = "Describe the image in detail" if isinstance(item, str) else item["question"]
-    return Turn(task="caption", question=question, answer=told)
+    return Turn(task="caption", question=question, answer=answer)
 
 
 def _question(item: Mapping[str, Any]) -> Turn:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image as PILImage
 
-from rsvlm.data.reply import whole
+from rsvlm.data.reply import cut_at_stop
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.providers.http_body import RequestFailed
@@ -36,7 +36,7 @@ def read_reply(found: dict[str, Any], client: HttpClient, stop: Sequence[str]) -
     if not isinstance(text, str) or not text.strip():
         hint = "; let it write more tokens" if ended == "length" else ""  # one that thinks first and is cut off
         raise RequestFailed(f"{client.url} sent a reply without text (finish_reason {ended!r}){hint}")
-    return Reply(text=whole(plain_text(text), stop), confidence=confidence(tokens_of(choice)))
+    return Reply(text=cut_at_stop(plain_text(text), stop), confidence=confidence(tokens_of(choice)))
 
 
 def tokens_of(choice: Any) -> list[Any]:

@@ -14,7 +14,7 @@ import transformers
 from PIL import Image as PILImage
 
 from rsvlm.data.box_codecs import smart_resize
-from rsvlm.data.reply import end_of, stop_strings, tell, whole
+from rsvlm.data.reply import cut_at_stop, find_stop, stop_strings, stream_text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
@@ -79,7 +79,7 @@ class HFModel:
         """The answer to one question while it comes: pieces that make the text of its Reply, which is returned."""
         asked, ends = [(() if image is None else (image,), question)], stop_strings(stop)
         so_far = run_in_thread(lambda report: self._generate(asked, max_new_tokens, ends, report))
-        return (yield from tell(so_far, ends))
+        return (yield from stream_text(so_far, ends))
 
     def compare(
         self, before: Sequence[Pixels], after: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
@@ -117,9 +117,9 @@ class HFModel:
 
         def ended(ids: list[int]) -> bool:
             if report is None:
-                return end_of(self._text(ids), stop) >= 0
+                return find_stop(self._text(ids), stop) >= 0
             said = self._reply(ids, [step.item() for step in log_probs.steps], stop)
-            return report((said.text, said.confidence)) or end_of(self._text(ids), stop) >= 0
+            return report((said.text, said.confidence)) or find_stop(self._text(ids), stop) >= 0
 
         ids = self.model.generate(
             **inputs, max_new_tokens=max_new_tokens, do_sample=False,
@@ -138,9 +138,9 @@ class HFModel:
         """The text before the stop token or string, and the geometric mean of the probabilities up to it."""
         count = next((place for place, token in enumerate(ids, 1) if token in self.stop), len(ids))
         text = self._text(ids[:count])
-        if end_of(text, stop) >= 0:
-            count = next(n for n in range(1, count + 1) if end_of(self._text(ids[:n]), stop) >= 0)
-        return Reply(text=whole(text, stop), confidence=min(math.exp(sum(logs[:count]) / count), 1.0))
+        if find_stop(text, stop) >= 0:
+            count = next(n for n in range(1, count + 1) if find_stop(self._text(ids[:n]), stop) >= 0)
+        return Reply(text=cut_at_stop(text, stop), confidence=min(math.exp(sum(logs[:count]) / count), 1.0))
 
     def _text(self, ids: Sequence[int]) -> str:
         """The words of ids, those about boxes among them; marks stand for no word."""

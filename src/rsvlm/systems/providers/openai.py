@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from rsvlm.data.box_codecs import smart_resize
-from rsvlm.data.reply import stop_strings, tell
+from rsvlm.data.reply import stop_strings, stream_text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
@@ -78,7 +78,7 @@ class OpenAIModel:
         ends = stop_strings(stop)
         body = self._body([] if image is None else [data_uri(image)], question, max_new_tokens, ends) | {"stream": True}
         try:
-            return (yield from tell(accumulate(self._request(body, self._client.stream)), ends))
+            return (yield from stream_text(accumulate(self._request(body, self._client.stream)), ends))
         except RequestFailed as error:
             raise BadInput(f"{self._client.redacted(str(error))}; the reply is not whole: ask again.") from error
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsvlm.data.loader import padded, padded_prompts
 from rsvlm.data.prompt import FRAMES, encode_prompt, encode_question
-from rsvlm.data.reply import decode_reply, end_of, stop_strings, tell, whole
+from rsvlm.data.reply import cut_at_stop, decode_reply, find_stop, stop_strings, stream_text
 from rsvlm.data.resize import Part, box_part
 from rsvlm.sample import Batch, Reply
 from rsvlm.systems.abilities import Pixels
@@ -41,12 +41,12 @@ class SpeakingModel(OpenModel):
         batch = self.batch(shown, prompts, max_new_tokens)
         with self.precision():
             ids, confidence = self.model.answer(batch, **self.limits(max_new_tokens, ends))
-        texts = [whole(decode_reply(self.tokenizer, row), ends) for row in ids]
+        texts = [cut_at_stop(decode_reply(self.tokenizer, row), ends) for row in ids]
         return [Reply(text=text, confidence=sure) for text, sure in zip(texts, confidence, strict=True)]
 
     def limits(self, max_new_tokens: int, ends: Sequence[str]) -> Any:
         """What ends a reply, as arguments of the system's `answer` and `steps`."""
-        ended = (lambda ids: end_of(decode_reply(self.tokenizer, ids), ends) >= 0) if ends else None
+        ended = (lambda ids: find_stop(decode_reply(self.tokenizer, ids), ends) >= 0) if ends else None
         return {"stop": self.stop_ids, "ended": ended, "max_new_tokens": max_new_tokens}
 
     def batch(self, shown: Sequence[Shown], prompts: Sequence[Prompt], max_new_tokens: int) -> Batch:
@@ -112,10 +112,10 @@ class ChatModel(SpeakingModel):
         """
         if isinstance(self.model, AnswersInRounds):
             (reply,) = self.answer([image], [question], max_new_tokens=max_new_tokens, stop=stop)
-            return (yield from tell([(reply.text, reply.confidence)]))
+            return (yield from stream_text([(reply.text, reply.confidence)]))
         ends = (*self.stop_texts, *stop_strings(stop))
         batch = self.batch([_shown(image)], [Prompt.of(question)], max_new_tokens)
-        return (yield from tell(self._growing(batch, self.limits(max_new_tokens, ends)), ends))
+        return (yield from stream_text(self._growing(batch, self.limits(max_new_tokens, ends)), ends))
 
     def _growing(self, batch: Batch, limits: Any) -> Iterator[tuple[str, float]]:
         """All of the reply so far and its confidence, token by token; in between this thread computes as it likes."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from rsvlm.data.referring_parser import read_phrase
+from rsvlm.data.referring_parser import parse_phrase
 from rsvlm.data.resize import Part, part
 from rsvlm.data.synth.box_targets import collate_targets, phrase_ids
 from rsvlm.parts.heads.boxes import BoxHead, peaks
@@ -36,7 +36,7 @@ class DetectingModel(ChatModel):
             raise ValueError(f"{len(images)} images and {len(phrases)} phrases")
         if not images:
             return []
-        read = [read_phrase(phrase) for phrase in phrases]
+        read = [parse_phrase(phrase) for phrase in phrases]
         found = self._find(images, [one.several if one.choose else one.words for one in read])
         for at, (one, image) in enumerate(zip(read, images, strict=True)):
             if one.choose:

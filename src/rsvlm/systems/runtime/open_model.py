@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rsvlm.data.loader import to_tensor
-from rsvlm.data.resize import fitted
+from rsvlm.data.resize import resize_square
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.runtime.load_system import load_system
 
@@ -37,7 +37,7 @@ class OpenModel:
     def pixels(self, images: Sequence[Pixels], objective: str = "") -> Tensor:
         """The pictures as the tower takes them, (I, 3, size, size) in [0, 1]."""
         size = self.model.tower(objective).size
-        return to_tensor([fitted(image, size, self.model.vision.fit) for image in images]).to(self.device)
+        return to_tensor([resize_square(image, size, self.model.vision.fit) for image in images]).to(self.device)
 
     @torch.inference_mode()
     def levels(self, images: Sequence[Pixels], objective: str = "") -> tuple[list[Tensor], Tensor]:
