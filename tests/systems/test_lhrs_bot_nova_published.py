@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from fake import lhrs_release, nova_release
+from fake.conformance import refused as refused_in_a_sentence
 from fake.published import LORA, POOLER
 from fake.releases import lhrs_bot_nova
 from rsvlm.errors import BadInput
@@ -159,11 +160,8 @@ def test_the_converted_tower_and_perceiver_compute_what_the_published_tensors_sa
 # What is not the published file is refused in a sentence, and nothing is left behind.
 
 
-def refused(path, tmp_path, match, recipe=SMALL):
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(BadInput, match=match) as caught:
-        convert_published(path, tmp_path / "out", recipe=recipe)
-    assert sorted(tmp_path.iterdir()) == before and "\n" not in str(caught.value)
+def refused(path, tmp_path, match, error=BadInput, recipe=SMALL, **more):
+    refused_in_a_sentence(lambda out: convert_published(path, out, recipe=recipe, **more), tmp_path, match, error)
 
 
 def test_the_two_branches_are_told_apart(final, tmp_path):
