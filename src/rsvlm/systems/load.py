@@ -1,6 +1,7 @@
 """Any model behind one door: `load(name)` gives something that answers, whatever it is and wherever it runs."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from rsvlm.errors import missing_extra
@@ -14,7 +15,8 @@ def load(name: str) -> Answers:
     """The model called `name`, in one of the forms that `rsvlm.systems.abilities.MODEL_NAMES` lists.
 
     "mini" (the package rsvlm-mini), the folder of a finished run, "hf:<folder or id>" or the folder of a Hugging Face
-    model, "openai:<URL>#<model>". Raises MissingPart where a package or a model is not on this machine, BadInput for an
+    model, "openai:<URL>#<model>". A folder with graphs (mini's) is run by ONNX Runtime where that is installed, and by
+    PyTorch where it is not or the name is "torch:mini", "torch:<folder>". Raises MissingPart where a package or a model is not on this machine, BadInput for an
     unknown name, a folder that holds no model, a damaged checkpoint and a server that cannot be reached.
     """
     if name.startswith("openai:"):  # needs no PyTorch here
@@ -24,9 +26,13 @@ def load(name: str) -> Answers:
     try:
         if name.startswith("hf:"):
             return _hugging_face(name, name.removeprefix("hf:"))
-        folder = model_folder(name)
+        folder = model_folder(name.removeprefix("torch:"))
         if (folder / "config.json").is_file() and not (folder / "recipe.yaml").is_file():
             return _hugging_face(name, name)
+        if (folder / "onnx").is_dir() and not name.startswith("torch:") and find_spec("onnxruntime"):
+            from rsvlm.systems.onnx.chat import OnnxChat
+
+            return OnnxChat(folder, name)
         return _own(folder, name)
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "torch", "model") from error

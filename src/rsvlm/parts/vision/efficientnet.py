@@ -89,16 +89,20 @@ class EfficientNetLite0(Tower):
                 module.eval()
         return self
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Image (B, 3, H, W) in [0, 1] -> [(B, g*g, D)], one a tap."""
+    def maps(self, image: Tensor) -> list[Tensor]:
+        """Image (B, 3, H, W) in [0, 1] -> the maps (B, D, h, w) after the blocks of `taps`, not pooled yet."""
         x = ((image * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
         x = self.stem(x)
         levels = {}
-        for i, block in enumerate([*self.blocks, self.head]):
+        for i, block in enumerate([*self.blocks, self.head][: max(self.taps) + 1]):
             x = block(x)
             if i in self.taps:
                 levels[i] = x
-        pooled = (F.adaptive_avg_pool2d(levels[tap], grid) for tap, grid in zip(self.taps, self.grids, strict=True))
+        return [levels[tap] for tap in self.taps]
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Image (B, 3, H, W) in [0, 1] -> [(B, g*g, D)], one a tap."""
+        pooled = (F.adaptive_avg_pool2d(x, grid) for x, grid in zip(self.maps(image), self.grids, strict=True))
         return [level.flatten(2).transpose(1, 2) for level in pooled]
 
 

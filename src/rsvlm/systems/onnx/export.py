@@ -1,0 +1,154 @@
+"""Exports a trained LHRS-Bot with a small convolutional tower as ONNX graphs without weights. Needs PyTorch and onnx.
+
+The graphs are tower (picture -> feature maps), bridge (levels -> visual tokens), boxes (levels, phrase -> heat, boxes)
+and language; their weights stay in the model's safetensors file, and the language model's in the user's cache.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rsvlm.assets import packed_language_model
+from rsvlm.errors import BadInput
+from rsvlm.files import atomic_folder
+from rsvlm.recipe import Recipe
+from rsvlm.systems.onnx.graph import language_graph
+from rsvlm.systems.onnx.session import GRAPHS
+from rsvlm.systems.runtime.load_system import load_system
+
+_PROJECTIONS = {"q_proj": "qkv", "k_proj": "qkv", "v_proj": "qkv", "o_proj": "o"}  # of a LoRA -> product of the graph
+_OPSET = 20
+
+
+class _Tower(nn.Module):
+    """Pictures (B, 3, H, W) in [0, 1], sides multiples of 32 -> the maps that the tower pools into its levels."""
+
+    def __init__(self, vision: Any) -> None:
+        super().__init__()
+        self.vision = vision
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return self.vision.maps(image)
+
+
+class _Bridge(nn.Module):
+    def __init__(self, bridge: nn.Module) -> None:
+        super().__init__()
+        self.bridge = bridge
+
+    def forward(self, *levels: Tensor) -> Tensor:
+        return self.bridge(levels)
+
+
+class _Boxes(nn.Module):
+    def __init__(self, boxes: nn.Module) -> None:
+        super().__init__()
+        self.boxes = boxes
+
+    def forward(self, *levels_and_phrase: Tensor) -> Any:
+        *levels, phrase = levels_and_phrase
+        return self.boxes(levels, phrase)
+
+
+def export(model_dir: Path, folder: Path) -> None:
+    """Write the graphs of the model in `model_dir` and `graphs.json` into the new `folder`.
+
+    Raises BadInput for a model of another kind.
+    """
+    recipe, model, _ = load_system(model_dir)
+    config = json.loads((packed_language_model() / "config.json").read_text(encoding="utf-8"))
+    ranks = _ranks(recipe)
+    net: Any = model.float().eval()
+    vision = net.vision
+    batch, rows, columns = torch.export.Dim("B"), torch.export.Dim("H"), torch.export.Dim("W")
+    picture = torch.rand(2, 3, vision.size, vision.size)
+    graphs = {"tower": _graph(_Tower(vision), [picture], [{0: batch, 2: 32 * rows, 3: 32 * columns}])}
+    levels = [torch.rand(2, tokens, dim) for tokens, dim in zip(vision.tokens, vision.dims, strict=True)]
+    graphs["bridge"] = _graph(_Bridge(net.bridge), levels, [{0: batch}] * len(levels))
+    if "boxes" in net.heads:
+        eye = net.tower("boxes")
+        seen = [torch.rand(2, tokens, dim) for tokens, dim in zip(eye.tokens, eye.dims, strict=True)]
+        inputs = [*seen, torch.rand(2, config["hidden_size"])]
+        graphs["boxes"] = _graph(_Boxes(net.heads["boxes"]), inputs, [{0: batch}] * len(inputs))
+    graphs["language"] = language_graph(config, ranks)
+    facts = {
+        "weights": {name: _external(graph) for name, graph in graphs.items()},
+        "image_tokens": net.image_tokens, "box_dialect": net.box_dialect, "native_prompts": dict(net.native_prompts),
+    }  # fmt: skip
+    with atomic_folder(folder) as made:
+        for name, graph in graphs.items():
+            (made / f"{name}.onnx").write_bytes(graph.SerializeToString())
+        (made / GRAPHS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _ranks(recipe: Recipe) -> dict[str, int]:
+    """The rank that the adapters of each product of the graph add up to."""
+    lora = recipe.model["language"].get("lora") or {}
+    ranks = {"qkv": 0, "o": 0}
+    for target in lora.get("target_modules", ()):
+        if target not in _PROJECTIONS or "experts" in lora:
+            raise BadInput(f"The adapter of {target} cannot be exported; expected {', '.join(_PROJECTIONS)} alone.")
+        ranks[_PROJECTIONS[target]] += lora["r"]
+    return ranks
+
+
+def _graph(module: nn.Module, inputs: list[Tensor], dynamic: list[dict[int, Any]]) -> onnx.ModelProto:
+    """The module as a graph whose large weights are named as in its state dict and left out of the file."""
+    names = [f"in{number}" for number in range(len(inputs))]
+    with _static_pooling(), torch.inference_mode():
+        shapes = (tuple(dynamic),) if len(inputs) > 1 or isinstance(module, (_Bridge, _Boxes)) else tuple(dynamic)
+        program: Any = torch.onnx.export(
+            module.eval(), tuple(inputs), input_names=names, dynamic_shapes=shapes, opset_version=_OPSET, dynamo=True,
+            optimize=False, verbose=False,
+        )  # fmt: skip
+    graph: onnx.ModelProto = program.model_proto
+    parameters = module.state_dict()
+    for tensor in graph.graph.initializer:
+        if tensor.name in parameters:
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value="model.safetensors")
+    for node in graph.graph.node:
+        node.ClearField("metadata_props")  # stack traces, with paths of the machine that exports
+    return graph
+
+
+def _external(graph: onnx.ModelProto) -> list[str]:
+    return [one.name for one in graph.graph.initializer if one.data_location == onnx.TensorProto.EXTERNAL]
+
+
+@contextmanager
+def _static_pooling() -> Iterator[None]:
+    """Adaptive pooling as matrices and plain pooling, which ONNX has; grids are known when a graph is made."""
+    average, largest, fast = F.adaptive_avg_pool2d, F.adaptive_max_pool2d, torch.backends.mha.get_fastpath_enabled()
+
+    def averaged(x: Tensor, cells: int) -> Tensor:
+        side = int(x.shape[-1])
+        rows = torch.zeros(cells, side)
+        for cell in range(cells):
+            first, end = cell * side // cells, -(-(cell + 1) * side // cells)
+            rows[cell, first:end] = 1 / (end - first)
+        return x if side == cells else rows @ x @ rows.T
+
+    def maximum(x: Tensor, cells: int) -> Tensor:
+        side = int(x.shape[-1])
+        if side % cells:
+            raise BadInput(f"A grid of {side} cells a side is not pooled into {cells} here; give a multiple of it.")
+        return x if side == cells else F.max_pool2d(x, side // cells)
+
+    names: Mapping[str, Any] = {"adaptive_avg_pool2d": averaged, "adaptive_max_pool2d": maximum}
+    torch.backends.mha.set_fastpath_enabled(False)
+    for name, function in names.items():
+        setattr(F, name, function)
+    try:
+        yield
+    finally:
+        F.adaptive_avg_pool2d, F.adaptive_max_pool2d = average, largest
+        torch.backends.mha.set_fastpath_enabled(fast)
