@@ -81,7 +81,9 @@ class Recipe(_Strict):
     system: str
     size: str
     seed: int = 0
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "fp32", description="of every part; auto = bf16 where the processor has it natively, else fp32"
+    )
     fsdp: bool = False
     start: str = Field("", description="a finished model whose weights the run begins with: mini, or a model folder")
     save_every: int = Field(200, gt=0, description="steps between checkpoints")

@@ -14,6 +14,7 @@ from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.heads.boxes import BoxHead
 from rsvlm.parts.heads.tags import TagHead
 from rsvlm.parts.language import model as language_models
+from rsvlm.parts.precision import Precision, dtype_of, precision_of
 from rsvlm.parts.system import System, objectives_of
 from rsvlm.parts.vision import eva
 from rsvlm.parts.vision.clip import CLIPLevels
@@ -41,14 +42,16 @@ GATED = {
 }
 
 
-def build(recipe: Recipe, *, for_training: bool = True) -> System:
+def build(recipe: Recipe, *, for_training: bool = True, precision: Precision | None = None) -> System:
     """The recipe's system with the language model and, for training, the tower's published weights in place.
 
     Any system with feature levels may have heads (`num_tags`, `boxes`). Without `for_training` the tower starts random,
-    because a finished model brings its own.
+    because a finished model brings its own. `precision` is that of a language model which others published; by default
+    what the recipe's comes to here.
     """
+    precision = precision or precision_of(recipe.precision)
     numbers = {name: value for name, value in recipe.model.items() if name not in ("frame", *HEADS)}
-    system = SYSTEMS[recipe.system].build(numbers, _Parts(for_training=for_training))
+    system = SYSTEMS[recipe.system].build(numbers, _Parts(for_training=for_training, precision=precision))
     if tags := recipe.model.get("num_tags"):
         system.attach(TagHead(level_dims=system.vision.dims, num_tags=tags))
     if boxes := recipe.model.get("boxes"):
@@ -134,8 +137,8 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, 
 class _Parts:
     """The `rsvlm.parts.system.PartBuilder` of this package."""
 
-    def __init__(self, *, for_training: bool) -> None:
-        self.for_training = for_training
+    def __init__(self, *, for_training: bool, precision: Precision) -> None:
+        self.for_training, self.dtype = for_training, str(dtype_of(precision)).removeprefix("torch.")
 
     def vision(self, *, tower: str, weights: str = "random", fit: str = "squash", **numbers: Any) -> Tower:
         """The tower called `tower`; `weights` are "random", "imagenet", a published file or a finished model's name."""
@@ -154,7 +157,7 @@ class _Parts:
         """A language model by its name or folder, or with `base` "llama" a random one of the numbers given."""
         if base == "llama":
             return language_models.llama(lora=lora, **numbers)
-        return language_models.pretrained(_folder(base), lora=lora, **numbers)
+        return language_models.pretrained(_folder(base), lora=lora, **{"dtype": self.dtype, **numbers})
 
 
 def _load_tower(model: Tower, weights: str) -> None:

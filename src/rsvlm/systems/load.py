@@ -16,8 +16,9 @@ def load(name: str) -> Answers:
 
     "mini" (the package rsvlm-mini), the folder of a finished run, "hf:<folder or id>" or the folder of a Hugging Face
     model, "openai:<URL>#<model>". A folder with graphs (mini's) is run by ONNX Runtime where that is installed, and by
-    PyTorch where it is not or the name is "torch:mini", "torch:<folder>". Raises MissingPart where a package or a model is not on this machine, BadInput for an
-    unknown name, a folder that holds no model, a damaged checkpoint and a server that cannot be reached.
+    PyTorch where it is not, or where the name is "torch:mini" or "torch:<folder>". Raises MissingPart where a package
+    or a model is not on this machine, BadInput for an unknown name, a folder that holds no model, a damaged checkpoint
+    and a server that cannot be reached.
     """
     if name.startswith("openai:"):  # needs no PyTorch here
         from rsvlm.systems.providers.openai import OpenAIModel

@@ -11,6 +11,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from torch.distributed.fsdp import FSDPModule
 
 from rsvlm.errors import BadInput
+from rsvlm.parts.precision import described, precision_of
 from rsvlm.recipe import Recipe, Stage, read_recipe
 from rsvlm.systems.build import check_objectives, own_tensors
 from rsvlm.systems.model_dir import model_folder
@@ -41,10 +42,12 @@ def train(
     if not stages:
         raise BadInput(f"{recipe_path} has no stage {only_stage!r}; it has {', '.join(s.name for s in recipe.stages)}.")
     check_objectives(recipe)
-    half = "bf16" if recipe.precision == "bf16" else "no"
     # Blocks of a tower behind its last tap move with no loss: plain data-parallel training would wait for them.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    precision = precision_of(recipe.precision)
+    half = "bf16" if precision == "bf16" else "no"
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=half, kwargs_handlers=[unused])
+    accelerator.print(f"precision: {described(precision)}", file=sys.stderr)
     with accelerator.main_process_first():
         _prepare(out, fresh=not resume and accelerator.is_main_process)
         found = checkpoint.find(out / "checkpoint")
@@ -127,7 +130,8 @@ class _Run:
 
     def finish(self) -> Path:
         """Write the finished model: weights (halved as the run was), the resolved recipe, what it was trained on."""
-        recipe, half = self.forms.form or self.recipe, torch.bfloat16 if self.recipe.precision == "bf16" else None
+        recipe = self.forms.form or self.recipe
+        half = torch.bfloat16 if self.accelerator.mixed_precision == "bf16" else None
         state = checkpoint.weights(self.model, self.forms.moved | own_tensors(recipe, self.model), half)
         if self.accelerator.is_main_process:
             write_finished(self.out / "model", state, recipe, self.data.hashes)

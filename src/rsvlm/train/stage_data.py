@@ -88,7 +88,7 @@ class StageData:
         pictures = {image.key: image for names in sets for s in self.samples(names, model) for image in s.images}
         cache = FeatureCache(
             self.out / "features", model.tower(stage.objective), [*pictures.values()], views=self.recipe.views,
-            bf16=self.recipe.precision == "bf16",
+            bf16=self.accelerator.mixed_precision == "bf16",
         )  # fmt: skip
         with self.accelerator.main_process_first(), Log.counting("features", self.accelerator.is_main_process) as say:
             cache.fill(say)

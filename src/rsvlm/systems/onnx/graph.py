@@ -25,7 +25,9 @@ class _Graph:
         self.weights: list[TensorProto] = []
         self.constants: list[TensorProto] = []
 
-    def node(self, op: str, inputs: Sequence[str], outputs: str | list[str], domain: str = "", **attributes: Any) -> str:
+    def node(
+        self, op: str, inputs: Sequence[str], outputs: str | list[str], domain: str = "", **attributes: Any
+    ) -> str:
         names = [outputs] if isinstance(outputs, str) else outputs
         self.nodes.append(helper.make_node(op, inputs, names, name=names[0], domain=domain, **attributes))
         return names[0]
@@ -72,9 +74,7 @@ def language_graph(config: Mapping[str, Any], ranks: Mapping[str, int], *, accur
 
     def norm(x: str, name: str) -> str:
         scale = graph.weight(name, TensorProto.FLOAT, width)
-        return graph.node(
-            "RMSNormalization", [x, scale], f"{name}.out", axis=-1, epsilon=float(config["rms_norm_eps"])
-        )
+        return graph.node("RMSNormalization", [x, scale], f"{name}.out", axis=-1, epsilon=float(config["rms_norm_eps"]))
 
     x = "embeds"
     for layer in range(config["num_hidden_layers"]):

@@ -31,8 +31,8 @@ class OpenModel:
         return self.model.native_prompt(task, words)
 
     def precision(self) -> Any:
-        """A context in which the model computes as it was trained."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
+        """A context in which the model computes in the precision that its trace names."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.trace["dtype"] == "bf16")
 
     def pixels(self, images: Sequence[Pixels], objective: str = "") -> Tensor:
         """The pictures as the tower takes them, (I, 3, size, size) in [0, 1]."""
