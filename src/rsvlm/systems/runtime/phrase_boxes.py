@@ -1,4 +1,4 @@
-"""Detection by phrase, whatever computes the peaks: which phrases need geometry, and which peaks are kept. No PyTorch."""
+"""Detection by phrase from the peaks of a heat map: phrases that need geometry, and doubles. No PyTorch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
