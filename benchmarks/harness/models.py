@@ -31,7 +31,7 @@ def chat_model(name: str, *, smallest: bool = False) -> ChatModel:
     if smallest or name == "tiny":
         with tempfile.TemporaryDirectory() as folder:
             return ChatModel(tiny_folder(Path(folder)), "tiny")
-    model = load(name)
+    model = load("torch:mini" if name == "mini" else name)
     if not isinstance(model, ChatModel):
         raise MissingPart(f"{name} does not run in this process; give a model of rsvlm.")
     return model
