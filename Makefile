@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+ASK := $(VENV)/.ask
 TORCH := torch==2.13.0
 MINI := $(wildcard packages/rsvlm-mini/pyproject.toml)
 CODE := src tests tools $(wildcard benchmarks) $(wildcard examples)
@@ -27,6 +28,13 @@ $(STAMP): pyproject.toml constraints.txt $(MINI)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet '$(TORCH)' -c constraints.txt
 	$(BIN)/python -m pip install --quiet -e '.[dev]' $(if $(MINI),-e packages/rsvlm-mini) -c constraints.txt
+	-$(BIN)/rsvlm setup  # without it the tests of the embedded model are skipped
+	@touch $@
+
+$(ASK): pyproject.toml constraints.txt $(MINI)
+	@test -n "$(PYTHON)" || { echo "No Python was found: install Python 3.11, or say make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -e '.[ask]' -e packages/rsvlm-mini -c constraints.txt
 	@touch $@
 
 check: $(STAMP)  ## Format, lint, types, arrows between the modules, circles, sizes, generated tables.
@@ -45,14 +53,14 @@ format: $(STAMP)  ## Format the code and sort its imports.
 test: $(STAMP)  ## Run the tests (on CPU, without a network).
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
-demo: $(STAMP) demo/OSBS_029.tif demo/rmnp-rgb.tif  ## Ask the embedded model about a real aerial scene.
+demo: $(ASK) demo/OSBS_029.tif demo/rmnp-rgb.tif  ## Ask the embedded model about a real aerial scene.
 	$(BIN)/rsvlm setup
 	$(BIN)/rsvlm info demo/OSBS_029.tif
 	$(BIN)/rsvlm ask demo/OSBS_029.tif "Describe this image." "What land cover is this?" "Is there water?" --out demo/answer
 	@echo "The answers lie in demo/answer; look at demo/answer/overlay.png"
 	@echo 'Next: $(BIN)/rsvlm ask demo/rmnp-rgb.tif "Describe this image."'
 
-demo/%.tif: | $(STAMP)
+demo/%.tif: | $(ASK)
 	$(BIN)/python tools/scenes.py $*.tif demo
 
 bench: $(STAMP)  ## Measure speed and memory; each script prints one JSON line.

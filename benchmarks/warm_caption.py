@@ -1,4 +1,4 @@
-"""Warm caption of one 512 px tile: seconds through `rsvlm.load("torch:mini")`, against plain transformers on the same prefix.
+"""Warm caption of one 512 px tile: seconds with PyTorch, against plain transformers on the same prefix.
 
 The other side is what a user would write: the same tower, bridge and language model, and `generate` of transformers.
 """

@@ -52,7 +52,9 @@ def tiny(tmp_path_factory):
     writer.add_vocab_size(TOKENS)
     writer.add_rope_freq_base(10000.0)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_token_list(["<|endoftext|>", "<|im_start|>", "<|im_end|>", *(chr(97 + i) for i in range(TOKENS - 4)), "ab"])
+    writer.add_token_list(
+        ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *(chr(97 + i) for i in range(TOKENS - 4)), "ab"]
+    )
     writer.add_token_types([3, 3, 3, *([1] * (TOKENS - 3))])
     writer.add_token_merges(["a b"])
     names = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",

@@ -34,6 +34,8 @@ def load(name: str) -> Answers:
             from rsvlm.systems.onnx.chat import OnnxChat
 
             return OnnxChat(folder, name)
+        if (folder / "onnx").is_dir() and not name.startswith("torch:") and not find_spec("torch"):
+            raise missing_extra("onnxruntime", "ask")
         return _own(folder, name)
     except ModuleNotFoundError as error:
         raise missing_extra(error.name or "torch", "model") from error

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rsvlm.assets import packed_language_model
 from rsvlm.data.ingredients import datasets_of
 from rsvlm.data.prompt import FRAMES, encode_prompt, encode_question
-from rsvlm.data.reply import decode_reply, end_of, stop_strings, tell, whole
-from rsvlm.data.resize import Part, fitted, part
+from rsvlm.data.reply import cut_at_stop, decode_reply, find_stop, stop_strings, stream_text
+from rsvlm.data.resize import Part, part, resize_square
 from rsvlm.files import read_json, sha256
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import IMAGE_TOKEN, Region, Reply
@@ -74,7 +74,7 @@ class OnnxChat:
         def ask(at: list[int]) -> list[Reply]:
             start = self._start([images[i] for i in at], [questions[i] for i in at], max_new_tokens)
             *_, rows = self.language.steps(*start, **self._limits(max_new_tokens, ends))
-            texts = [whole(decode_reply(self.tokenizer, row.ids), ends) for row in rows]
+            texts = [cut_at_stop(decode_reply(self.tokenizer, row.ids), ends) for row in rows]
             return [Reply(text=text, confidence=row.confidence) for text, row in zip(texts, rows, strict=True)]
 
         return split_by_image(images, ask)
@@ -87,7 +87,7 @@ class OnnxChat:
         start = self._start([image], [question], max_new_tokens)
         steps = self.language.steps(*start, **self._limits(max_new_tokens, ends))
         growing = ((decode_reply(self.tokenizer, rows[0].ids), rows[0].confidence) for rows in steps)
-        return (yield from tell(growing, ends))
+        return (yield from stream_text(growing, ends))
 
     def box_part(self, width: int, height: int) -> Part:
         """The part of a picture whose fractions the model's boxes are: all of it."""
@@ -131,14 +131,14 @@ class OnnxChat:
         vision = self.recipe.model["vision"]
         unique = {id(image): image for image in images}
         order = {key: row for row, key in enumerate(unique)}
-        squares = [fitted(image, size or vision["size"], self._fit) for image in unique.values()]
+        squares = [resize_square(image, size or vision["size"], self._fit) for image in unique.values()]
         pixels = np.stack(squares).transpose(0, 3, 1, 2).astype(np.float32) / 255
         maps = self._run("tower", pixels)
         levels = [_pooled(one, grid) for one, grid in zip(maps, grids or vision["grids"], strict=True)]
         return levels, np.array([order[id(image)] for image in images])
 
     def _limits(self, max_new_tokens: int, ends: Sequence[str]) -> dict[str, Any]:
-        ended = (lambda ids: end_of(decode_reply(self.tokenizer, ids), ends) >= 0) if ends else None
+        ended = (lambda ids: find_stop(decode_reply(self.tokenizer, ids), ends) >= 0) if ends else None
         return {"stop": self.stop_ids, "ended": ended, "max_new_tokens": max_new_tokens}
 
     def _start(self, images: Sequence[Pixels | None], questions: Sequence[str], max_new_tokens: int) -> Start:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rsvlm.data.referring_parser import read_phrase
+from rsvlm.data.referring_parser import parse_phrase
 from rsvlm.data.resize import Part
 from rsvlm.sample import Region
 from rsvlm.systems.abilities import Pixels
@@ -27,7 +27,7 @@ def detect(images: Sequence[Pixels], phrases: Sequence[str], find: Find) -> list
         raise ValueError(f"{len(images)} images and {len(phrases)} phrases")
     if not images:
         return []
-    read = [read_phrase(phrase) for phrase in phrases]
+    read = [parse_phrase(phrase) for phrase in phrases]
     found = find(images, [one.several if one.choose else one.words for one in read])
     for at, (one, image) in enumerate(zip(read, images, strict=True)):
         if one.choose:
