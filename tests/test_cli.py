@@ -294,6 +294,7 @@ def test_info_in_words_and_as_json(stand_in, monkeypatch):
     scene = SimpleNamespace(
         path=Path("a.tif"), driver="GTiff", width=4, height=3, bands=("red", "nir"), shown=(1, 2), dtype="float32",
         nodata=float("nan"), crs="EPSG:32617", transform=(0.1, 0, 5, 0, -0.1, 6), gsd_m=0.1, date=None, unplaced="",
+        notes=(),
     )  # fmt: skip
     stand_in("rsvlm.geo.raster", "open_scene", contextlib.nullcontext(scene))
     facts = json.loads(run("info", "a.tif", "--json").stdout)

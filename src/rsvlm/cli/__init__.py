@@ -13,6 +13,7 @@ import typer
 from rsvlm.cli import make, measure, names, scenes, weights
 from rsvlm.cli.scenes import split_arguments
 from rsvlm.errors import RsvlmError
+from rsvlm.printable import printable
 
 __all__ = ["app", "keep_freed_memory", "main", "split_arguments"]
 
@@ -32,7 +33,7 @@ def main() -> None:
     try:
         app()
     except RsvlmError as error:
-        print(f"rsvlm: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"rsvlm: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(2)
 
 

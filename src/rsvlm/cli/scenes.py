@@ -12,6 +12,7 @@ import typer
 from rsvlm.cli.options import AsJson, Models
 from rsvlm.cli.show import answers_on_stdout, print_json
 from rsvlm.errors import BadInput
+from rsvlm.printable import printable
 
 _SCENE_SUFFIXES = (
     ".tif", ".tiff", ".jp2", ".j2k", ".png", ".jpg", ".jpeg", ".vrt", ".img", ".bmp", ".webp", ".gif", ".nc",
@@ -60,7 +61,8 @@ def info(
         print_json(facts)
     else:
         for name, value in facts.items():
-            typer.echo(f"{name:10} {_plain(value)}")
+            for line in (value or ["-"]) if name == "notes" else [_plain(value)]:
+                typer.echo(printable(f"{name:10} {line}"))
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -118,6 +120,7 @@ def _facts(scene: Any) -> dict[str, Any]:
         "gsd_m": scene.gsd_m,
         "date": scene.date,
         "unplaced": scene.unplaced or None,
+        "notes": list(scene.notes),
     }
 
 

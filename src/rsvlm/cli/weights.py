@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rsvlm.cli.options import AsJson
+from rsvlm.printable import printable
 
 app = typer.Typer(help="Published weights of other people's systems.", no_args_is_help=True)
 System = Annotated[str | None, typer.Option(metavar="NAME", help="The system (default: what the file looks like).")]
@@ -59,4 +60,4 @@ def check(
         return
     for name, value in found.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        typer.echo(f"{name}: {shown}")
+        typer.echo(printable(f"{name}: {shown}"))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
+from rsvlm.geo.band_meaning import meanings
 from rsvlm.registry import Registry, unknown
 
 Choice = str | int | Sequence[str | int] | None
@@ -52,12 +53,12 @@ RECIPES.add(
 
 def band_names(descriptions: Sequence[str | None], meanings: Sequence[str]) -> tuple[str, ...]:
     """One unique name a band: its description, else its colour meaning where that says something, else "band<n>"."""
-    names: list[str] = []
+    names: dict[str, None] = {}
     only = len(meanings) == 1
     for number, (text, meaning) in enumerate(zip(descriptions, meanings, strict=True), start=1):
         vague = meaning == "undefined" or (meaning in ("gray", "grey") and not only)
         name = (text or "").strip() or (f"band{number}" if vague else meaning)
-        names.append(name if name not in names else f"{name}_{number}")
+        names[name if name not in names else f"{name}_{number}"] = None
     return tuple(names)
 
 
@@ -65,11 +66,12 @@ def choose_bands(choice: Choice, names: Sequence[str], where: str) -> tuple[int,
     """The band numbers, from 1, that show as red, green, blue (3) or grey (1).
 
     `choice` is a recipe, a name, a number, "a,b,c", or a sequence of names and numbers; None takes red, green and blue
-    by name, else the first three bands, else the first. Raises BadInput naming `where` and the bands there are.
+    by what the names say (`rsvlm.geo.band_meaning`), else the first three bands, else the first. Raises BadInput naming
+    `where` and the bands there are.
     """
     visible = [name for name in names if name.lower() != "alpha"]
     if choice is None:
-        return _by_names(_RGB, names) or ((1, 2, 3) if len(visible) >= 3 else (1,))
+        return natural_colour(names) or ((1, 2, 3) if len(visible) >= 3 else (1,))
     if isinstance(choice, str) and choice.lower() in RECIPES and choice.lower() not in _lower(names):
         return _by_recipe(choice.lower(), names, len(visible), where)
     parts: list[str | int]
@@ -80,6 +82,11 @@ def choose_bands(choice: Choice, names: Sequence[str], where: str) -> tuple[int,
     if len(parts) not in (1, 3):
         raise BadInput(f"A picture needs one or three bands, found {len(parts)} in {choice!r}; give for example 3,2,1.")
     return tuple(_number(part, names, where) for part in parts)
+
+
+def natural_colour(names: Sequence[str]) -> tuple[int, ...] | None:
+    """The numbers of the bands that are red, green and blue by their names; None where these do not tell."""
+    return _by_names(_RGB, meanings(names))
 
 
 def _lower(names: Sequence[str]) -> list[str]:

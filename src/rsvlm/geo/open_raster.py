@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput, missing_extra
+from rsvlm.geo.tiff_header import ROWS_PER_STRIP, header_numbers
 
 try:
     import rasterio
@@ -168,6 +169,8 @@ def _check(dataset: Any, file: Path, max_pixels: int) -> None:
             )
         return
     rows, columns = dataset.block_shapes[0]
+    if dataset.compression and columns == width:  # GDAL calls a long compressed strip rows, but decodes all of it
+        rows = max(rows, min(header_numbers(file).get(ROWS_PER_STRIP, rows), height))
     together = count if dataset.interleaving == Interleaving.pixel else 1
     block = rows * columns * together * max(1, _itemsize(dataset.dtypes[0]))
     if rows * columns > max_pixels or block > max_pixels * _BYTES_PER_PIXEL:

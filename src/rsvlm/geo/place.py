@@ -40,6 +40,8 @@ class Place:
     def __post_init__(self) -> None:
         if self.crs.is_engineering:
             raise CRSError("a local system that is not tied to the Earth")
+        if self.crs.is_geocentric or self.crs.is_vertical:
+            raise CRSError("a geocentric or vertical system, which has no map coordinates")
         _ = self._transformer
 
     @cached_property
@@ -98,7 +100,7 @@ def find_place(dataset: Any) -> tuple[Place | None, str]:
     crs, gcps = dataset.crs, dataset.gcps
     if dataset.transform.is_identity and gcps[0]:
         crs = gcps[1] or crs
-        fitted, misfit = fit_gcps(gcps[0])
+        fitted, misfit = fit_gcps(gcps[0], turn=360.0 if crs and crs.is_geographic else None)
         if fitted is None or misfit > _MAX_GCP_MISFIT:
             return None, (
                 f"its {len(gcps[0])} ground control points do not lie on one affine map (off by {misfit:.1f} pixels); "
@@ -114,17 +116,30 @@ def find_place(dataset: Any) -> tuple[Place | None, str]:
     middle = (dataset.width / 2, dataset.height / 2)
     _ = _checked(transform, dataset.name)
     try:
-        return Place(transform, pyproj.CRS.from_user_input(crs.to_wkt()).to_2d(), middle), ""
+        place = Place(transform, pyproj.CRS.from_user_input(crs.to_wkt()).to_2d(), middle)
+        corners = [(x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
+        if np.isfinite(place.to_lonlat([middle, *corners])).any():
+            return place, ""
+        x, y = place.to_crs([middle])[0]
+        return None, (
+            f"its coordinates ({x:.0f}, {y:.0f} in the middle) lie off the Earth in {place.crs_name:.60}; "
+            f"set its true coordinate reference system with gdal_edit -a_srs"
+        )
     except CRSError as error:
         return None, f"its coordinate reference system is not understood ({str(error).splitlines()[0]:.120})"
     except ProjError as error:
         return None, f"its coordinates cannot be brought to longitude and latitude ({str(error).splitlines()[0]:.120})"
 
 
-def fit_gcps(gcps: Any) -> tuple[Transform | None, float]:
-    """The affine that fits rasterio ground control points best, and its worst miss in pixels; None for under three."""
+def fit_gcps(gcps: Any, *, turn: float | None = None) -> tuple[Transform | None, float]:
+    """The affine that fits rasterio ground control points best, and its worst miss in pixels; None for under three.
+
+    With `turn`, x goes round the Earth: points on both sides of 180 degrees are brought to one side first.
+    """
     pixels = np.array([(point.col, point.row) for point in gcps], np.float64).reshape(-1, 2)
     coords = np.array([(point.x, point.y) for point in gcps], np.float64).reshape(-1, 2)
+    if turn and np.ptp(coords[:, 0]) > turn / 2:
+        coords[:, 0] %= turn
     origin = coords.mean(axis=0)  # large eastings cost digits in the normal equations
     left = np.column_stack([pixels, np.ones(len(pixels))])
     solved, _, rank, _ = np.linalg.lstsq(left, coords - origin, rcond=None)

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.bands import Choice, band_names, choose_bands
+from rsvlm.geo.bands import Choice, band_names, choose_bands, natural_colour
 from rsvlm.geo.geodesy import date_from_tags
+from rsvlm.geo.notes import notes_of
 from rsvlm.geo.open_raster import MAX_PIXELS, gdal_settings, open_dataset
 from rsvlm.geo.place import find_place
 from rsvlm.geo.scene import Scene
+from rsvlm.geo.stored import alpha_with_data, brightness_table
 
 from rasterio.enums import ColorInterp  # isort: skip  # after admit, which words a missing extra
 from rasterio.errors import NotGeoreferencedWarning  # isort: skip
@@ -38,11 +40,15 @@ def open_scene(path: str | Path, *, bands: Choice = None, max_pixels: int = MAX_
 def _scene(dataset: Any, path: Path, bands: Choice, max_pixels: int) -> Scene:
     with gdal_settings(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        names = band_names(dataset.descriptions, [meaning.name for meaning in dataset.colorinterp])
+        alpha = alpha_with_data(dataset)
+        colours = ["undefined" if at == alpha else one.name for at, one in enumerate(dataset.colorinterp, start=1)]
+        names = band_names(dataset.descriptions, colours)
         shown = choose_bands(bands, names, path.name)
         palette = _palette(dataset, shown)
         place, unplaced = find_place(dataset)
         tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
+        told = bands is not None or natural_colour(names) is not None
+        notes = notes_of(dataset, path, shown=shown, told=told, alpha=alpha)
         dataset.overviews(1)  # found now, while the settings forbid a look at neighbouring files
     return Scene(
         path=path,
@@ -57,8 +63,11 @@ def _scene(dataset: Any, path: Path, bands: Choice, max_pixels: int) -> Scene:
         unplaced=unplaced,
         date=date_from_tags(tags),
         max_pixels=max_pixels,
+        notes=notes,
         _dataset=dataset,
         _palette=palette,
+        _brightness=brightness_table(dataset, shown[0]),
+        _opaque=bool(alpha),
     )
 
 

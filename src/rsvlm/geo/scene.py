@@ -19,6 +19,7 @@ from rsvlm.geo.bands import Stretch
 from rsvlm.geo.geodesy import ground_sampling_distance
 from rsvlm.geo.open_raster import gdal_settings, readable_errors
 from rsvlm.geo.place import Place, Transform
+from rsvlm.geo.stored import missing_values, white_is_zero
 from rsvlm.geo.tiles import Tile, Window, grid
 
 from rasterio.enums import MaskFlags, Resampling  # isort: skip  # after admit, which words a missing extra
@@ -39,7 +40,7 @@ class Scene:
     `bands` are the names of all bands, `shown` the numbers (from 1) of those that make the picture. `dtype` is the
     numpy name of the stored values. `transform` is None without georeference and `crs` is "EPSG:n", WKT or None;
     `unplaced` then says why. `gsd_m` is metres per pixel along the ellipsoid at the middle. `date` is YYYY-MM-DD or
-    None.
+    None. `notes` are sentences about what was assumed or not read (`rsvlm.geo.notes`).
     """
 
     path: Path
@@ -54,8 +55,11 @@ class Scene:
     unplaced: str
     date: str | None
     max_pixels: int
+    notes: tuple[str, ...] = ()
     _dataset: Any = field(repr=False)
     _palette: Pixels | None = field(default=None, repr=False)
+    _brightness: Pixels | None = field(default=None, repr=False)
+    _opaque: bool = False  # an alpha band is none
     _lock: Any = field(default_factory=threading.RLock, repr=False)
 
     @property
@@ -134,7 +138,7 @@ class Scene:
 
     def _later(self, window: Window, pixels: Pixels) -> Any:
         """The mask of a tile whose pixels are the stored values: worked out only if somebody looks at it."""
-        if self._masking == "values" and self._palette is None:
+        if self._masking == "values" and self._palette is None and self._brightness is None:
             shown = len(self.shown)
             return lambda: self._valid_values(np.moveaxis(pixels[..., :shown], -1, 0))
         return lambda: self.valid(window)
@@ -149,9 +153,13 @@ class Scene:
             return self._palette[raw[0]], None
         if self.dtype != "uint8":
             values, raw = raw, self._stretch.apply(raw)
+            if white_is_zero(self._dataset):
+                raw = 255 - raw
             if self._masking != "none":
                 good = self._valid_values(values) if self._masking == "values" else self.valid(window, size)
                 raw[:, ~good] = 0
+        elif self._brightness is not None:
+            raw = self._brightness[raw]
         if len(self.shown) == 1:
             raw = np.repeat(raw, 3, axis=0)
         return raw.transpose(1, 2, 0), good
@@ -205,30 +213,14 @@ class Scene:
     @cached_property
     def _masking(self) -> str:
         flags = self._dataset.mask_flag_enums[self.shown[0] - 1]
-        if MaskFlags.per_dataset in flags or MaskFlags.alpha in flags:
+        if MaskFlags.per_dataset in flags and not (MaskFlags.alpha in flags and self._opaque):
             return "mask"
         return "values" if self._valued else "none"
 
-    def _missing(self, raw: NDArray[Any]) -> Mask:
-        """True where a single value is nodata or not finite; raw (C, ...)."""
-        missing = np.zeros(raw.shape, bool)
-        if raw.dtype.kind == "f":
-            missing |= ~np.isfinite(raw)
-        if self.nodata is not None and not np.isnan(self.nodata):
-            missing |= raw == self.nodata
-        return missing
-
     def _valid_values(self, raw: NDArray[Any]) -> Mask:
         """raw (C, H, W) -> (H, W). One black band of three is a dark pixel, not a hole; one NaN is a hole."""
-        if raw.dtype.kind != "f":
-            good = np.asarray(raw[0] != self.nodata)
-            for band in raw[1:]:
-                good |= band != self.nodata
-            return good
-        good: Mask = np.asarray(np.isfinite(raw).all(axis=0))
-        if self.nodata is not None and not np.isnan(self.nodata):
-            good &= (raw != self.nodata).any(axis=0)
-        return good
+        good = np.asarray(~missing_values(raw, self.nodata).all(axis=0))
+        return good & ~missing_values(raw, None).any(axis=0) if raw.dtype.kind == "f" else good
 
     @cached_property
     def _stretch(self) -> Stretch:
@@ -237,7 +229,7 @@ class Scene:
         masks = [self.valid(window, (shape[1], shape[0])) for window, shape in self._samples()]
         raw = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
         good = np.concatenate([mask.ravel() for mask in masks])
-        return Stretch.fit(raw, good & ~self._missing(raw))
+        return Stretch.fit(raw, good & ~missing_values(raw, self.nodata))
 
     def _samples(self) -> list[tuple[Window, tuple[int, int]]]:
         """(window, shape) pairs to sample: the scene decimated where that is cheap, else blocks spread over it."""

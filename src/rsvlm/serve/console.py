@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from rsvlm.geo.scene import Scene
+from rsvlm.printable import printable
 from rsvlm.sample import Answer
 from rsvlm.serve.results import Side, as_json, cells_json, dumps
 
@@ -62,7 +63,7 @@ class Screen:
 
     def problem(self, sentence: str) -> None:
         """Name a scene that could not be answered."""
-        self.progress.console.print(Text(f"rsvlm: {' '.join(sentence.split())}"))
+        self.progress.console.print(_text(f"rsvlm: {' '.join(sentence.split())}"))
 
     def answers(self, scene: Scene, answers: Sequence[Answer]) -> None:
         """Print the answers about one scene."""
@@ -97,25 +98,29 @@ class Screen:
 
     def _head(self, scene: Scene) -> None:
         resolution = f", {scene.gsd_m:.3g} m per pixel" if scene.gsd_m else ""
-        self.paper.print(Text(f"{scene.path.name} ({scene.width} x {scene.height} pixels{resolution})", style="dim"))
+        self.paper.print(_text(f"{scene.path.name} ({scene.width} x {scene.height} pixels{resolution})", style="dim"))
 
     def _beside(self, scene: Scene, questions: Sequence[str], sides: Sequence[Side]) -> None:
         self._head(scene)
         for at, question in enumerate(questions):
-            self.paper.print(Text(question, style="bold"))
+            self.paper.print(_text(question, style="bold"))
             for side in sides:
                 cell = side.cells[at] if side.cells else None
                 answer = cell.answer if cell else None
-                self.paper.print(Text(f"  {side.model}: {answer.answer if answer else 'no answer'}"))
+                self.paper.print(_text(f"  {side.model}: {answer.answer if answer else 'no answer'}"))
                 why = side.error or (cell.error if cell else "")
-                self.paper.print(Text(f"    {_support(answer) if answer else why}", style="dim"))
+                self.paper.print(_text(f"    {_support(answer) if answer else why}", style="dim"))
 
     def _plainly(self, scene: Scene, answers: Sequence[Answer]) -> None:
         self._head(scene)
         for answer in answers:
-            self.paper.print(Text(answer.question, style="bold"))
-            self.paper.print(Text(f"  {answer.answer}"))
-            self.paper.print(Text(f"  {_support(answer)}", style="dim"))
+            self.paper.print(_text(answer.question, style="bold"))
+            self.paper.print(_text(f"  {answer.answer}"))
+            self.paper.print(_text(f"  {_support(answer)}", style="dim"))
+
+
+def _text(words: str, style: str = "") -> Text:
+    return Text(printable(words), style=style)
 
 
 def _support(answer: Answer) -> str:

@@ -1,0 +1,62 @@
+"""What a band shows, read from its name: a colour word, a wavelength, or its number in the products of a sensor."""
+
+import re
+from collections.abc import Sequence
+
+_WORDS = {  # the whole name, once numbers of bands and units are taken out
+    "red": "red", "r": "red",
+    "green": "green", "g": "green",
+    "blue": "blue", "b": "blue",
+    "nir": "nir", "near infrared": "nir", "nir1": "nir", "near ir": "nir", "infrared": "nir",
+    "swir1": "swir1", "swir 1": "swir1", "shortwave infrared 1": "swir1",
+    "swir2": "swir2", "swir 2": "swir2", "shortwave infrared 2": "swir2",
+}  # fmt: skip
+_WAVELENGTHS = (  # nanometres at the middle of a band
+    (445, 519, "blue"), (520, 600, "green"), (630, 690, "red"), (760, 900, "nir"), (1550, 1750, "swir1"),
+    (2080, 2350, "swir2"),
+)  # fmt: skip
+_NANOMETRES = re.compile(r"(\d{3,4})(?:\.\d+)? ?nm\b")
+_NUMBERED = re.compile(r"(?:sr_|toa_)?b0?(\d{1,2})(a?)$")
+_NOISE = re.compile(r"\([^)]*\)|\b(?:band|channel)\b|\bb\d+a?\b|\b\d+\b|[^a-z0-9]+")
+
+# Number of a band -> meaning, by the set of numbers that the file has.
+_SENTINEL2 = {"2": "blue", "3": "green", "4": "red", "8": "nir", "11": "swir1", "12": "swir2"}
+_LANDSAT_OLI = {"2": "blue", "3": "green", "4": "red", "5": "nir", "6": "swir1", "7": "swir2"}
+_LANDSAT_TM = {"1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir1", "7": "swir2"}
+
+
+def meanings(names: Sequence[str]) -> tuple[str, ...]:
+    """ "red", "green", "blue", "nir", "swir1", "swir2" for each band, "" where its name does not tell.
+
+    A word goes before a wavelength, and that before a number. A meaning that several bands have is told of the first
+    whose name is that word alone.
+    """
+    lower = [name.strip().lower() for name in names]
+    found = [_by_word(name) or _by_wavelength(name) for name in lower]
+    if not any(found):
+        found = _by_number(lower)
+    return tuple(meaning if found.index(meaning) == at else "" for at, meaning in enumerate(found))
+
+
+def _by_word(name: str) -> str:
+    text = " ".join(_NOISE.sub(" ", name).split())
+    return _WORDS.get(name.strip(), "") or _WORDS.get(text, "")
+
+
+def _by_wavelength(name: str) -> str:
+    told = _NANOMETRES.search(name)
+    return next((what for low, high, what in _WAVELENGTHS if told and low <= int(told[1]) <= high), "")
+
+
+def _by_number(names: Sequence[str]) -> list[str]:
+    """The numbers of Sentinel-2, or of Landsat where the names are those of its surface reflectance ("SR_B4").
+
+    Landsat 4 to 7 have no band 6 among the reflective ones, Landsat 8 and 9 have. B1 to B7 alone are Landsat 8's, too,
+    whose red, green and blue have the numbers of Sentinel-2's.
+    """
+    read = [_NUMBERED.match(name) for name in names]
+    numbers = {one[1] for one in read if one}
+    landsat = any(name.startswith("sr_") for name in names)
+    thematic_mapper = {"1", "2", "3", "4", "5", "7"} <= numbers and not numbers & {"6", "8", "9", "10", "11", "12"}
+    table = _LANDSAT_TM if thematic_mapper else _LANDSAT_OLI if landsat or "8" not in numbers else _SENTINEL2
+    return [table.get(one[1], "") if one and not one[2] else "" for one in read]

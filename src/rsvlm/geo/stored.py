@@ -1,0 +1,67 @@
+"""How values are stored: fewer than eight bits, white as zero, fill values, and alpha bands that are none."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsvlm.geo.open_raster import GDAL_OPTIONS as _GDAL  # noqa: F401  (words a missing extra)
+
+from rasterio.enums import ColorInterp  # isort: skip
+
+FILL = 1e36  # magnitude from which a floating value is a fill value: -3.4e38, 9.97e36 (NetCDF), never a measurement
+_SIDE = 256  # pixels: side of the windows in which an alpha band is looked at
+_BETWEEN = 0.05  # share of values that are neither 0 nor the largest, from which a band flagged as alpha is data
+
+
+def missing_values(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
+    """True where a single value is no data: nodata, not finite, or a fill value near the limit of the type."""
+    if raw.dtype.kind != "f":
+        return raw == nodata if nodata is not None else np.zeros(raw.shape, bool)
+    with np.errstate(invalid="ignore"):
+        missing = ~(np.abs(raw) < FILL)  # NaN, too
+        if nodata is not None and not np.isnan(nodata):
+            # A tag is text: -3.4e38 and -9999.9 are rounded, and float32 rounds once more.
+            missing |= np.isclose(raw, nodata, rtol=1e-6, atol=0)
+    return missing
+
+
+def brightness_table(dataset: Any, band: int) -> NDArray[np.uint8] | None:
+    """(256,) brightness of the stored values of a uint8 band with fewer than 8 bits, or with white as 0; else None."""
+    if dataset.dtypes[band - 1] != "uint8":
+        return None
+    bits = int(dataset.tags(band, ns="IMAGE_STRUCTURE").get("NBITS", 8))
+    if bits >= 8 and not white_is_zero(dataset):
+        return None
+    top = 2 ** min(bits, 8) - 1
+    values = np.clip(np.arange(256) * (255 / top), 0, 255)
+    return np.rint(255 - values if white_is_zero(dataset) else values).astype(np.uint8)
+
+
+def white_is_zero(dataset: Any) -> bool:
+    """Whether the file says that 0 is white (MINISWHITE)."""
+    return dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
+
+
+def alpha_with_data(dataset: Any) -> int:
+    """The number of a band that is flagged as alpha and holds data, such as near infrared; 0 where there is none.
+
+    It has a name that is not alpha's, or many values besides 0 and the largest: transparency of rasters is a mask.
+    """
+    flagged = [at for at, meaning in enumerate(dataset.colorinterp, start=1) if meaning == ColorInterp.alpha]
+    if len(flagged) != 1 or dataset.driver not in ("GTiff", "JP2OpenJPEG"):
+        return 0
+    name = (dataset.descriptions[flagged[0] - 1] or "").strip().lower()
+    if name:
+        return 0 if name in ("alpha", "mask", "transparency", "opacity") else flagged[0]
+    values = np.concatenate([dataset.read(flagged[0], window=window).ravel() for window in _windows(dataset)])
+    top = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1.0
+    return flagged[0] if np.mean((values != 0) & (values != top)) > _BETWEEN else 0
+
+
+def _windows(dataset: Any) -> list[Any]:
+    """Five windows over the raster: the corners and the middle."""
+    width, height = min(_SIDE, dataset.width), min(_SIDE, dataset.height)
+    right, bottom = dataset.width - width, dataset.height - height
+    starts = {(0, 0), (right, 0), (0, bottom), (right, bottom), (right // 2, bottom // 2)}
+    return [((row, row + height), (column, column + width)) for column, row in sorted(starts)]

@@ -1,0 +1,38 @@
+"""Whole numbers of a TIFF's first directory that GDAL does not pass on: rows of a strip, orientation."""
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+ORIENTATION, ROWS_PER_STRIP = 274, 278
+_MOST_ENTRIES = 4096  # of a directory that is read; imagery has some twenty
+_KINDS = {3: "H", 4: "I", 16: "Q"}  # SHORT, LONG, LONG8
+
+
+def header_numbers(path: Path, wanted: tuple[int, ...] = (ORIENTATION, ROWS_PER_STRIP)) -> dict[int, int]:
+    """The values of the `wanted` tags that are there; none of a file that is no TIFF or is cut short."""
+    try:
+        with path.open("rb") as file:
+            return _read(file, wanted)
+    except (OSError, struct.error, ValueError, OverflowError):
+        return {}
+
+
+def _read(file: BinaryIO, wanted: tuple[int, ...]) -> dict[int, int]:
+    read, seek = file.read, file.seek
+    head = read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2])
+    if order is None:
+        return {}
+    big = struct.unpack_from(order + "H", head, 2)[0] == 43
+    start = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0]
+    seek(start)
+    count = struct.unpack(order + ("Q" if big else "H"), read(8 if big else 2))[0]
+    size, place = (20, 12) if big else (12, 8)
+    entries = read(min(count, _MOST_ENTRIES) * size)
+    found: dict[int, int] = {}
+    for at in range(0, len(entries) - size + 1, size):
+        tag, kind = struct.unpack_from(order + "HH", entries, at)
+        if tag in wanted and kind in _KINDS:
+            found[tag] = struct.unpack_from(order + _KINDS[kind], entries, at + place)[0]
+    return found
