@@ -5,6 +5,7 @@ authors publish it.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -35,6 +36,7 @@ def load(name: str, root: str | Path, split: str = "train", *, skip_missing: boo
     if split not in (*SPLITS, "all"):
         raise BadInput(f"There is no split {split!r}; give train, val, test or all.")
     samples = list(card.reader(dataset_path(card, root), name))
+    _check_classes(card, samples, root)
     chosen = [sample for sample in samples if split in ("all", sample.split)]
     if not chosen:
         there = Counter(sample.split for sample in samples)
@@ -50,6 +52,18 @@ def load(name: str, root: str | Path, split: str = "train", *, skip_missing: boo
         )
     gone = set(missing)
     return [sample for sample in chosen if not any(image.path in gone for image in sample.images)]
+
+
+def _check_classes(card: DatasetCard, samples: Sequence[Sample], root: str | Path) -> None:
+    """Raises BadInput where most classes, or all labels of boxes, are none of the set's: a foreign folder."""
+    found = {turn.answer for sample in samples for turn in sample.turns if turn.task == "scene"}
+    labels = {region.label for sample in samples for region in sample.regions}
+    strange = sorted(found - set(card.classes)) if card.classes else []
+    if 2 * len(strange) > len(found) or (card.labels and labels and not labels & set(card.labels)):
+        raise BadInput(
+            f"{root} is not {card.title}: its classes are {', '.join((strange or sorted(labels))[:5])}; expected "
+            f"{', '.join((card.classes or card.labels)[:5])} and the like, below {card.folder}/."
+        )
 
 
 def _there(path: str, data: bytes | None) -> bool:

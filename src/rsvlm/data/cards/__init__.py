@@ -23,7 +23,8 @@ class DatasetCard:
     `labels` are the classes that every picture of the set is labelled for in full, as its readers name them: a class
     without a region is not in the picture, and regions can be counted. Empty where that is not sure. `absent` are
     things that its pictures are taken not to show. Nobody labelled them: it is an assumption of ours about where the
-    pictures come from, which rsvlm-mini was trained with, and there will be pictures of which it is false.
+    pictures come from, which rsvlm-mini was trained with, and there will be pictures of which it is false. `classes`
+    are those of a scene set, as words: a folder of other classes is another set.
     """
 
     name: str
@@ -39,3 +40,4 @@ class DatasetCard:
     also: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ img2dataset / open_clip tars are read too: `.txt` is a caption, `.json` whatever
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ _MAGIC = (
     (b"RIFF", "webp"),
     (b"GIF8", "gif"),
 )
-_IMAGES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "img", "jp2")
+MOST_BYTES = 2**28  # of the members of one sample, decompressed
+_CAPTIONS = ("txt", "caption")
+_IMAGES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "img", "jp2", "img_content")
 
 
 def _suffix(data: bytes) -> str:
@@ -65,26 +68,46 @@ def write(samples: Iterable[Sample], path: Path, *, embed_images: bool = True) -
 
 
 def read(path: Path) -> Iterator[Sample]:
-    """The Samples of a webdataset tar, streamed. Raises BadInput for a file that is no tar or a broken member."""
-    key: str | None = None
+    """The Samples of a webdataset tar, streamed.
+
+    Suffixes are read in lower case; what macOS adds ("._x", "__MACOSX") is left out, and the members of a sample that
+    nothing here reads are named in its meta ("unread"). Raises BadInput for a file that is no tar, a broken member,
+    members of one sample that do not lie side by side, and more than `MOST_BYTES` in one sample.
+    """
+    key, number = "", 0
     fields: dict[str, bytes] = {}
-    number = 0
+    done: set[str] = set()
     try:
         with tarfile.open(path, "r|*") as tar:
             for member in tar:
-                base, _, suffix = Path(member.name).name.partition(".")
-                file = tar.extractfile(member) if member.isfile() and suffix else None
-                if file is None:
+                name = Path(member.name)
+                base, _, suffix = name.name.partition(".")
+                if not member.isfile() or not suffix or not base or "__MACOSX" in name.parts:
                     continue
-                this = str(Path(member.name).parent / base)
-                if key is not None and this != key:
+                this = str(name.parent / base)
+                if this != key and fields:
                     yield _sample(key, fields, path, number)
+                    done.add(key)
                     number, fields = number + 1, {}
-                key, fields[suffix] = this, file.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+                if this in done:
+                    raise BadInput(f"{path}: the members of sample {this} do not lie side by side; sort and repack.")
+                key = this
+                fields[suffix.lower()] = _bytes(tar, member, sum(map(len, fields.values())), path)
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise BadInput(f"{path} is not a tar file that can be read ({error}); expected a webdataset shard.") from error
-    if key is not None:
+    if fields:
         yield _sample(key, fields, path, number)
+
+
+def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, before: int, path: Path) -> bytes:
+    """The bytes of a member, refused before they are read where the sample would pass the budget."""
+    if before + member.size > MOST_BYTES:
+        raise BadInput(
+            f"{path}: {member.name} makes its sample {(before + member.size) / 1e6:,.0f} MB, over the budget of "
+            f"{MOST_BYTES / 1e6:,.0f} MB; store pictures, not scenes."
+        )
+    file = tar.extractfile(member)
+    return file.read() if file else b""
 
 
 def _sample(key: str, fields: Mapping[str, bytes], path: Path, number: int) -> Sample:
@@ -92,13 +115,18 @@ def _sample(key: str, fields: Mapping[str, bytes], path: Path, number: int) -> S
         entry: dict[str, Any] = json.loads(fields["json"]) if "json" in fields else {}
         if EXTENSION in entry:
             return _ours(entry, fields, path, number)
-        came = [(f"{key}.{suffix}", data) for suffix, data in fields.items() if suffix.rsplit(".", 1)[-1] in _IMAGES]
+        pictures = [suffix for suffix in fields if suffix.rsplit(".", 1)[-1] in _IMAGES]
+        came = [(f"{key}.{suffix}", fields[suffix]) for suffix in pictures]
         if "conversations" in entry:
             return llava.from_entry(entry, path.parent, number, came)
-        caption = fields["txt"].decode("utf-8").strip() if "txt" in fields else entry.pop("caption", None)
-        turns = (Turn(task="caption", question="", answer=caption),) if isinstance(caption, str) else ()
-        return Sample(id=key, images=tuple(Image(path=name, data=data) for name, data in came), turns=turns, meta=entry)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        caption = next((fields[one].decode("utf-8-sig").strip() for one in _CAPTIONS if one in fields), None)
+        if caption is None:
+            caption = next((entry.pop(one) for one in ("caption", "text") if isinstance(entry.get(one), str)), None)
+        turns = () if caption is None else (Turn(task="caption", question="", answer=caption),)
+        unread = sorted(set(fields) - {"json", *_CAPTIONS, *pictures})
+        meta = entry | ({"unread": unread} if unread else {})
+        return Sample(id=key, images=tuple(Image(path=name, data=data) for name, data in came), turns=turns, meta=meta)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BadInput(f"{path}: sample {key} cannot be read ({type(error).__name__}: {error}).") from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rsvlm.data.sources.label_files import pictures, read_mask, regions_of
 from rsvlm.data.sources.layout import SPLITS, hashed_split, search
+from rsvlm.data.text_file import read_text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -54,7 +55,7 @@ def _lists(folder: Path) -> dict[str, str]:
     splits: dict[str, str] = {}
     for split in SPLITS:
         path = search(folder, f"list/{split}.txt", f"{split}.txt")
-        for line in path.read_text(encoding="utf-8").split() if path else ():
+        for line in read_text(path).split() if path else ():
             splits[Path(line).stem] = split
     return splits
 

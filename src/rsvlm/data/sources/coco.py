@@ -1,11 +1,11 @@
 """Boxes and captions in COCO JSON, and in HIT-UAV's variant of it (keys `annotation` and `filename`)."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import ImageIndex, hashed_split, read_json, within, words
+from rsvlm.data.sources.layout import ImageIndex, hashed_split, proper_box, read_json, within, words
 from rsvlm.errors import BadInput
 from rsvlm.sample import Box, Image, Point, Region, Sample, Turn
 
@@ -53,10 +53,8 @@ def _samples(
 ) -> Iterator[Sample]:
     if not isinstance(data, Mapping):
         raise TypeError("the file holds no object")
-    by_image: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
-    for item in data.get("annotations") or data.get("annotation") or ():
-        by_image[item["image_id"]].append(item)
-    labels = {item["id"]: item["name"] for item in data.get("categories", ())}
+    by_image = _linked(data)
+    labels = {str(item["id"]): item["name"] for item in data.get("categories", ())}
     guesses = (f"{split}2017", f"{split}2014", f"images/{split}", split) if split else ()
     index = ImageIndex(within(root, *guesses, "images", "imgs", "JPEGImages"))
     for item in data["images"]:
@@ -64,7 +62,7 @@ def _samples(
         image = Image(
             path=index(file, root / "images"), width=int(item.get("width", 0)), height=int(item.get("height", 0))
         )
-        regions, turns, meta = _contents(by_image[item["id"]], labels)
+        regions, turns, meta = _contents(by_image[str(item["id"])], labels)
         number = seen[file] = seen.get(file, 0) + 1  # one name in two files (captions and instances) stays unique
         yield Sample(
             id=f"{name}/{file}" if number == 1 else f"{name}/{file}#{number}",
@@ -72,19 +70,44 @@ def _samples(
         )  # fmt: skip
 
 
+def _linked(data: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The annotations of each image. Ids are compared as text: 1 and "1" are written for one another.
+
+    Raises BadInput for annotations of no image, and for two images of one id.
+    """
+    images = Counter(str(item["id"]) for item in data["images"])
+    if twice := [name for name, count in images.items() if count > 1]:
+        raise BadInput(
+            f"{len(twice)} image ids of the COCO file stand there twice, the first is {twice[0]}; number anew."
+        )
+    by_image: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for item in data.get("annotations") or data.get("annotation") or ():
+        by_image[str(item["image_id"])].append(item)
+    if unknown := [name for name in by_image if name not in images]:
+        raise BadInput(
+            f"{sum(len(by_image[name]) for name in unknown)} annotations of the COCO file are of images that it does "
+            f"not list, the first of image_id {unknown[0]}; expected each image_id among images."
+        )
+    return by_image
+
+
 def _contents(
     items: Sequence[Mapping[str, Any]], labels: Mapping[Any, str]
 ) -> tuple[tuple[Region, ...], tuple[Turn, ...], dict[str, Any]]:
     regions: list[Region] = []
     ignore: list[Box] = []
+    without_area = 0
     outlines: dict[str, Any] = {}
     captions = tuple(item["caption"].strip() for item in items if "caption" in item)
     for item in items:
         if "bbox" not in item:
             continue
-        x, y, width, height = (float(number) for number in item["bbox"])
-        box = (x, y, x + width, y + height)
-        label = words(labels[item["category_id"]])
+        x, y, width, height = (float(number) for number in item["bbox"] or (0, 0, 0, 0))
+        box = proper_box(x, y, x + width, y + height)
+        if box is None:
+            without_area += 1
+            continue
+        label = words(labels[str(item["category_id"])])
         if item.get("iscrowd") or label.replace(" ", "") in IGNORED:
             ignore.append(box)
             continue
@@ -94,6 +117,7 @@ def _contents(
         regions.append(Region(label=label, box=box, polygon=ring or ()))
     turns = (Turn(task="caption", question="", answer=captions[0], references=captions),) if captions else ()
     meta: dict[str, Any] = {"ignore": [list(box) for box in ignore]} if ignore else {}
+    meta |= {"boxes_without_area": without_area} if without_area else {}
     return tuple(regions), turns, meta | ({"segmentation": outlines} if outlines else {})
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rsvlm.data.sources.layout import SPLITS, ImageIndex, search, within
 from rsvlm.data.sources.voc import ANNOTATIONS, PICTURES, region_of, text_of
+from rsvlm.data.text_file import read_text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Region, Sample, Turn
 
@@ -60,6 +61,8 @@ def _expressions(folder: Path) -> Iterator[tuple[str, tuple[int, int], Region, s
         except (ET.ParseError, ValueError) as error:
             raise BadInput(f"{path} is not a DIOR-RSVG annotation: {error}.") from error
         for region, phrase in found:
+            if region is None:
+                raise BadInput(f"{path} has a box without area; take the authors' own file.")
             if not phrase:
                 raise BadInput(f"{path} has an object without a description; this is DIOR, not DIOR-RSVG.")
             yield file, (width, height), region, phrase
@@ -73,7 +76,7 @@ def _splits(folder: Path) -> dict[int, str]:
         if path is None:
             raise BadInput(f"{folder} holds no {split}.txt; expected the lists train.txt, val.txt and test.txt.")
         try:
-            numbers = [int(word) for word in path.read_text(encoding="utf-8").split()]
+            numbers = [int(word) for word in read_text(path).split()]
         except ValueError as error:
             raise BadInput(f"{path} is not a list of expression numbers ({error}); take the authors' own.") from error
         splits |= dict.fromkeys(numbers, split)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.sources.layout import ImageIndex, hashed_split, within, words
+from rsvlm.data.text_file import read_lines
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Point, Region, Sample
 
@@ -44,19 +45,19 @@ def _sample(path: Path, name: str, index: ImageIndex, split: str, root: Path) ->
     meta: dict[str, Any] = {}
     regions: list[Region] = []
     difficult: list[int] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         key, colon, value = line.partition(":")
         if colon and key.strip().lower() in _HEADERS:
             meta |= _header(key.strip().lower(), value.strip())
             continue
-        fields = line.split()
+        fields = line.replace(",", " ").split()
         if not fields:
             continue
         try:
             region = _region(fields)
         except (ValueError, IndexError) as error:
             raise BadInput(f"{path} line {number} reads {line[:60]!r}; expected eight numbers and a class.") from error
-        if fields[9:10] == ["1"]:
+        if fields[-1] != "0" and _flagged(fields):
             difficult.append(len(regions))
         regions.append(region)
     if difficult:
@@ -77,7 +78,15 @@ def _header(key: str, value: str) -> dict[str, Any]:
 
 
 def _region(fields: list[str]) -> Region:
+    if not fields[8:]:
+        raise ValueError("no class")
     numbers = [float(field) for field in fields[:8]]
     ring: tuple[Point, ...] = tuple(zip(numbers[::2], numbers[1::2], strict=True))
     bounds = (min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2]))
-    return Region(label=words(fields[8]), box=bounds, polygon=ring)
+    label = fields[8:-1] if _flagged(fields) else fields[8:]
+    return Region(label=words(" ".join(label)), box=bounds, polygon=ring)
+
+
+def _flagged(fields: list[str]) -> bool:
+    """Whether the difficult flag stands behind the class, whose name may have blanks."""
+    return len(fields) > 9 and fields[-1] in ("0", "1", "2")

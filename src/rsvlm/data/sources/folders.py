@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rsvlm.data.sources import karpathy
 from rsvlm.data.sources.layout import IMAGE_SUFFIXES, SPLITS, ImageIndex, find_file, hashed_split, search, within, words
+from rsvlm.data.text_file import read_text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -98,7 +99,7 @@ def read_ucm(folder: Path, name: str) -> Iterator[Sample]:
             split = shared.get(str(number), "test") if shared else sample.split
             yield scene(name, sample.images[0].path, kind, split)
         return
-    classes = find_file(folder, "classes.txt").read_text(encoding="utf-8").split()
+    classes = read_text(find_file(folder, "classes.txt")).split()
     index = ImageIndex(within(folder, *karpathy.FOLDERS))
     for filename, split, *_ in karpathy.entries(find_file(folder, "dataset*.json")):
         number = Path(filename).stem

@@ -21,7 +21,7 @@ def entries(path: Path) -> list[tuple[str, str, tuple[str, ...], str]]:
     try:
         if isinstance(data, Mapping) and "images" in data:
             return [
-                (item["filename"], split_name(item["split"]), _told(s["raw"] for s in item["sentences"]), "")
+                (_path(item), split_name(item["split"]), _captions(s["raw"] for s in item["sentences"]), "")
                 for item in data["images"]
             ]
         return [_nwpu(item, group) for group, items in data.items() for item in items]
@@ -32,12 +32,18 @@ def entries(path: Path) -> list[tuple[str, str, tuple[str, ...], str]]:
         ) from error
 
 
+def _path(item: Mapping[str, Any]) -> str:
+    """The name of a picture, with the folder that some files give it ("filepath", as COCO's)."""
+    folder, file = item.get("filepath"), item["filename"]
+    return f"{folder}/{file}" if folder and not file.startswith(f"{folder}/") else file
+
+
 def _nwpu(item: Mapping[str, Any], group: str) -> tuple[str, str, tuple[str, ...], str]:
     keys = ["raw", *(f"raw_{number}" for number in range(1, 5))]
-    return item["filename"], split_name(item["split"]), _told(item.get(key) or "" for key in keys), group
+    return item["filename"], split_name(item["split"]), _captions(item.get(key) or "" for key in keys), group
 
 
-def _told(sentences: Iterable[str]) -> tuple[str, ...]:
+def _captions(sentences: Iterable[str]) -> tuple[str, ...]:
     """Captions without their margins; blank ones, which RSITMD once had, are none."""
     return tuple(text for sentence in sentences if (text := sentence.strip()))
 

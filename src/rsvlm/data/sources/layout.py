@@ -3,11 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rsvlm.data.text_file import lines_of, read_lines, read_text
 from rsvlm.errors import BadInput
+from rsvlm.sample import Box
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
 SPLITS = ("train", "val", "test")
@@ -69,29 +71,20 @@ def search(folder: Path, *patterns: str) -> Path | None:
 def read_json(path: Path) -> Any:
     """The JSON value in a file. Raises BadInput naming the file and the line that is broken."""
     try:
-        return json.loads(_text(path))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise BadInput(f"{path} is not valid JSON: {error.msg} at line {error.lineno}.") from error
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 text; expected a JSON file.") from error
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
-
-
 def read_records(path: Path) -> list[Any]:
     """The records of a file that is a JSON list, or one JSON value a line: sets are published as both."""
-    text = _text(path)
+    text = read_text(path)
     try:
         found = json.loads(text)
         return found if isinstance(found, list) else [found]
     except json.JSONDecodeError as whole:
         rows: list[Any] = []
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(lines_of(text), 1):
             try:
                 rows += [json.loads(line)] if line.strip() else []
             except json.JSONDecodeError as error:
@@ -101,31 +94,105 @@ def read_records(path: Path) -> list[Any]:
 
 
 class ImageIndex:
-    """Finds an image by the name an annotation gives it, in the folders where its authors put the pictures.
+    """Finds a picture by the name an annotation gives it, in the folders where its authors put the pictures.
 
-    The exact name comes first, then the same stem with another image extension (sets are re-encoded: RSIVQA speaks of
-    N.tif, the shipped picture is N.jpg). A name that is nowhere gets the path where it was expected, so that the caller
-    can say what is missing.
+    A name with folders ("site1/0001.png", "C:\\data\\a.jpg") is looked for with as many of them as are there, longest
+    first; then by its base name alone. In each place the exact name comes first, then the same stem with another
+    extension of a picture (sets are re-encoded: RSIVQA speaks of N.tif, the shipped picture is N.jpg). A name that is
+    nowhere gets the path where it was expected, so that the caller can say what is missing.
     """
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = [folder.resolve() for folder in folders if folder.is_dir()]
-        self._by_name: dict[str, str] = {}
-        self._by_stem: dict[str, str] = {}
-        for folder in self._folders:
-            for path in sorted(folder.iterdir()):
-                if path.suffix.lower() in IMAGE_SUFFIXES:
-                    self._by_name.setdefault(path.name, str(path))
-                    self._by_stem.setdefault(path.stem, str(path))
+        self._listed: dict[Path, tuple[dict[str, str], dict[str, str]]] = {}
+        self._by_base: dict[str, str] = {}  # picture -> the name that found it by its base name
 
     def __len__(self) -> int:
-        return len(self._by_name)
+        return len({path for folder in self._folders for path in self._pictures(folder)[0].values()})
 
     def __call__(self, name: str, fallback: Path) -> str:
-        """Absolute path of the image called `name`; below `fallback` where it was not found."""
-        base = Path(name.replace("\\", "/")).name
-        found = self._by_name.get(base) or self._by_stem.get(Path(base).stem)
-        return found or str((self._folders[0] if self._folders else fallback.resolve()) / base)
+        """Absolute path of the picture called `name`; below `fallback` where it was not found.
+
+        Raises BadInput where two names with different folders find one picture by their base name.
+        """
+        return self.find(name) or str(
+            (self._folders[0] if self._folders else fallback.resolve()) / self._parts(name)[-1]
+        )
+
+    def find(self, name: str) -> str | None:
+        """As a call, None where there is no such picture."""
+        parts = self._parts(name)
+        for skipped in range(len(parts)):
+            inner, base = Path(*parts[skipped:-1]), parts[-1]
+            for folder in self._folders:
+                names, stems = self._pictures(folder / inner)
+                if found := names.get(base) or stems.get(stem_of(base)):
+                    return found if skipped < len(parts) - 1 or len(parts) == 1 else self._only(found, name)
+        return None
+
+    def _only(self, found: str, name: str) -> str:
+        before = self._by_base.setdefault(found, name)
+        if before != name:
+            raise BadInput(
+                f"{before!r} and {name!r} both find the picture {found} by its base name; lay the pictures out in the "
+                "folders that the annotations name."
+            )
+        return found
+
+    @staticmethod
+    def _parts(name: str) -> list[str]:
+        parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        return parts or [name]
+
+    def _pictures(self, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+        """The pictures in a folder by their names and by their stems."""
+        if folder not in self._listed:
+            paths = sorted(folder.iterdir()) if folder.is_dir() else []
+            pictures = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
+            names = {path.name: str(path) for path in pictures}
+            self._listed[folder] = names, {path.stem: str(path) for path in reversed(pictures)}
+        return self._listed[folder]
+
+
+def stem_of(name: str) -> str:
+    """The name of a file without the extension of a picture; other dots are part of the name ("t.a")."""
+    path = Path(name)
+    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
+
+
+def split_lists(lists: Mapping[str, Path], stems: Collection[str]) -> dict[str, str]:
+    """Stem -> split, from published lists of file names: plain, with extensions, with folders, a class flag behind.
+
+    `stems` are those of the annotations; one that no list has is "unlisted". Empty where there are no lists. Raises
+    BadInput for a list of which no entry is an annotation.
+    """
+    found: dict[str, str] = {}
+    there = {split: path for split, path in lists.items() if path.is_file()}
+    for split, path in there.items():
+        names = [line.strip() for line in read_lines(path) if line.strip()]
+        known = [stem for name in names if (stem := _listed_stem(name, stems)) is not None]
+        if names and not known:
+            raise BadInput(
+                f"None of the {len(names)} entries of {path} names a picture of this set, the first is {names[0]!r}; "
+                f"expected names such as {min(stems, default='')!r}."
+            )
+        found |= dict.fromkeys(known, split)
+    return {stem: found.get(stem, "unlisted") for stem in stems} if there else {}
+
+
+def _listed_stem(entry: str, stems: Collection[str]) -> str | None:
+    for text in (entry, entry.split()[0]):  # the whole line, which may hold blanks, or what stands before a flag
+        base = text.replace("\\", "/").rsplit("/", 1)[-1]
+        for stem in (base, stem_of(base), base.removesuffix(".xml"), base.removesuffix(".txt")):
+            if stem in stems:
+                return stem
+    return None
+
+
+def proper_box(x1: float, y1: float, x2: float, y2: float) -> Box | None:
+    """The box with its corners in order, as annotators drag it from any corner; None where it has no area."""
+    box = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+    return box if box[2] > box[0] and box[3] > box[1] else None
 
 
 def within(folder: Path, *names: str) -> list[Path]:

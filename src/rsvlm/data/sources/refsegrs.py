@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rsvlm.data.sources.label_files import pictures, read_mask, regions_of
 from rsvlm.data.sources.layout import SPLITS, search
+from rsvlm.data.text_file import read_lines
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -27,7 +28,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
         if path is None:
             continue
         shown, masks = pictures(path.parent / "images"), pictures(path.parent / "masks")
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(read_lines(path), 1):
             key, _, phrase = line.strip().partition(" ")
             if not key:
                 continue

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rsvlm.data.sources import karpathy
 from rsvlm.data.sources.layout import ImageIndex, find_file, hashed_split, read_json, within
+from rsvlm.data.text_file import read_lines
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -37,7 +38,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     turns: dict[str, list[Turn]] = {}
     find_file(folder, *FILES)
     for path in (folder / file for file in FILES if (folder / file).is_file()):
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        for number, line in enumerate(read_lines(path), 1):
             if line.strip():
                 _add(line, f"{path} line {number}", garbled, turns)
     neighbour = folder.resolve().parent / "UCM_captions"

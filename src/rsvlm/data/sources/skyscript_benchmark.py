@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rsvlm.data.sources.layout import find_file, search
+from rsvlm.data.text_file import read_lines
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -25,7 +26,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     classes = {version: _names(path.parent, version) for version in ("", "_v1", "_v2")}
     seen: set[str] = set()
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             for row in csv.DictReader(file):
                 first, second = (_label(row, classes, v) for v in ("_v1" if "label_v1" in row else "", "_v2"))
                 if not first or row["filepath"] in seen:
@@ -47,7 +48,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
 
 def _names(folder: Path, version: str) -> tuple[str, ...]:
     path = search(folder, f"classnames{version}.txt")
-    return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()) if path else ()
+    return tuple(line.strip() for line in read_lines(path) if line.strip()) if path else ()
 
 
 def _label(row: Mapping[str, str | None], classes: Mapping[str, tuple[str, ...]], version: str) -> str:

@@ -3,10 +3,11 @@
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from rsvlm.data.sources.layout import ImageIndex, hashed_split, within, words
+from rsvlm.data.sources.layout import SPLITS, ImageIndex, hashed_split, proper_box, split_lists, within, words
 from rsvlm.errors import BadInput
-from rsvlm.sample import Box, Image, Point, Region, Sample
+from rsvlm.sample import Image, Point, Region, Sample
 
 ANNOTATIONS = ("Annotations", "annotations", "Annotations/Horizontal Bounding Boxes", "xml")
 PICTURES = ("JPEGImages", "images", "imgs", "JPEGImages-trainval", "JPEGImages-test")
@@ -28,35 +29,33 @@ def read(
         paths, root = next((found for place in places if (found := sorted(place.glob("*.xml")))), []), folder
     if not paths:
         raise BadInput(f"{folder} holds no VOC XML files; expected them in Annotations/ or annotations/.")
-    index, published = ImageIndex(within(root, *PICTURES)), _published(root)
+    index = ImageIndex(within(root, *PICTURES))
+    lists = {split: root / "ImageSets" / "Main" / f"{split}.txt" for split in SPLITS}
+    published = split_lists(lists, {path.stem for path in paths[0].parent.glob("*.xml")})
     for path in paths:
         yield _sample(path, name, index, first_pixel, published.get(path.stem) or split_of(path.name))
 
 
-def _published(root: Path) -> dict[str, str]:
-    lists = {split: root / "ImageSets" / "Main" / f"{split}.txt" for split in ("train", "val", "test")}
-    return {
-        line.split()[0]: split
-        for split, path in lists.items()
-        if path.is_file()
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    }
-
-
 def _sample(path: Path, name: str, index: ImageIndex, first_pixel: int, split: str) -> Sample:
+    """A file of 0 bytes says nothing about its picture: no region, and the split "unlisted"."""
+    empty = path.stat().st_size == 0
     try:
-        root = ET.parse(path).getroot()
-        filename = text_of(root, "filename") or f"{path.stem}.jpg"
+        root = ET.Element("annotation") if empty else ET.parse(path).getroot()
         size = tuple(int(float(text_of(root, f"size/{side}") or 0)) for side in ("width", "height"))
-        objects = root.findall("object")
-        regions = tuple(region_of(item, first_pixel) for item in objects)
-    except (ET.ParseError, ValueError) as error:
+        objects = [(item, region) for item in root.findall("object") if (region := region_of(item, first_pixel))]
+    except (ET.ParseError, ValueError, OverflowError) as error:
         raise BadInput(f"{path} is not a Pascal VOC annotation: {error}.") from error
-    difficult = [number for number, item in enumerate(objects) if text_of(item, "difficult") == "1"]
-    image = Image(path=index(filename, path.parent), width=size[0], height=size[1])
-    meta = {"difficult": difficult} if difficult else {}
-    return Sample(id=f"{name}/{path.stem}", images=(image,), regions=regions, source=name, split=split, meta=meta)
+    # The picture of the file's own name goes first: <filename> is often that of an older copy.
+    picture = index.find(path.stem) or index(text_of(root, "filename") or f"{path.stem}.jpg", path.parent)
+    difficult = [number for number, (item, _) in enumerate(objects) if text_of(item, "difficult") == "1"]
+    without_area = len(root.findall("object")) - len(objects)
+    meta: dict[str, Any] = {"difficult": difficult} if difficult else {}
+    meta |= {"boxes_without_area": without_area} if without_area else {}
+    meta |= {"empty_annotation": True} if empty else {}
+    return Sample(
+        id=f"{name}/{path.stem}", images=(Image(path=picture, width=size[0], height=size[1]),),
+        regions=tuple(region for _, region in objects), source=name, split="unlisted" if empty else split, meta=meta,
+    )  # fmt: skip
 
 
 def text_of(node: ET.Element, key: str) -> str:
@@ -64,8 +63,8 @@ def text_of(node: ET.Element, key: str) -> str:
     return (node.findtext(key) or "").strip()
 
 
-def region_of(item: ET.Element, first_pixel: int) -> Region:
-    """The labelled box of one `object`; ValueError where a number is missing."""
+def region_of(item: ET.Element, first_pixel: int) -> Region | None:
+    """The labelled box of an `object`, corners put in order; None where it has no area. ValueError without a number."""
     label = words(text_of(item, "name"))
     if item.find("robndbox") is not None:  # DIOR-R's oriented boxes: four corners
         corner_names = ("left_top", "right_top", "right_bottom", "left_bottom")
@@ -75,8 +74,12 @@ def region_of(item: ET.Element, first_pixel: int) -> Region:
         xs, ys = [x for x, _ in ring], [y for _, y in ring]
         return Region(label=label, box=(min(xs), min(ys), max(xs), max(ys)), polygon=ring)
     x1, y1, x2, y2 = (_number(item, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax"))
-    box: Box = (x1 - first_pixel, y1 - first_pixel, x2, y2)
-    return Region(label=label, box=box)
+    if x2 < x1 - first_pixel:  # dragged from the right; one pixel less is an empty box, not a turned one
+        x1, x2 = x2, x1
+    if y2 < y1 - first_pixel:
+        y1, y2 = y2, y1
+    box = proper_box(x1 - first_pixel, y1 - first_pixel, x2, y2)
+    return Region(label=label, box=box) if box else None
 
 
 def _number(item: ET.Element, key: str) -> float:
