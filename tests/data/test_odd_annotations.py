@@ -35,7 +35,8 @@ def grey(sample):
 
 def xml(filename, *boxes):
     objects = "".join(
-        f"<object><name>ship</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox></object>"
+        f"<object><name>ship</name><bndbox><xmin>{a}</xmin><ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox>"
+        "</object>"
         for a, b, c, d in boxes
     )
     size = "<size><width>100</width><height>80</height></size>"

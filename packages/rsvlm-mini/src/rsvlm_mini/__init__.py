@@ -1,1 +1,1 @@
-"""Data only: the weights of rsvlm-mini, its graphs for ONNX Runtime, its exact recipe, the list of what it was trained on, and its scores."""
+"""Data only: weights, ONNX graphs and recipe of rsvlm-mini, what it was trained on, and its scores."""
