@@ -8,6 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from rsvlm.assets import language_model, packed_language_model
+from rsvlm.errors import MissingPart
+from rsvlm.systems.model_dir import model_folder
+
+
+def mini_is_here():
+    try:
+        return packed_language_model() and language_model() and model_folder("mini")
+    except MissingPart:
+        return None
+
+
 SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 FIGURES = {
     "batch_caption": "batch tokens target_ratio tiny threads",
@@ -16,12 +28,16 @@ FIGURES = {
     "decode": "tokens_per_s ratio target_ratio bandwidth_limit_tokens_per_s share_of_limit same_tokens threads",
     "meteor": "images references real_images distinct_pairs seconds ratio target_ratio equal_to",
     "packing": ("target_ratio pack batch layers packed_tokens_s padded_tokens_s ratio packed_real padded_real threads"),
+    "runtimes": "caption eight_captions decode_tokens_per_s dtype threads",
     "shared_prefix": "questions target_ratio prefill answers threads",
     "stream_tiles": "target_ratio target_rss_mib none deflate",
     "train_step": "target model steps ours_s bare_s ratio",
     "warm_caption": "target_s threads ours_s transformers_generate_s ratio answer",
 }
-OPTIONAL = {"meteor": lambda: shutil.which("java")}  # what may be absent from a machine with the extra `dev`
+OPTIONAL = {
+    "meteor": lambda: shutil.which("java"),
+    "runtimes": mini_is_here,
+}  # what may be absent from a machine with the extra `dev`
 
 
 @pytest.fixture
@@ -39,7 +55,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 10
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 11
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -199,3 +200,26 @@ def test_a_missing_package_is_named(monkeypatch):
         coco_scores([[ship(0, 0, 1, 1, 0.5)]], [[ship(0, 0, 1, 1)]])
     with pytest.raises(MissingPart, match="shapely"):
         region_ious([ship(0, 0, 1, 1, angle=3)], [ship(0, 0, 1, 1)])
+
+
+# ---- neither right nor wrong ----
+
+
+def test_a_box_on_a_crowd_is_neither_right_nor_wrong():
+    car = Region(label="car", box=(10, 10, 50, 40), score=0.9)
+    crowd = Region(label="", box=(90, 50, 150, 110))
+    inside = Region(label="car", box=(95, 60, 120, 100), score=0.8)
+    beside = Region(label="car", box=(60, 60, 85, 90), score=0.7)
+    scores = detection_scores([[car, inside]], [[car]], ignored=[[crowd]])
+    assert scores["f1@0.5"].value == pytest.approx(1) == scores["ap50"].value and scores["mae"].value == 0
+    assert detection_scores([[car, inside]], [[car]])["precision@0.5"].value == 0.5
+    assert detection_scores([[car, inside, beside]], [[car]], ignored=[[crowd]])["precision@0.5"].value == 0.5
+
+
+def test_an_ignored_region_of_another_label_forgives_nothing_and_a_target_on_it_still_counts():
+    car = Region(label="car", box=(10, 10, 50, 40))
+    person = Region(label="person", box=(0, 0, 60, 60))
+    other = Region(label="car", box=(20, 20, 40, 40))
+    assert detection_scores([[car, other]], [[car]], ignored=[[person]])["precision@0.5"].value == 0.5
+    assert detection_scores([[car]], [[car]], ignored=[[replace(person, label="")]])["f1@0.5"].value == 1
+    assert detection_scores([None], [[car]], ignored=[[person]])["parse_failures"].value == 1

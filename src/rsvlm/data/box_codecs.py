@@ -127,7 +127,9 @@ def decode(text: str, dialect: str, *, input_size: tuple[int, int] | None = None
     for numbers, problem in codec.find(text):
         if problem:
             problems.append(problem)
-        if numbers is not None:
+        if numbers is not None and codec.scale > 1 and max(numbers) <= 1 and not all(n.is_integer() for n in numbers):
+            problems.append(f"dropped {_show(numbers)}: fractions, where this dialect counts to {codec.scale}")
+        elif numbers is not None:
             box, repairs = _normal(numbers, scale)
             problems += repairs
             if box is not None:

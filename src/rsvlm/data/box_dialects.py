@@ -42,6 +42,8 @@ _WHOLE = re.compile(r"-?[0-9]+")
 
 
 def _find_braces(text: str) -> Found:
+    if "{" not in text:
+        yield from _elsewhere(text, "in braces")
     for found in _BRACE.finditer(text):
         body = re.sub(r"\s+", "", found.group(1))
         closed = bool(found.group(2))
@@ -74,7 +76,7 @@ _NUMBER_TEXT = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
 _NUMBER = re.compile(_NUMBER_TEXT)
 _KEYED = re.compile(r"""(["'])(?:bbox_2d|bbox)\1\s*:\s*(\[[^\[\]]*\])""")
 _POINT = rf"\(\s*({_NUMBER_TEXT})\s*,\s*({_NUMBER_TEXT})\s*\)"
-_PAIR = re.compile(rf"{_POINT}\s*,\s*{_POINT}")
+_POINTS = re.compile(_POINT)
 _BLANK = " \t\r\n\f\v"
 
 
@@ -98,6 +100,8 @@ def _in_tag(tag: str) -> Callable[[str], Found]:
     pattern = re.compile(rf"<{tag}>(.*?)(</{tag}>|\Z)", re.DOTALL)
 
     def find(text: str) -> Found:
+        if f"<{tag}>" not in text:
+            yield from _elsewhere(text, f"in <{tag}>")
         for found in pattern.finditer(text):
             yield from _find_lists(found.group(1))
             if not found.group(2):
@@ -109,13 +113,36 @@ def _in_tag(tag: str) -> Callable[[str], Found]:
 def _find_qwen(text: str) -> Found:
     """`bbox_2d` keys, else point pairs, else bare lists: the first kind that yields a box wins."""
     keyed = [_one(found.group(2)[1:-1].split(","), found.group()) for found in _KEYED.finditer(text)]
-    pairs = (_one(found.groups(), found.group()) for found in _PAIR.finditer(text))
-    for kind in (keyed, pairs):
-        results = list(kind)
+    points = list(_find_points(text))
+    for results in (keyed, points):
         if any(numbers is not None for numbers, _ in results):
             yield from results
             return
-    yield from _find_lists(text)
+    yield from list(_find_lists(text)) or points
+
+
+def _find_points(text: str) -> Found:
+    """Boxes out of two points, `(x1,y1),(x2,y2)`; points in a row of another number are none, such as a quad's four."""
+    row: list[re.Match[str]] = []
+    for point in _POINTS.finditer(text):
+        if row and text[row[-1].end() : point.start()].strip(_BLANK) != ",":
+            yield _box_of(row, text)
+            row = []
+        row.append(point)
+    if row:
+        yield _box_of(row, text)
+
+
+def _box_of(row: Sequence[re.Match[str]], text: str) -> tuple[Numbers | None, str]:
+    shown = text[row[0].start() : row[-1].end()]
+    return _one([*row[0].groups(), *row[1].groups()], shown) if len(row) == 2 else _spoilt(shown)
+
+
+def _elsewhere(text: str, where: str) -> Found:
+    """Four numbers in a plain list, in a dialect that writes its boxes elsewhere: named, not guessed."""
+    for found in _LIST.finditer(text):
+        if _four(found.group(1).split(",")) is not None:
+            yield None, f"dropped {found.group()[:60]!r}: boxes of this dialect are written {where}"
 
 
 def _one(parts: Sequence[str], shown: str) -> tuple[Numbers | None, str]:

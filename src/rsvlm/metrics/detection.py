@@ -9,22 +9,28 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsvlm.metrics.boxes import best_pairs
 from rsvlm.metrics.change import count_scores
 from rsvlm.metrics.coco import coco_scores
-from rsvlm.metrics.regions import Regions, labels_of, region_ious, score_of_images, with_label
+from rsvlm.metrics.regions import Regions, labels_of, region_ious, score_of_images, shares_inside, with_label
 from rsvlm.metrics.score import Array, Finish, Score, mean_score, pooled_score, ratio
 
 Curve = Literal["area", "voc11", "coco101"]
 
 
-def detection_scores(predictions: Sequence[Regions | None], references: Sequence[Regions]) -> dict[str, Score]:
+def detection_scores(
+    predictions: Sequence[Regions | None], references: Sequence[Regions], *, ignored: Sequence[Regions] = ()
+) -> dict[str, Score]:
     """`f1@0.5`, `precision@0.5`, `recall@0.5`, `mae` and `rmse` of the number of boxes, `parse_failures`; and COCO's
     scores where every predicted region has a score, else `map_nc` (`ap_score` at IoU 0.5).
 
     N images; regions in pixels, matched within a label; None: the answer could not be read (no box, counted).
+    `ignored`, where given, are regions of each image that are neither right nor wrong (`without_ignored`).
     """
+    if ignored:
+        predictions = without_ignored(predictions, references, ignored)
     said = [p or () for p in predictions]
     scored = all(region.score is not None for regions in said for region in regions)
     scores = f1_scores(said, references)
@@ -34,6 +40,32 @@ def detection_scores(predictions: Sequence[Regions | None], references: Sequence
         return scores | coco_scores(said, references)
     said = [[replace(region, score=None) for region in regions] for regions in said]
     return scores | {"map_nc": ap_score(said, references, name="map_nc")}
+
+
+def without_ignored(
+    predictions: Sequence[Regions | None], references: Sequence[Regions], ignored: Sequence[Regions], *,
+    threshold: float = 0.5,
+) -> list[Regions | None]:  # fmt: skip
+    """Predictions without those that lie on an ignored region (crowds, "difficult", "DontCare") and on no target.
+
+    A prediction lies on a target of its label with an IoU of `threshold` or more, and on an ignored region with that
+    share of its own area, as COCO does with crowds. Ignored regions with the label "" are of every label.
+    """
+    kept: list[Regions | None] = []
+    for said, expected, crowd in zip(predictions, references, ignored, strict=True):
+        if not said or not crowd:
+            kept.append(said)
+            continue
+        on_target = (region_ious(said, expected) >= threshold) & _same_label(said, expected)
+        on_crowd = (shares_inside(said, crowd) >= threshold) & _same_label(said, crowd)
+        lost = set(np.flatnonzero(on_crowd.any(axis=1) & ~on_target.any(axis=1)).tolist())
+        kept.append([region for at, region in enumerate(said) if at not in lost])
+    return kept
+
+
+def _same_label(said: Regions, others: Regions) -> NDArray[np.bool_]:
+    same = [[other.label in ("", one.label) for other in others] for one in said]
+    return np.array(same, dtype=np.bool_).reshape(len(said), len(others))
 
 
 # ---- without confidence ----

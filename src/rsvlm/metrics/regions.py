@@ -28,6 +28,14 @@ def region_ious(predicted: Regions, target: Regions) -> Array:
     return quotient(shared, union)
 
 
+def shares_inside(predicted: Regions, target: Regions) -> Array:
+    """The share of each region's own area that lies in each target, (N, M)."""
+    if not predicted or not target:
+        return np.zeros((len(predicted), len(target)))
+    shared, _ = shape_overlaps(polygons_of(predicted)[:, None], polygons_of(target)[None])
+    return quotient(shared, np.array([[max(area_of(region), 1e-9)] for region in predicted]))
+
+
 def polygons_of(regions: Regions) -> NDArray[np.object_]:
     """(N,) valid shapely polygons. Raises MissingPart without shapely."""
     try:

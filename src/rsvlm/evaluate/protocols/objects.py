@@ -30,11 +30,14 @@ def _asked(samples: Sequence[Sample], wording: str) -> list[Item]:
     items: list[Item] = []
     for sample in samples:
         for label in labels:
-            regions = tuple(region for region in sample.regions if region.label == label)
+            own = [at for at, region in enumerate(sample.regions) if region.label == label]
+            regions = tuple(sample.regions[at] for at in own)
+            difficult = [number for number, at in enumerate(own) if at in sample.meta.get("difficult", ())]
+            meta = {"ignore": sample.meta.get("ignore", ()), "difficult": difficult}
             items.append(
                 Item(
                     id=f"{sample.id}#{label}", images=sample.images, question=wording.replace("{}", _plural(label)),
-                    references=(str(len(regions)),), kind=label, regions=regions,
+                    references=(str(len(regions)),), kind=label, regions=regions, meta=meta,
                 )
             )  # fmt: skip
     return items
@@ -66,7 +69,15 @@ def _found(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Sc
         None if boxes is None else [_region(item.kind, box) for box in boxes]
         for item, boxes in zip(items, predictions, strict=True)
     ]
-    return detection_scores(said, [item.regions for item in items])
+    ignored = [[Region(label="", box=tuple(box)) for box in item.meta.get("ignore", ())] for item in items]
+    difficult = [set(item.meta.get("difficult", ())) for item in items]
+    references = [
+        [region for at, region in enumerate(item.regions) if at not in hard]
+        for item, hard in zip(items, difficult, strict=True)
+    ]
+    for one, item, hard in zip(ignored, items, difficult, strict=True):
+        one += [item.regions[at] for at in sorted(hard)]
+    return detection_scores(said, references, ignored=ignored)
 
 
 def _region(label: str, numbers: Sequence[float]) -> Region:
