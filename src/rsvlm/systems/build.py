@@ -14,6 +14,7 @@ from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.heads.boxes import BoxHead
 from rsvlm.parts.heads.tags import TagHead
 from rsvlm.parts.language import model as language_models
+from rsvlm.parts.language.local_files import offline
 from rsvlm.parts.precision import Precision, dtype_of, precision_of
 from rsvlm.parts.system import System, objectives_of
 from rsvlm.parts.vision import eva
@@ -83,7 +84,8 @@ def build_tokenizer(recipe: Recipe) -> Any:
         return byte_tokenizer()
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(_folder(base), local_files_only=True)
+    with offline():
+        return AutoTokenizer.from_pretrained(_folder(base), local_files_only=True, trust_remote_code=False)
 
 
 def byte_tokenizer() -> Any:
@@ -157,7 +159,9 @@ class _Parts:
         """A language model by its name or folder, or with `base` "llama" a random one of the numbers given."""
         if base == "llama":
             return language_models.llama(lora=lora, **numbers)
-        return language_models.pretrained(_folder(base), lora=lora, **{"dtype": self.dtype, **numbers})
+        if strange := sorted(set(numbers) - {"dtype"}):
+            raise BadInput(f"model.language has the key {strange[0]!r}; beside base and lora it takes dtype.")
+        return language_models.pretrained(_folder(base), lora=lora, dtype=numbers.get("dtype", self.dtype))
 
 
 def _load_tower(model: Tower, weights: str) -> None:

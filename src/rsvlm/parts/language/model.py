@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rsvlm.errors import BadInput
 from rsvlm.parts.language import lora_experts
+from rsvlm.parts.language.local_files import DTYPES, check_config, check_numbers, offline
 
 
 class LanguageModel(nn.Module):
@@ -74,20 +76,27 @@ class LanguageModel(nn.Module):
 
 
 def llama(*, lora: Mapping[str, Any] | None = None, **numbers: Any) -> LanguageModel:
-    """A LLaMA of random weights from the numbers of a LlamaConfig."""
+    """A LLaMA of random weights from the numbers of a LlamaConfig. Raises BadInput for any other key."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    check_numbers(numbers)
     return LanguageModel(LlamaForCausalLM(LlamaConfig(**numbers)), lora=lora)
 
 
 def pretrained(folder: Path, *, lora: Mapping[str, Any] | None = None, dtype: str = "bfloat16") -> LanguageModel:
-    """A causal language model from a local folder (config.json, safetensors). Never downloads."""
+    """A causal language model from a local folder (config.json, safetensors). Never downloads.
+
+    Raises BadInput for another dtype, and for a folder that asks for code from elsewhere.
+    """
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
+    if dtype not in DTYPES:
+        raise BadInput(f"model.language.dtype is {dtype!r}; expected {', '.join(DTYPES)}.")
+    check_config(folder)
     logging.disable_progress_bar()  # a bar for two seconds, on the stream that errors use
-
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, trust_remote_code=False
-    )
+    with offline():
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
     return LanguageModel(model, lora=lora)

@@ -56,6 +56,28 @@ def confidence(tokens: list[Any]) -> float:
         return 0.0
 
 
+class _Confidence:
+    """`confidence` of tokens that come piece by piece, in time in proportion to their number."""
+
+    def __init__(self) -> None:
+        self._sum, self._count, self._known = 0.0, 0, True
+
+    def add(self, tokens: list[Any]) -> None:
+        """Tokens with their log-probabilities."""
+        try:
+            logs = [float(token["logprob"]) for token in tokens]
+        except (LookupError, TypeError, ValueError, OverflowError):
+            self._known = False
+            return
+        self._sum, self._count = self._sum + math.fsum(logs), self._count + len(logs)
+
+    @property
+    def value(self) -> float:
+        """In [0, 1]; 0 where there are no tokens, or one without a probability."""
+        known = self._known and self._count and math.isfinite(self._sum)
+        return min(math.exp(self._sum / self._count), 1.0) if known else 0.0
+
+
 def plain_text(text: str) -> str:
     """Text that can be encoded as UTF-8: surrogate pairs joined, a lone surrogate replaced by U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -66,17 +88,17 @@ def accumulate(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, float
 
     Raises RequestFailed where the server sends an error, or ends without a finish_reason.
     """
-    text, tokens, ended = "", [], False
+    text, growing, ended = "", _Confidence(), False
     for event in events:
         try:
             for choice in event["choices"][:1]:
                 part = choice.get("delta") or choice.get("message") or {}
                 text += part.get("content") or ""
-                tokens += tokens_of(choice)
+                growing.add(tokens_of(choice))
                 ended = ended or choice.get("finish_reason") is not None
         except (LookupError, TypeError, AttributeError) as error:
             said = event.get("error") if isinstance(event, dict) else None
             raise RequestFailed(f"sent no reply: {said or 'no choices'}") from error
-        yield plain_text(text), confidence(tokens)
+        yield plain_text(text), growing.value
     if not ended:
         raise RequestFailed("ended a reply without saying that it is whole")

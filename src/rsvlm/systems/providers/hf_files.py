@@ -14,6 +14,7 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import logging
 
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.parts.language.local_files import check_config, offline
 
 _SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 _PROCESSORS = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
@@ -68,12 +69,14 @@ def load_with_processor(folder: Path, dtype: str) -> tuple[Any, Any]:
     """
     logging.disable_progress_bar()
     model_class: Any = transformers.AutoModelForImageTextToText
+    check_config(folder)
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, **_SAFE)
-        processor = processor_class(folder, config).from_pretrained(folder, **_SAFE)
-        model, found = model_class.from_pretrained(
-            folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **_SAFE
-        )
+        with offline():
+            config = transformers.AutoConfig.from_pretrained(folder, **_SAFE)
+            processor = processor_class(folder, config).from_pretrained(folder, **_SAFE)
+            model, found = model_class.from_pretrained(
+                folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **_SAFE
+            )
     except ImportError as error:  # as SmolVLM's processor for num2words
         raise MissingPart(
             f"{folder} needs a Python package that is not installed, says transformers; install it: {_reason(error)}"

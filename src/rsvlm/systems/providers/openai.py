@@ -78,9 +78,13 @@ class OpenAIModel:
         ends = stop_strings(stop)
         body = self._body([] if image is None else [data_uri(image)], question, max_new_tokens, ends) | {"stream": True}
         try:
-            return (yield from stream_text(accumulate(self._request(body, self._client.stream)), ends))
+            return (yield from self._streamed(body, ends))
         except RequestFailed as error:
             raise BadInput(f"{self._client.redacted(str(error))}; the reply is not whole: ask again.") from error
+
+    def _streamed(self, body: dict[str, Any], ends: Sequence[str]) -> Generator[str, None, Reply]:
+        grown = accumulate(self._request(body, self._client.stream))
+        return (yield from stream_text(self._client.whole_texts(grown), ends))
 
     def compare(
         self, before: Sequence[Pixels], after: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
@@ -105,7 +109,7 @@ class OpenAIModel:
                 replies = list(pool.map(self._answer_one, bodies))
             except BaseException:  # Ctrl-C: do not sit the waits out
                 pool.shutdown(wait=False, cancel_futures=True)
-                self._client.cancel_waits()
+                self._client.cancel()
                 raise
         if replies and not self._served:
             raise BadInput(f"{replies[0].error}; it has answered no question yet, and lists {self._known}.")
