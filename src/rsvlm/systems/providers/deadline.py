@@ -1,4 +1,4 @@
-"""A deadline on the sockets of a request: urllib's timeout is for each packet, which a server that drips never meets."""
+"""A deadline on the sockets of a request: the timeout of urllib is for each packet, which slow servers never meet."""
 
 import contextlib
 import http.client
