@@ -3,12 +3,14 @@
 import hashlib
 import json
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rsvlm.errors import BadInput
+from rsvlm.yaml_text import load_yaml
 
 RECIPES = Path(__file__).parent / "recipes"  # <system>/<size>.yaml, all that come with the package
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -70,6 +72,8 @@ class Stage(_Strict):
             raise ValueError(f"{self.optimizer} has {wanted} betas, not {len(self.betas)}")
         return self
 
+
+_SHORT = Repr()  # of a value in an error: never all of it
 
 # Fields that came after recipes had been hashed: a stage that leaves one at its default hashes as it did without it.
 _LATER = ("model", "optimizer", "eps", "warmup_from", "decay", "pack")
@@ -142,15 +146,22 @@ def read_recipe(path: str | Path) -> Recipe:
     A file that is there goes before a name; "recipes/lhrs_bot/mini.yaml" is a name, too. Raises BadInput naming the
     file and the first value that is off.
     """
-    path = Path(path) if Path(path).is_file() else _named(str(path))
+    path = Path(path) if _is_file(Path(path)) else _named(str(path))
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise BadInput(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
+        return Recipe.model_validate(load_yaml(path.read_bytes().decode("utf-8-sig")))
     except ValidationError as error:
-        first = error.errors()[0]
+        first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BadInput(f"{path}: {where}: {first['msg']} (found {first['input']!r:.80}).") from error
+        raise BadInput(f"{path}: {where}: {first['msg']} (found {_SHORT.repr(first['input']):.80}).") from error
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:  # ValueError: no UTF-8, endless numbers
+        raise BadInput(f"{path} is not valid YAML: {' '.join(str(error).splitlines()[:1])[:200]}.") from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
 
 
 def _named(name: str) -> Path:

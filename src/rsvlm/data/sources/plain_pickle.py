@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rsvlm.errors import BadInput
+from rsvlm.pickles import check_pickle
 
 
 class _Plain(pickle.Unpickler):
@@ -21,7 +22,9 @@ def load_plain(path: Path) -> Any:
     Raises BadInput for one that names a class or function, which could run code here, and for a damaged one.
     """
     try:
-        return _Plain(io.BytesIO(path.read_bytes()), encoding="utf-8").load()
+        data = path.read_bytes()
+        check_pickle(data, path)
+        return _Plain(io.BytesIO(data), encoding="utf-8").load()
     except pickle.UnpicklingError as error:
         why = " ".join(str(error).split())
         raise BadInput(

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_folder
+from rsvlm.pickles import check_torch_file
 
 T = TypeVar("T")
 
@@ -122,6 +123,7 @@ def read_pickle(path: Path) -> Any:
     if not path.is_file():
         raise BadInput(f"There is no checkpoint at {path}; give the path of the published file.")
     try:
+        check_torch_file(path)
         # Mapped where it can be: who wants the names only does not read the tensors.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:

@@ -46,7 +46,7 @@ def weights_hash(folder: Path) -> str:
     if not (folder / "config.json").is_file():
         raise BadInput(f"{folder} holds no config.json; expected the folder of a Hugging Face model.")
     index = folder / "model.safetensors.index.json"
-    names = set(read_json(index).get("weight_map", {}).values()) if index.is_file() else {"model.safetensors"}
+    names = _shards(index) if index.is_file() else {"model.safetensors"}
     if lost := sorted(name for name in names if not (folder / name).is_file()):
         pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         if pickled and not any(folder.glob("*.safetensors")):
@@ -60,6 +60,17 @@ def weights_hash(folder: Path) -> str:
         with (folder / name).open("rb") as file:
             hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()[:16]
+
+
+def _shards(index: Path) -> set[str]:
+    """The files that an index names: plain names beside it. Raises BadInput for any other."""
+    found = read_json(index).get("weight_map")
+    names = list(found.values()) if isinstance(found, dict) else []
+    if strange := [name for name in names if not isinstance(name, str) or Path(name).name != name]:
+        raise BadInput(f"{index} names {str(strange[0])[:60]!r} as a part; expected files beside it: fetch it again.")
+    if not names:
+        raise BadInput(f"{index} names no file; fetch the model again.")
+    return set(names)
 
 
 def load_with_processor(folder: Path, dtype: str) -> tuple[Any, Any]:
