@@ -239,7 +239,7 @@ def test_reads_trl_parts_and_parquet_of_others(tmp_path):
     table = arrow.Table.from_pylist([{"images": [{"bytes": data, "path": None}], "messages": said, "n": 4}])
     parquet.write_table(table, tmp_path / "t.parquet")
     (sample,) = read(tmp_path / "t.parquet")
-    assert sample.turns == (Turn(question="What?", answer="This."),) and sample.meta == {"n": 4}
+    assert sample.turns == (Turn(question="What?", answer="This."),) and sample.meta == {"n": 4, "row_keys": ["n"]}
     assert sample.images == (Image(path="", data=data),)
     talk = [{"from": "human", "value": "<image>\nQ"}, {"from": "gpt", "value": "A"}]
     rows = [{"id": "7", "image": {"bytes": data, "path": "a.png"}, "conversations": talk}]

@@ -43,6 +43,9 @@ def convert(
     embed: Annotated[
         bool | None, typer.Option("--embed/--no-embed", help="Put the pictures into the file (default: by format).")
     ] = None,
+    dialect: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Write the boxes behind <bbox> into the texts, in this dialect.")
+    ] = None,
 ) -> None:
     """Convert annotations from one format to another, without loss."""
     from rsvlm.data import catalogue, formats
@@ -51,7 +54,7 @@ def convert(
         samples = catalogue.load(str(origin), source, split, skip_missing=skip_missing)
         count = formats.write(samples, target, to, embed_images=embed)
     else:
-        count = formats.convert(source, target, source_format=origin, format=to, embed_images=embed)
+        count = formats.convert(source, target, source_format=origin, format=to, embed_images=embed, dialect=dialect)
     typer.echo(f"{target}: {count} samples")
 
 

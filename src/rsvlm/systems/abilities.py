@@ -154,6 +154,7 @@ ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
 # Names that `rsvlm.systems.load` takes, and abilities: a table, so that asking needs no PyTorch; a test holds it.
 MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
     "mini": (Answers, Embeds, Detects),
+    "torch:mini": (Answers, Embeds, Detects),
     "<a run's model folder>": (Answers, Embeds),
     "<a run's model folder with a box head>": (Answers, Embeds, Detects),
     "hf:<a Hugging Face folder or id>": (Answers, Compares),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rsvlm.data.formats import llava, messages, parquet, wds
 from rsvlm.data.formats.files import entries
+from rsvlm.data.formats.placeholders import write_out
 from rsvlm.errors import BadInput
 from rsvlm.registry import unknown
 from rsvlm.sample import Sample
@@ -55,7 +56,9 @@ def format_of(path: str | Path, format: str | None = None, *, peek: bool = False
         raise BadInput(f"The extension of {path.name!r} names no format; expected {known}, or give the format by name.")
     if peek and path.suffix.lower() in (".json", ".jsonl"):
         first = next(entries(path), None)
-        return FORMATS["messages" if first and "messages" in first[1] else "llava" if first else found.name]
+        if first is None:
+            return found
+        return FORMATS["messages" if {"messages", "query"} & first[1].keys() else "llava"]
     return found
 
 
@@ -88,6 +91,13 @@ def convert(
     source_format: str | None = None,
     format: str | None = None,
     embed_images: bool | None = None,
+    dialect: str | None = None,
 ) -> int:
-    """Read one file and write another, sample by sample; returns how many. Raises BadInput as `read` and `write` do."""
-    return write(read(source, source_format), target, format, embed_images=embed_images)
+    """Read one file and write another, sample by sample; returns how many.
+
+    With `dialect`, the boxes behind `<bbox>` and the names behind `<ref-object>` are written into the texts. Raises
+    BadInput as `read` and `write` do.
+    """
+    samples = read(source, source_format)
+    written = samples if dialect is None else (write_out(sample, dialect) for sample in samples)
+    return write(written, target, format, embed_images=embed_images)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.formats.files import entries
-from rsvlm.data.formats.record import EXTENSION, from_parts, pictures, to_extension, to_lines
+from rsvlm.data.formats.placeholders import refuse_placeholders
+from rsvlm.data.formats.record import EXTENSION, entry_id, from_parts, pictures, to_extension, to_lines
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_file
 from rsvlm.sample import Sample
@@ -17,7 +18,11 @@ _KNOWN = ("id", "image", "images", "conversations", "system", EXTENSION)
 
 
 def to_entry(sample: Sample, *, embed: bool = False) -> dict[str, Any]:
-    """One Sample as a LLaVA object; `image` for one picture, `images` for several."""
+    """One Sample as a LLaVA object; `image` for one picture, `images` for several.
+
+    Raises BadInput for a text with placeholders of ms-swift, for whose boxes the format has no field.
+    """
+    refuse_placeholders(sample)
     paths = [image.path for image in sample.images]
     entry: dict[str, Any] = {"id": sample.id}
     entry |= {"image": paths[0]} if len(paths) == 1 else {"images": paths} if paths else {}
@@ -32,11 +37,18 @@ def from_entry(
 
     `folder` and `came` say where its pictures are (see `record.pictures`); `number` is its id where it has none.
     """
-    lines = [(_ROLE.get(str(line["from"]), str(line["from"])), _text(line["value"])) for line in entry["conversations"]]
+    lines = [
+        (_ROLE.get(str(line["from"]).lower(), str(line["from"])), _text(line["value"]))
+        for line in entry["conversations"]
+    ]
     if isinstance(entry.get("system"), str) and entry["system"]:
         lines.insert(0, ("system", entry["system"]))
     extra = {key: value for key, value in entry.items() if key not in _KNOWN}
-    return from_parts(str(entry.get("id", number)), pictures(entry, folder, came), lines, entry.get(EXTENSION), extra)
+    return from_parts(entry_id(entry, number), pictures(entry, folder, came), lines, entry.get(EXTENSION), extra)
+
+
+def _role(speaker: str) -> str:
+    return _ROLE.get(speaker.lower(), speaker)
 
 
 def _text(value: Any) -> str:

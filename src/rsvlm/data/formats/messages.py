@@ -12,21 +12,31 @@ from typing import Any
 import PIL.Image
 
 from rsvlm.data.formats.files import entries
-from rsvlm.data.formats.record import EXTENSION, Line, from_parts, pictures, to_extension, to_lines
+from rsvlm.data.formats.record import EXTENSION, Line, entry_id, from_parts, pictures, to_extension, to_lines
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_file
 from rsvlm.sample import Image, Region, Sample
 
-_KNOWN = ("id", "messages", "images", "image", "objects", "system", EXTENSION)
+_KNOWN = ("id", "messages", "query", "response", "history", "images", "image", "objects", "system", EXTENSION)
+_ROLES = ("user", "assistant")
 
 
 def to_entry(sample: Sample, *, embed: bool = False) -> dict[str, Any]:
     """One Sample as a row; `objects` only where there are regions."""
     entry: dict[str, Any] = {"messages": [{"role": role, "content": text} for role, text in to_lines(sample)]}
     entry["images"] = [image.path for image in sample.images]
-    if sample.regions:
-        entry["objects"] = to_objects(sample.regions)
+    if objects := _objects(sample):
+        entry["objects"] = objects
+    entry |= {key: sample.meta[key] for key in sample.meta.get("row_keys", ()) if key in sample.meta}
     return entry | {EXTENSION: to_extension(sample, embed=embed)}
+
+
+def _objects(sample: Sample) -> Mapping[str, Any] | None:
+    """The objects as they were given, where the regions are still theirs; else those of the regions."""
+    given = sample.meta.get("objects")
+    if given and [one.box for one in from_objects(given, sample.images)] == [one.box for one in sample.regions]:
+        return given
+    return to_objects(sample.regions) if sample.regions else None
 
 
 def to_objects(regions: Sequence[Region]) -> dict[str, Any]:
@@ -47,17 +57,52 @@ def from_entry(
     """
     extension = entry.get(EXTENSION)
     images = pictures(entry, folder, came)
-    lines: list[Line] = [(str(line["role"]), _content(line["content"])) for line in entry["messages"]]
+    lines: list[Line] = [(str(line["role"]).lower(), _content(line["content"])) for line in _messages(entry)]
     if isinstance(entry.get("system"), str) and entry["system"]:
         lines.insert(0, ("system", entry["system"]))
-    objects = entry.get("objects")
+    objects = _in_pixels(entry.get("objects"), images)
     regions = from_objects(objects, images) if objects else ([] if extension else None)
     extra = {key: value for key, value in entry.items() if key not in _KNOWN and value is not None}
-    return from_parts(str(entry.get("id", number)), images, lines, extension, extra, regions)
+    if extra and not extension:
+        extra["row_keys"] = sorted(extra)
+    if objects and not extension and to_objects(regions or ()) | {"image_id": 0} != dict(objects) | {"image_id": 0}:
+        extra["objects"] = objects
+    return from_parts(entry_id(entry, number), images, lines, extension, extra, regions)
+
+
+def _messages(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The messages of a row, also of ms-swift's older form: query, response, history."""
+    if "messages" in entry or "query" not in entry:
+        return entry["messages"]
+    pairs = [*(entry.get("history") or ()), (entry["query"], entry.get("response") or "")]
+    return [{"role": role, "content": text} for pair in pairs for role, text in zip(_ROLES, pair, strict=True)]
+
+
+def _in_pixels(objects: Any, images: Sequence[Image]) -> dict[str, Any] | None:
+    """`objects` as {"ref", "bbox", ...}, boxes in pixels; also from text, from ms-swift's older list, from norm1."""
+    objects = json.loads(objects) if isinstance(objects, str) else objects
+    if isinstance(objects, list):
+        boxes = [box for one in objects for box in (one["bbox"] if _nested(one["bbox"]) else [one["bbox"]])]
+        refs = [one.get("caption", "") for one in objects for _ in (one["bbox"] if _nested(one["bbox"]) else [0])]
+        objects = {"ref": refs, "bbox": boxes} | {key: objects[0][key] for key in ("bbox_type",) if key in objects[0]}
+    if not objects or objects.get("bbox_type") not in ("norm1", "real"):
+        return objects or None
+    rest = {key: value for key, value in objects.items() if key != "bbox_type"}
+    if objects["bbox_type"] == "norm1":
+        places = objects.get("image_id") or []
+        sizes = [_size(images[int(places[at]) if at < len(places) else 0]) for at in range(len(objects["bbox"]))]
+        rest["bbox"] = [
+            [n * size[i % 2] for i, n in enumerate(box)] for box, size in zip(objects["bbox"], sizes, strict=True)
+        ]
+    return rest
+
+
+def _nested(box: Sequence[Any]) -> bool:
+    return bool(box) and isinstance(box[0], list)
 
 
 def from_objects(objects: Mapping[str, Any], images: Sequence[Image]) -> list[Region]:
-    """Regions of ms-swift's `objects`. Labels are matched where there is one per box; points become empty boxes."""
+    """Regions of ms-swift's `objects`: labels where there is one a box, points as empty boxes, corners as polygons."""
     boxes = objects.get("bbox") or []
     labels = objects.get("ref") or []
     places = objects.get("image_id") or []
@@ -66,13 +111,14 @@ def from_objects(objects: Mapping[str, Any], images: Sequence[Image]) -> list[Re
     for number, box in enumerate(boxes):
         place = int(places[number]) if number < len(places) else 0
         numbers = [float(n) for n in box]
-        if len(numbers) not in (2, 4):
+        if len(numbers) not in (2, 4, 8):
             raise ValueError(f"a bbox of {len(numbers)} numbers")
-        if objects.get("bbox_type") == "norm1":
-            width, height = _size(images[place])
-            numbers = [n * (height if i % 2 else width) for i, n in enumerate(numbers)]
-        x1, y1, x2, y2 = numbers if len(numbers) == 4 else numbers * 2
-        regions.append(Region(label=str(labels[number]), box=(x1, y1, x2, y2), image=place))
+        xs, ys = numbers[::2], numbers[1::2]
+        if len(numbers) == 8:
+            box, ring = (min(xs), min(ys), max(xs), max(ys)), tuple(zip(xs, ys, strict=True))
+        else:
+            box, ring = (xs[0], ys[0], xs[-1], ys[-1]), ()
+        regions.append(Region(label=str(labels[number]), box=box, polygon=ring, image=place))
     return regions
 
 

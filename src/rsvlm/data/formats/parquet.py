@@ -95,9 +95,20 @@ def read(path: Path) -> Iterator[Sample]:
 
 def _sample(row: Mapping[str, Any], path: Path, number: int) -> Sample:
     row = {key: value for key, value in row.items() if value is not None}
+    if "conversations" in row and row["conversations"] and "role" in row["conversations"][0]:
+        row["messages"] = row.pop("conversations")
+    elif not {"conversations", "messages"} & row.keys():  # a caption, or a question and its answer
+        answer = next((key for key in ("answer", "caption", "text") if isinstance(row.get(key), str)), None)
+        if answer is not None:
+            question = row.pop("question", "")
+            row["messages"] = [{"role": "user", "content": question}, {"role": "assistant", "content": row.pop(answer)}]
     try:
         came = [
-            (item, None) if isinstance(item, str) else (item.get("path") or "", item.get("bytes"))
+            (item, None)
+            if isinstance(item, str)
+            else ("", item)
+            if isinstance(item, bytes)
+            else (item.get("path") or "", item.get("bytes"))
             for item in image_entries(row)
         ]
         read_row = llava.from_entry if "conversations" in row else messages.from_entry

@@ -180,7 +180,16 @@ def image_entries(entry: Mapping[str, Any]) -> list[Any]:
     """What an entry says under `images` (a list) or `image` (one, or a list)."""
     named = entry.get("images")
     named = entry.get("image") if named is None else named
-    return named if isinstance(named, list) else [] if named is None else [named]
+    if named is None or (
+        named == "" and EXTENSION not in entry
+    ):  # other tools write "" for none; ours may be in memory
+        return []
+    return named if isinstance(named, list) else [named]
+
+
+def entry_id(entry: Mapping[str, Any], number: int) -> str:
+    """The id of an entry, its `number` where it has none."""
+    return str(number if entry.get("id") is None else entry["id"])
 
 
 def _picture(path: str, data: bytes | None, note: Mapping[str, Any]) -> Image:
@@ -195,7 +204,9 @@ def _picture(path: str, data: bytes | None, note: Mapping[str, Any]) -> Image:
 def _found(path: str, folder: Path) -> str:
     if Path(path).is_absolute() or "://" in path or path.startswith("data:"):
         return path
-    places = [folder / path, folder / "images" / path, folder / "imgs" / path, folder.parent / path]
+    forms = dict.fromkeys((path, path.replace("\\", "/")))  # as on Windows
+    roots = (folder, folder / "images", folder / "imgs", folder.parent)
+    places = [root / form for form in forms for root in roots]
     return str(next((place for place in places if place.is_file()), places[0]).resolve())
 
 
