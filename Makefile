@@ -15,7 +15,7 @@ export MALLOC_TRIM_THRESHOLD_ := 8589934592
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test demo bench clean
+.PHONY: help setup check format test fuzz demo bench clean
 
 help:  ## Show the targets.
 	@sed -n 's/^\([a-z]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -52,6 +52,9 @@ format: $(STAMP)  ## Format the code and sort its imports.
 
 test: $(STAMP)  ## Run the tests (on CPU, without a network).
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+fuzz: $(STAMP)  ## Try many odd texts and files (N of each parser).
+	RSVLM_FUZZ=$(or $(N),25000) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/fuzz
 
 demo: $(ASK) demo/OSBS_029.tif demo/rmnp-rgb.tif  ## Ask the embedded model about a real aerial scene.
 	$(BIN)/rsvlm setup

@@ -72,6 +72,30 @@ def replace_folder(aside: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False for a name that no file can have (too long, with a NUL)."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """As `is_file`, of a folder."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path without links; as it stands where links run in a circle or no file can have the name."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return path.absolute()
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file of ours holds."""
     return json.loads(path.read_text(encoding="utf-8"))

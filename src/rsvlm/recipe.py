@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rsvlm.errors import BadInput
+from rsvlm.files import is_file
 from rsvlm.yaml_text import load_yaml
 
 RECIPES = Path(__file__).parent / "recipes"  # <system>/<size>.yaml, all that come with the package
@@ -146,7 +147,7 @@ def read_recipe(path: str | Path) -> Recipe:
     A file that is there goes before a name; "recipes/lhrs_bot/mini.yaml" is a name, too. Raises BadInput naming the
     file and the first value that is off.
     """
-    path = Path(path) if _is_file(Path(path)) else _named(str(path))
+    path = Path(path) if is_file(Path(path)) else _named(str(path))
     try:
         return Recipe.model_validate(load_yaml(path.read_bytes().decode("utf-8-sig")))
     except ValidationError as error:
@@ -155,13 +156,6 @@ def read_recipe(path: str | Path) -> Recipe:
         raise BadInput(f"{path}: {where}: {first['msg']} (found {_SHORT.repr(first['input']):.80}).") from error
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:  # ValueError: no UTF-8, endless numbers
         raise BadInput(f"{path} is not valid YAML: {' '.join(str(error).splitlines()[:1])[:200]}.") from error
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name too long, or with a NUL
-        return False
 
 
 def _named(name: str) -> Path:

@@ -14,6 +14,7 @@ from rsvlm.data import cards
 from rsvlm.data.cards import DatasetCard
 from rsvlm.data.sources.layout import SPLITS
 from rsvlm.errors import BadInput
+from rsvlm.files import is_file
 from rsvlm.registry import Registry
 from rsvlm.sample import Sample
 
@@ -22,6 +23,10 @@ DATASETS: Registry[DatasetCard] = Registry("data set")
 for _group in sorted(iter_modules(cards.__path__, f"{cards.__name__}."), key=lambda group: group.name):
     for _card in import_module(_group.name).CARDS:  # a module for each kind of set; adding one edits no list
         DATASETS.add(_card.name, _card)
+
+
+# What a reader meets in a record whose values have other types, are missing, or are out of range.
+_FORM = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError)
 
 
 def load(name: str, root: str | Path, split: str = "train", *, skip_missing: bool = False) -> list[Sample]:
@@ -35,7 +40,7 @@ def load(name: str, root: str | Path, split: str = "train", *, skip_missing: boo
     card = DATASETS[name]
     if split not in (*SPLITS, "all"):
         raise BadInput(f"There is no split {split!r}; give train, val, test or all.")
-    samples = list(card.reader(dataset_path(card, root), name))
+    samples = _read(card, root)
     _check_classes(card, samples, root)
     chosen = [sample for sample in samples if split in ("all", sample.split)]
     if not chosen:
@@ -54,6 +59,18 @@ def load(name: str, root: str | Path, split: str = "train", *, skip_missing: boo
     return [sample for sample in chosen if not any(image.path in gone for image in sample.images)]
 
 
+def _read(card: DatasetCard, root: str | Path) -> list[Sample]:
+    """All Samples of a set. A record of another form than its authors' is one sentence, whichever reader met it."""
+    path = dataset_path(card, root)
+    try:
+        return list(card.reader(path, card.name))
+    except _FORM as error:
+        raise BadInput(
+            f"{card.title} at {path} holds a record of another form ({type(error).__name__}: {str(error)[:120]}); "
+            f"expected {', '.join(card.files)} as its authors publish them."
+        ) from error
+
+
 def _check_classes(card: DatasetCard, samples: Sequence[Sample], root: str | Path) -> None:
     """Raises BadInput where most classes, or all labels of boxes, are none of the set's: a foreign folder."""
     found = {turn.answer for sample in samples for turn in sample.turns if turn.task == "scene"}
@@ -67,7 +84,7 @@ def _check_classes(card: DatasetCard, samples: Sequence[Sample], root: str | Pat
 
 
 def _there(path: str, data: bytes | None) -> bool:
-    return data is not None or Path(path).is_file()
+    return data is not None or is_file(Path(path))
 
 
 def dataset_path(card: DatasetCard, root: str | Path) -> Path:

@@ -50,7 +50,7 @@ def parse_phrase(words: str) -> Phrase:
 
 
 def _is_plural(head: str) -> bool:
-    last = head.lower().split()[-1]
+    last = (head.lower().split() or [""])[-1]
     return last in _ONES or (last.endswith("s") and not last.endswith(("ss", "us", "is")))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
 
+_MOST_DIGITS = 18
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what stands for the first bytes of a letter until its last one is there
 
 
@@ -57,3 +58,9 @@ def _sure(text: str, stop: Sequence[str]) -> str:
     text = text.rstrip(_UNFINISHED)
     begun = (n for one in stop for n in range(len(one) - 1, 0, -1) if text.endswith(one[:n]))
     return text[: len(text) - max(begun, default=0)].strip()
+
+
+def whole_number(digits: str) -> int | None:
+    """The number that digits write; None above 18 of them, which count nothing and take Python long to read."""
+    digits = digits.lstrip("0") or "0"
+    return int(digits) if len(digits) <= _MOST_DIGITS else None

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from rsvlm.data.prompt import REFUSAL
+from rsvlm.data.reply import whole_number
 
 Parse = Callable[[str], str | None]
 
@@ -79,7 +80,7 @@ def number(text: str) -> str | None:
     found: list[int] = []
     after_ten = False
     for word in plain(re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)).split():
-        value = int(word) if word.isascii() and word.isdigit() else _VALUES.get(word)
+        value = whole_number(word) if word.isascii() and word.isdigit() else _VALUES.get(word)
         if value is not None and after_ten and 0 < value < 10:
             found[-1] += value
         elif value is not None:

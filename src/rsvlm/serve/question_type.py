@@ -8,6 +8,7 @@ import re
 from enum import StrEnum
 
 from rsvlm.data.prompt import REFUSAL
+from rsvlm.data.reply import whole_number
 from rsvlm.systems.abilities import HasNativePrompts
 
 
@@ -132,7 +133,9 @@ def parse_number(reply: str) -> int | None:
         return None
     digits, word, _ = found.groups()
     if digits:
-        return int(digits.replace(",", ""))
+        return whole_number(digits.replace(",", ""))
+    if word and word.lower() not in _NUMBERS:  # "s\u0131x" matches where case is ignored
+        return None
     return _NUMBERS.index(word.lower()) if word else 0
 
 

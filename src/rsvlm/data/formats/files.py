@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rsvlm.data.text_file import json_problem, parse_json
 from rsvlm.errors import BadInput
 
 
@@ -13,19 +14,24 @@ def entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         with path.open(encoding="utf-8-sig") as file:
             if _opens_list(path):
-                listed = json.load(file)
+                listed = parse_json(file.read(), path)
                 numbered = ((f"{path} entry {number}", item) for number, item in enumerate(listed, 1))
                 yield from map(_object, numbered)
                 return
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield _object((f"{path} line {number}", json.loads(line)))
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{path} is not valid JSON: {error.msg} at line {error.lineno}.") from error
+                    yield _object((f"{path} line {number}", _line(line, path, number)))
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not UTF-8 text; expected JSON.") from error
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def _line(line: str, path: Path, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is not valid JSON: {json_problem(error, number)}.") from error
 
 
 def _opens_list(path: Path) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput
+from rsvlm.files import is_file, resolved
 from rsvlm.sample import Image, Region, Sample, Turn
 
 EXTENSION = "rsvlm"
@@ -196,7 +197,7 @@ def _picture(path: str, data: bytes | None, note: Mapping[str, Any]) -> Image:
     note = dict(note)
     encoded, held = note.pop("data", None), note.pop("held", "")
     data = base64.b64decode(encoded) if encoded is not None else data
-    if held == "path" and Path(path).is_file():
+    if held == "path" and is_file(Path(path)):
         data = None
     return Image(path=path, data=data, **_tupled(note))
 
@@ -207,7 +208,7 @@ def _found(path: str, folder: Path) -> str:
     forms = dict.fromkeys((path, path.replace("\\", "/")))  # as on Windows
     roots = (folder, folder / "images", folder / "imgs", folder.parent)
     places = [root / form for form in forms for root in roots]
-    return str(next((place for place in places if place.is_file()), places[0]).resolve())
+    return str(resolved(next((place for place in places if is_file(place)), places[0])))
 
 
 def _parsed(extension: str | Mapping[str, Any] | None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def read(folder: Path, name: str, *, split_of: Callable[[str], str] = hashed_spl
         split = next((split for split in _SPLITS if split in path.stem.lower()), "")
         try:
             yield from _samples(data, name, split, split_of, root, seen)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BadInput(
                 f"{path} is not a COCO file ({type(error).__name__}: {error}); expected images and annotations."
             ) from error

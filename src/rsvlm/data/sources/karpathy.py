@@ -35,6 +35,8 @@ def entries(path: Path) -> list[tuple[str, str, tuple[str, ...], str]]:
 def _path(item: Mapping[str, Any]) -> str:
     """The name of a picture, with the folder that some files give it ("filepath", as COCO's)."""
     folder, file = item.get("filepath"), item["filename"]
+    if not isinstance(file, str) or not file:
+        raise TypeError(f"a filename is {file!r:.40}")
     return f"{folder}/{file}" if folder and not file.startswith(f"{folder}/") else file
 
 

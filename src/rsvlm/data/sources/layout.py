@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.text_file import lines_of, read_lines, read_text
+from rsvlm.data.text_file import json_problem, lines_of, parse_json, read_lines, read_text
 from rsvlm.errors import BadInput
+from rsvlm.files import is_folder, resolved
 from rsvlm.sample import Box
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
@@ -70,10 +71,7 @@ def search(folder: Path, *patterns: str) -> Path | None:
 
 def read_json(path: Path) -> Any:
     """The JSON value in a file. Raises BadInput naming the file and the line that is broken."""
-    try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{path} is not valid JSON: {error.msg} at line {error.lineno}.") from error
+    return parse_json(read_text(path), path)
 
 
 def read_records(path: Path) -> list[Any]:
@@ -82,14 +80,14 @@ def read_records(path: Path) -> list[Any]:
     try:
         found = json.loads(text)
         return found if isinstance(found, list) else [found]
-    except json.JSONDecodeError as whole:
+    except (ValueError, RecursionError) as whole:
         rows: list[Any] = []
         for number, line in enumerate(lines_of(text), 1):
             try:
                 rows += [json.loads(line)] if line.strip() else []
-            except json.JSONDecodeError as error:
-                where = f"{whole.msg} at line {whole.lineno}" if number == 1 else f"{error.msg} at line {number}"
-                raise BadInput(f"{path} is not valid JSON: {where}.") from error
+            except (ValueError, RecursionError) as error:
+                why = json_problem(whole) if number == 1 else json_problem(error, number)
+                raise BadInput(f"{path} is not valid JSON: {why}.") from error
         return rows
 
 
@@ -103,7 +101,7 @@ class ImageIndex:
     """
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        self._folders = [folder.resolve() for folder in folders if folder.is_dir()]
+        self._folders = [resolved(folder) for folder in folders if is_folder(folder)]
         self._listed: dict[Path, tuple[dict[str, str], dict[str, str]]] = {}
         self._by_base: dict[str, str] = {}  # picture -> the name that found it by its base name
 
@@ -116,7 +114,7 @@ class ImageIndex:
         Raises BadInput where two names with different folders find one picture by their base name.
         """
         return self.find(name) or str(
-            (self._folders[0] if self._folders else fallback.resolve()) / self._parts(name)[-1]
+            (self._folders[0] if self._folders else resolved(fallback)) / self._parts(name)[-1]
         )
 
     def find(self, name: str) -> str | None:
@@ -147,7 +145,7 @@ class ImageIndex:
     def _pictures(self, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
         """The pictures in a folder by their names and by their stems."""
         if folder not in self._listed:
-            paths = sorted(folder.iterdir()) if folder.is_dir() else []
+            paths = sorted(folder.iterdir()) if is_folder(folder) else []
             pictures = [path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
             names = {path.name: str(path) for path in pictures}
             self._listed[folder] = names, {path.stem: str(path) for path in reversed(pictures)}
