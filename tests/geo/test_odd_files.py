@@ -1,7 +1,6 @@
 """Files that people have: band names, alpha bands, fill values, bit depths, neighbours, pages, places off the Earth."""
 
 import struct
-import time
 
 import numpy as np
 import pytest
@@ -73,14 +72,10 @@ def test_the_ground_is_red_whatever_the_order(tmp_path):
         assert scene.notes == (), "who chooses bands knows them"
 
 
-def test_many_bands_take_time_in_proportion_to_their_number():
-    def seconds(count):
-        start = time.perf_counter()
-        assert len(set(band_names(["same"] * count, ["undefined"] * count))) == count
-        return time.perf_counter() - start
-
-    seconds(1000)
-    assert min(seconds(80_000) for _ in range(2)) < 40 * max(min(seconds(8_000) for _ in range(3)), 1e-4)
+def test_as_many_bands_as_a_file_can_have_keep_names_of_their_own():
+    """Each name is looked up once: a list would be searched 65,535 times."""
+    names = band_names(["same"] * 65_535, ["undefined"] * 65_535)
+    assert len(set(names)) == 65_535 and names[:2] == ("same", "same_2")
 
 
 # ---- what is a mask, and what a value ----
