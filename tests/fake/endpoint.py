@@ -145,11 +145,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def drip(self, _):
         """A byte now and then, for ever."""
-        self.send(b"", length=10_000)
+        self.trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n", b" ")
+
+    def trickle(self, start, piece, pause=0.02):
+        """`start` at once, then `piece` now and then, for ever."""
+        self.wfile.write(start)
         while True:
-            self.wfile.write(b" ")
+            self.wfile.write(piece)
             self.wfile.flush()
-            time.sleep(0.02)
+            time.sleep(pause)
 
     def without(self, body, setting):
         """Refuses a setting that it does not know, as newer servers do."""
@@ -159,7 +163,30 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(json.dumps(reply(self.owner.says(body), None)).encode())
 
 
+_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+_EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 _WHOLE = json.dumps(reply("never whole")).encode()
+# Servers that never come to an end, each in another place of a response: what comes at once, and again and again.
+ENDLESS = {
+    "status line": (b"HTTP/1.1 200 O", b"K"),
+    "header": (b"HTTP/1.1 200 OK\r\nX-Long: ", b"y"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X-Y: z\r\n"),
+    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "100 Continue with headers": (b"HTTP/1.1 100 Continue\r\n", b"X-Y: z\r\n"),
+    "body": (b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n", b" "),
+    "body without a length": (b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+    "chunk size": (_CHUNKED, b"0"),
+    "chunk extension": (_CHUNKED + b"2;", b"x"),
+    "chunks": (_CHUNKED, b"1\r\n \r\n"),
+    "trailer": (_CHUNKED + b"%x\r\n%s\r\n0\r\nX-Long: " % (len(_WHOLE), _WHOLE), b"y"),
+    "trailers": (_CHUNKED + b"%x\r\n%s\r\n0\r\n" % (len(_WHOLE), _WHOLE), b"X-Y: z\r\n"),
+    "body of a 400": (b"HTTP/1.1 400 Bad\r\nContent-Length: 900\r\n\r\n", b"y"),
+    "headers of a 500": (b"HTTP/1.1 500 Bad\r\n", b"X-Y: z\r\n"),
+    "event": (_EVENTS + b"data: ", b"y"),
+    "comments": (_EVENTS, b": wait\n\n"),
+    "blank lines": (_EVENTS, b"\n"),
+    "empty events": (_EVENTS, b'data: {"choices": []}\n\n'),
+}
 FAULTS = {
     "500": lambda self, _: self.error(500, "broken"),
     "503": lambda self, _: self.error(503, "busy"),
@@ -182,4 +209,8 @@ FAULTS = {
     "slow": lambda self, _: (time.sleep(1.0), self.send(_WHOLE)),
     "drip": _Handler.drip,
     "big": lambda self, _: self.send(b'{"x": "' + b"y" * (5 << 20) + b'"}'),
-}
+    "slow for ever": lambda self, _: time.sleep(20),
+    **{f"endless {name}": lambda self, _, parts=parts: self.trickle(*parts) for name, parts in ENDLESS.items()},
+    **{f"flood of {name}": lambda self, _, parts=parts: self.trickle(parts[0], parts[1] * 999, 0)
+       for name, parts in ENDLESS.items()},
+}  # fmt: skip

@@ -12,7 +12,7 @@ from rsvlm.data.reply import cut_at_stop
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.providers.http_body import RequestFailed
-from rsvlm.systems.providers.http_client import HttpClient
+from rsvlm.systems.providers.redact import Redactor
 
 _SMALL = 512 * 512  # pixels up to which a picture is sent without loss
 
@@ -25,17 +25,16 @@ def data_uri(picture: Pixels) -> str:
     return f"data:image/{settings['format'].lower()};base64,{b64encode(file.getvalue()).decode()}"
 
 
-def read_reply(found: dict[str, Any], client: HttpClient, stop: Sequence[str]) -> Reply:
-    """The Reply in the JSON of a response, cut at a stop string. Raises RequestFailed where it has no text."""
+def read_reply(found: dict[str, Any], url: str, stop: Sequence[str]) -> Reply:
+    """The Reply in the JSON of a response of `url`, cut at a stop string. Raises RequestFailed where it has no text."""
     try:
         choice = found["choices"][0]
         text, ended = choice["message"]["content"], choice.get("finish_reason")
     except (LookupError, TypeError, AttributeError) as error:
-        said = client.redacted(str(found.get("error") or "no choices"))[:300]
-        raise RequestFailed(f"{client.url} sent no reply: {said}") from error
+        raise RequestFailed(f"{url} sent no reply: {_one_line(found.get('error') or 'no choices')}") from error
     if not isinstance(text, str) or not text.strip():
         hint = "; let it write more tokens" if ended == "length" else ""  # one that thinks first and is cut off
-        raise RequestFailed(f"{client.url} sent a reply without text (finish_reason {ended!r}){hint}")
+        raise RequestFailed(f"{url} sent a reply without text (finish_reason {ended!r:.60}){hint}")
     return Reply(text=cut_at_stop(plain_text(text), stop), confidence=confidence(tokens_of(choice)))
 
 
@@ -47,35 +46,33 @@ def tokens_of(choice: Any) -> list[Any]:
         return []
 
 
-def confidence(tokens: list[Any]) -> float:
+def confidence(tokens: Iterable[Any]) -> float:
     """The geometric mean of the token probabilities; 0 where they are absent, partly absent or no numbers."""
-    try:
-        logs = [float(token["logprob"]) for token in tokens]
-        return min(math.exp(math.fsum(logs) / len(logs)), 1.0) if all(map(math.isfinite, logs)) else 0.0
-    except (LookupError, TypeError, ValueError, ArithmeticError):
-        return 0.0
+    return _Confidence().add(tokens).value
 
 
 class _Confidence:
-    """`confidence` of tokens that come piece by piece, in time in proportion to their number."""
+    """`confidence` of tokens that come piece by piece; each is looked at once, however often the value is asked."""
 
     def __init__(self) -> None:
-        self._sum, self._count, self._known = 0.0, 0, True
+        self._sum, self._count, self._sound = 0.0, 0, True
 
-    def add(self, tokens: list[Any]) -> None:
-        """Tokens with their log-probabilities."""
-        try:
-            logs = [float(token["logprob"]) for token in tokens]
-        except (LookupError, TypeError, ValueError, OverflowError):
-            self._known = False
-            return
-        self._sum, self._count = self._sum + math.fsum(logs), self._count + len(logs)
+    def add(self, tokens: Iterable[Any]) -> "_Confidence":
+        """Take in tokens with their log-probabilities."""
+        for token in tokens:
+            try:
+                log = float(token["logprob"])
+            except (LookupError, TypeError, ValueError, ArithmeticError):
+                log = math.nan
+            self._sum, self._count, self._sound = self._sum + log, self._count + 1, self._sound and math.isfinite(log)
+        return self
 
     @property
     def value(self) -> float:
-        """In [0, 1]; 0 where there are no tokens, or one without a probability."""
-        known = self._known and self._count and math.isfinite(self._sum)
-        return min(math.exp(self._sum / self._count), 1.0) if known else 0.0
+        """The mean so far, 0 to 1."""
+        if not (self._count and self._sound and math.isfinite(self._sum)):
+            return 0.0
+        return math.exp(min(self._sum / self._count, 0.0))
 
 
 def plain_text(text: str) -> str:
@@ -83,22 +80,28 @@ def plain_text(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def accumulate(events: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
-    """The text so far and its confidence after each event of a stream.
+def accumulate(events: Iterable[Mapping[str, Any]], redact: Redactor = Redactor("")) -> Iterator[tuple[str, float]]:
+    """The text so far, without a key that came in pieces, and its confidence after each event of a stream.
 
     Raises RequestFailed where the server sends an error, or ends without a finish_reason.
     """
-    text, growing, ended = "", _Confidence(), False
+    text, sure, ended = "", _Confidence(), False
     for event in events:
         try:
             for choice in event["choices"][:1]:
                 part = choice.get("delta") or choice.get("message") or {}
                 text += part.get("content") or ""
-                growing.add(tokens_of(choice))
+                sure.add(tokens_of(choice))
                 ended = ended or choice.get("finish_reason") is not None
         except (LookupError, TypeError, AttributeError) as error:
             said = event.get("error") if isinstance(event, dict) else None
-            raise RequestFailed(f"sent no reply: {said or 'no choices'}") from error
-        yield plain_text(text), growing.value
+            raise RequestFailed(f"sent no reply: {_one_line(said or 'no choices')}") from error
+        yield redact.growing(plain_text(text)), sure.value
     if not ended:
         raise RequestFailed("ended a reply without saying that it is whole")
+    yield redact.text(plain_text(text)), sure.value
+
+
+def _one_line(said: Any) -> str:
+    """A server's message in an error; only its beginning is looked at."""
+    return " ".join("".join(one if one.isprintable() else " " for one in str(said)[:2000]).split())[:300]

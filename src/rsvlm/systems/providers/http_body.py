@@ -1,7 +1,6 @@
-"""HTTP response bodies: JSON and server-sent events, within limits of size and time."""
+"""HTTP response bodies: JSON and server-sent events, within limits of size; the connection keeps those of time."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,27 +17,27 @@ class RequestFailed(RsvlmError):
         self.status = status
 
 
-def read_whole(response: Any, deadline: float) -> bytes:
-    """The body. The socket's timeout is per packet, so a server that drips is held to the deadline here."""
+def read_whole(response: Any) -> bytes:
+    """The body. Raises RequestFailed above `MAX_BYTES`."""
     found = bytearray()
     while piece := response.read1(1 << 16):
         found += piece
-        _check(response.url, len(found), deadline)
+        _check(response.url, len(found))
     return bytes(found)
 
 
-def read_events(response: Any, deadline: float) -> Iterator[Any]:
+def read_events(response: Any) -> Iterator[Any]:
     """The JSON values of server-sent events up to [DONE]; a response that is no event stream is yielded as one value.
 
-    Raises RequestFailed above `MAX_BYTES`, TimeoutError past the deadline, EOFError where [DONE] is missing.
+    Raises RequestFailed above `MAX_BYTES`, EOFError where [DONE] is missing.
     """
     if response.headers.get_content_type() != "text/event-stream":
-        yield json.loads(read_whole(response, deadline))
+        yield json.loads(read_whole(response))
         return
     size = 0
     while line := response.readline(MAX_BYTES):
         size += len(line)
-        _check(response.url, size, deadline)
+        _check(response.url, size)
         name, _, value = line.decode("utf-8", "replace").strip().partition(":")
         if name != "data":  # a comment that keeps the line open, or a field that says nothing here
             continue
@@ -48,11 +47,9 @@ def read_events(response: Any, deadline: float) -> Iterator[Any]:
     raise EOFError("the events end before their end")
 
 
-def _check(url: str, size: int, deadline: float) -> None:
+def _check(url: str, size: int) -> None:
     if size > MAX_BYTES:
         raise RequestFailed(f"{url} sent more than {MAX_BYTES} bytes, which is no reply to a question", 200)
-    if time.monotonic() > deadline:
-        raise TimeoutError
 
 
 def as_object(url: str, found: Any) -> dict[str, Any]:

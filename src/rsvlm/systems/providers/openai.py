@@ -44,7 +44,8 @@ class OpenAIModel:
     """
 
     def __init__(self, name: str, *, concurrency: int = 8, retry: RetryPolicy = _DEFAULT_RETRY) -> None:
-        url, self.model = parse_endpoint_url(name)
+        self.url, self.model = parse_endpoint_url(name)
+        url = self.url
         key = key_for(url)
         self._client = HttpClient(url, key=key, retry=retry)
         self.name, self.concurrency, self._served, self._unsupported = name, concurrency, False, frozenset[str]()
@@ -54,9 +55,10 @@ class OpenAIModel:
         self._known = ", ".join([*listed][:5]) or "no models"
         own = listed.get(self.model, {})
         self.box_dialect = dialect_of(f"{self.model} {own.get('root', '')}")
+        said = " ".join(f"{key}={own[key]}" for key in ("root", "owned_by") if own.get(key))
         self.trace = {
             "model": name, "system": "endpoint", "url": url, "id": self.model,
-            "server": " ".join(f"{key}={own[key]}" for key in ("root", "owned_by") if own.get(key)) or "unlisted",
+            "server": self._client.redact.line(said)[:200] or "unlisted",
             "pictures": "png up to 512 x 512, else jpeg 95",
         }  # fmt: skip
 
@@ -78,13 +80,10 @@ class OpenAIModel:
         ends = stop_strings(stop)
         body = self._body([] if image is None else [data_uri(image)], question, max_new_tokens, ends) | {"stream": True}
         try:
-            return (yield from self._streamed(body, ends))
+            grown = accumulate(self._request(body, self._client.stream), self._client.redact)
+            return (yield from stream_text(grown, ends))
         except RequestFailed as error:
-            raise BadInput(f"{self._client.redacted(str(error))}; the reply is not whole: ask again.") from error
-
-    def _streamed(self, body: dict[str, Any], ends: Sequence[str]) -> Generator[str, None, Reply]:
-        grown = accumulate(self._request(body, self._client.stream))
-        return (yield from stream_text(self._client.whole_texts(grown), ends))
+            raise BadInput(f"{self._client.redact.line(str(error))}; the reply is not whole: ask again.") from error
 
     def compare(
         self, before: Sequence[Pixels], after: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
@@ -107,7 +106,7 @@ class OpenAIModel:
         with ThreadPoolExecutor(max_workers=self.concurrency) as pool:
             try:
                 replies = list(pool.map(self._answer_one, bodies))
-            except BaseException:  # Ctrl-C: do not sit the waits out
+            except BaseException:  # Ctrl-C: end what is under way
                 pool.shutdown(wait=False, cancel_futures=True)
                 self._client.cancel()
                 raise
@@ -126,7 +125,7 @@ class OpenAIModel:
     def _answer_one(self, body: dict[str, Any]) -> Reply:
         """The reply to one request; it carries the error where none came."""
         try:
-            reply = read_reply(self._request(body, self._client.request), self._client, body.get("stop", ()))
+            reply = read_reply(self._request(body, self._client.request), self.url, body.get("stop", ()))
         except RequestFailed as error:
             return Reply(text="", confidence=0.0, error=f"{error}{_ADVICE.get(error.status, '')}")
         self._served = True
