@@ -1,16 +1,29 @@
-"""Files and folders that appear whole or not at all: written aside, then renamed. Standard library only."""
+"""Files and folders that appear whole or not at all: written aside, then renamed. Standard library only.
+
+Aside is `.<name>.<8 letters>.part` beside <name>. The process that fills it holds a lock (flock) on it, which the system
+takes away when the process ends, however it ends: what nobody holds is a leftover, and the next run removes it.
+"""
 
 import hashlib
 import json
 import os
+import re
 import shutil
+import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile, mkdtemp
 from typing import Any
 
 from rsvlm.errors import BadInput
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked, and leftovers stay
+    fcntl = None
+
+_LETTERS = r"[a-z0-9_]{8}"  # what tempfile puts into a name
 
 
 def sha256(path: Path) -> str:
@@ -26,9 +39,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises BadInput where it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False) as file:
-            part = Path(file.name)
+        part, held = new_part(path.parent, path.name, folder=False)
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); choose a folder that can.") from error
     try:
@@ -38,7 +49,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}).") from error
     finally:
-        part.unlink(missing_ok=True)
+        remove_part(part, held)
 
 
 @contextmanager
@@ -48,8 +59,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     Where `folder` is there already, the files are moved into it one by one, each as a whole. Raises OSError where it
     cannot be written.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    aside, held = new_part(folder.parent, folder.name, folder=True)
     try:
         yield aside
         if folder.exists():
@@ -59,7 +69,90 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
             aside.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
             aside.replace(folder)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        remove_part(aside, held)
+
+
+def new_part(parent: Path, name: str, *, folder: bool) -> tuple[Path, int]:
+    """A new, empty and private file or folder `.<name>.<letters>.part`, and the descriptor that holds its lock.
+
+    Leftovers of the same name are removed first. `remove_part` takes both at the end. Raises OSError.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(parent) as locked:
+        if locked:
+            remove_leftovers(parent, name)
+        if folder:
+            part = tempfile.mkdtemp(dir=parent, prefix=f".{name}.", suffix=".part")
+            held = os.open(part if fcntl else os.devnull, os.O_RDONLY)
+        else:
+            held, part = tempfile.mkstemp(dir=parent, prefix=f".{name}.", suffix=".part")
+        _lock(held)
+    return Path(part), held
+
+
+def remove_part(part: Path, held: int) -> None:
+    """Remove what `new_part` made, where it still has that name, and let its lock go."""
+    _remove(part)
+    os.close(held)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def remove_leftovers(parent: Path, name: str) -> list[Path]:
+    """Remove what runs that have ended left beside `parent`/`name`, and say what; what is in use stays."""
+    found = re.compile(rf"\.{re.escape(name)}\.{_LETTERS}\.part")
+    removed: list[Path] = []
+    with suppress(OSError):
+        for entry in sorted(parent.iterdir()):
+            if found.fullmatch(entry.name) and not entry.is_symlink() and _abandoned(entry):
+                _remove(entry)
+                removed.append(entry)
+    return removed
+
+
+def _abandoned(part: Path) -> bool:
+    """Whether no process holds the lock of `part`."""
+    try:
+        handle = os.open(part, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return False
+    try:
+        return _lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, *, tries: int = 1) -> bool:
+    """Take the lock of an open file or folder; False where another process has it, or where there are no locks."""
+    for left in range(tries if fcntl else 0, 0, -1):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # pyright: ignore[reportOptionalMemberAccess]
+        except BlockingIOError:
+            time.sleep(0.05 * (left > 1))
+        except OSError:
+            return False
+        else:
+            return True
+    return False
+
+
+@contextmanager
+def _one_at_a_time(parent: Path) -> Iterator[bool]:
+    """Between the making of a part and its lock nobody may take it for a leftover: one process at a time in a folder.
+
+    False where the folder cannot be locked within two seconds: then nothing may be removed.
+    """
+    handle = None
+    with suppress(OSError):
+        handle = os.open(parent, os.O_RDONLY)
+    try:
+        yield handle is not None and _lock(handle, tries=40)
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def replace_folder(aside: Path, final: Path) -> None:

@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 from rsvlm.assets.conversion import convert_language, convert_vision
 from rsvlm.assets.packed_language import pack_language
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.files import sha256
+from rsvlm.files import new_part, remove_part, sha256
 
 Say = Callable[[str], None]
 Convert = Callable[[Path, Path], None]  # a published file, and the folder that is made of it
@@ -167,8 +166,7 @@ def _workplace() -> Iterator[Path]:
     """A folder beside the final one (one file system, so that the rename is atomic); gone afterwards in any case."""
     root = cache_root()
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=root, prefix=".setup-"))
+        work, held = new_part(root, "setup", folder=True)
     except OSError as error:
         raise BadInput(
             f"The cache {root} is not writable ({error.strerror}); set RSVLM_CACHE to a folder that is."
@@ -176,7 +174,7 @@ def _workplace() -> Iterator[Path]:
     try:
         yield work
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        remove_part(work, held)
 
 
 def _download(source: Wheel, folder: Path, say: Say) -> Path:

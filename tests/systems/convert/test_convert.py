@@ -1,7 +1,11 @@
 """`weights convert` and `weights check` beside what the conformance suite asks of every system."""
 
 import json
+import re
 import shutil
+import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -61,6 +65,33 @@ def test_provenance_says_who_published_what(paper, release, tmp_path):
     }  # fmt: skip
     assert record["written"]["model.safetensors"] == sha256(tmp_path / "out" / "model.safetensors")
     assert record["sha256"] == {"FINAL.pt": sha256(release["nova1"])}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from rsvlm.recipe import read_recipe
+from rsvlm.systems.convert import provenance
+from rsvlm.systems.convert.convert import convert
+
+def killed(state, path, *_):
+    path.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+provenance.save_file = killed
+convert(Path(sys.argv[1]), Path(sys.argv[2]), recipe=read_recipe(sys.argv[3]))
+"""
+
+
+def test_a_conversion_that_was_killed_is_cleared_away_by_the_next(release, tmp_path):
+    out, recipe = tmp_path / "made" / "out", tmp_path / "recipe.yaml"
+    recipe.write_text(json.dumps(SMALL["lhrs_bot_nova"].model_dump(mode="json")))
+    command = [sys.executable, "-c", KILLED, str(release["lhrs_bot_nova"]), str(out), str(recipe)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    (left,) = out.parent.iterdir()
+    assert re.fullmatch(r"\.out\.\w{8}\.part", left.name) and (left / "model.safetensors").read_bytes() == b"half"
+    convert(release["lhrs_bot_nova"], out, recipe=SMALL["lhrs_bot_nova"])
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
 def test_safetensors_and_shards_convert_as_the_pickle_does(paper, release, tmp_path):

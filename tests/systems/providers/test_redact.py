@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from fake.endpoint import FakeEndpoint, ask, events, reply
+from fake.endpoint import FAULTS, FakeEndpoint, ask, events, reply
 from rsvlm.errors import BadInput
 from rsvlm.systems.providers.http_body import RequestFailed
 from rsvlm.systems.providers.http_client import HttpClient
@@ -50,9 +50,7 @@ def test_an_answer_an_error_and_a_trace_hold_no_key(written):
 )
 def test_no_exception_holds_a_key_nor_its_cause(head, monkeypatch):
     sent = head.format(KEY).encode() + b"\r\n\r\n" + KEY.encode()
-    monkeypatch.setitem(
-        __import__("fake.endpoint", fromlist=["FAULTS"]).FAULTS, "raw", lambda h, _: h.wfile.write(sent)
-    )
+    monkeypatch.setitem(FAULTS, "raw", lambda h, _: h.wfile.write(sent))
     with FakeEndpoint(["raw", "raw"]) as server:
         client = HttpClient(server.url, key=KEY, retry=ONCE)
         for act in (client.request, lambda *asked: list(client.stream(*asked))):
@@ -67,7 +65,7 @@ def test_no_half_of_a_key_stays_where_a_message_is_cut(monkeypatch):
     for size in range(1970, 2001):
         said = b" " * size + KEY.encode() + b" wrong key"
         monkeypatch.setitem(
-            __import__("fake.endpoint", fromlist=["FAULTS"]).FAULTS,
+            FAULTS,
             "raw",
             lambda h, _, said=said: h.send(said, status=400),
         )

@@ -8,8 +8,6 @@ import contextlib
 import gzip
 import importlib.util
 import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 
 from rsvlm.assets import cache_root
 from rsvlm.errors import MissingPart
+from rsvlm.files import atomic_folder
 
 Ints = NDArray[np.int64]
 
@@ -180,15 +179,9 @@ def _paraphrases(path: Path, cached: Path) -> Paraphrases:
 
 
 def _keep(folder: Path, arrays: dict[str, NDArray]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".meteor-"))
-    try:
+    with atomic_folder(folder) as work:  # another process may have come first: its copy is the same
         for name, array in arrays.items():
             np.save(work / f"{name}.npy", array)
-        work.chmod(0o755)
-        work.rename(folder)  # another process may have come first: its copy is the same
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _compile(path: Path) -> list[NDArray]:

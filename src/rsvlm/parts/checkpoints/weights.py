@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from rsvlm.errors import BadInput
-from rsvlm.files import atomic_folder
+from rsvlm.files import atomic_folder, new_part, remove_part
 from rsvlm.pickles import check_torch_file
 
 T = TypeVar("T")
@@ -204,9 +203,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     if out.exists():
         raise BadInput(f"{out} exists already; give the name of a folder that does not.")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-"):
-            pass
+        remove_part(*new_part(out.parent, out.name, folder=True))  # said before an hour of work, not after it
     except OSError as error:
         raise BadInput(f"{out.parent} is not writable ({error.strerror}); give another folder.") from error
     with atomic_folder(out) as aside:

@@ -12,7 +12,7 @@ from rsvlm.data.reply import cut_at_stop
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.providers.http_body import RequestFailed
-from rsvlm.systems.providers.redact import Redactor
+from rsvlm.systems.providers.redact import NO_KEY, Redactor
 
 _SMALL = 512 * 512  # pixels up to which a picture is sent without loss
 
@@ -80,7 +80,7 @@ def plain_text(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def accumulate(events: Iterable[Mapping[str, Any]], redact: Redactor = Redactor("")) -> Iterator[tuple[str, float]]:
+def accumulate(events: Iterable[Mapping[str, Any]], redact: Redactor = NO_KEY) -> Iterator[tuple[str, float]]:
     """The text so far, without a key that came in pieces, and its confidence after each event of a stream.
 
     Raises RequestFailed where the server sends an error, or ends without a finish_reason.
