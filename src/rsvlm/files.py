@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all: written aside, then renamed. Standard library only.
 
-Aside is `.<name>.<8 letters>.part` beside <name>. The process that fills it holds a lock (flock) on it, which the system
-takes away when the process ends, however it ends: what nobody holds is a leftover, and the next run removes it.
+Aside is `.<name>.<8 letters>.part` beside <name>. The process that fills it holds a lock (flock) on it, which the
+system takes away when the process ends, however it ends: what nobody holds is a leftover, and the next run removes it.
 """
 
 import hashlib

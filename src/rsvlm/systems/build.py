@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from rsvlm import assets
 from rsvlm.data.resize import FITS
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.parts.budget import machine_budget
 from rsvlm.parts.checkpoints import clip as clip_checkpoint
 from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.heads.boxes import BoxHead
@@ -33,6 +34,7 @@ _TOWERS = {
     "siglip": SigLIPLevels,
     "eva_clip": eva.EVACLIP,
 }
+MOST_SIDE = 4096  # of the square that a tower or a head sees, which is made for every picture
 HEADS = {"num_tags": "tags", "boxes": "boxes"}  # numbers of a recipe's model -> objective of the head that they are of
 
 # Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
@@ -48,9 +50,26 @@ def build(recipe: Recipe, *, for_training: bool = True, precision: Precision | N
 
     Any system with feature levels may have heads (`num_tags`, `boxes`). Without `for_training` the tower starts random,
     because a finished model brings its own. `precision` is that of a language model which others published; by default
-    what the recipe's comes to here.
+    what the recipe's comes to here. Raises BadInput for what this machine has no memory for.
     """
     precision = precision or precision_of(recipe.precision)
+    check_sides(recipe.model)
+    with machine_budget(f"The recipe {recipe.system}/{recipe.size}"[:100]):
+        return _build(recipe, for_training=for_training, precision=precision)
+
+
+def check_sides(numbers: Mapping[str, Any], name: str = "model") -> None:
+    """Raises BadInput for a picture or a grid, at any depth of a recipe's model, whose side has over `MOST_SIDE`."""
+    for key, value in numbers.items():
+        if isinstance(value, Mapping):
+            check_sides(value, f"{name}.{key}")
+        sides = value if isinstance(value, (list, tuple)) else [value]
+        large = [side for side in sides if isinstance(side, (int, float)) and not side <= MOST_SIDE]
+        if key in ("size", "sizes", "grid", "grids") and large:
+            raise BadInput(f"{name}.{key} is {str(large[0])[:40]}; expected at most {MOST_SIDE} a side.")
+
+
+def _build(recipe: Recipe, *, for_training: bool, precision: Precision) -> System:
     numbers = {name: value for name, value in recipe.model.items() if name not in ("frame", *HEADS)}
     system = SYSTEMS[recipe.system].build(numbers, _Parts(for_training=for_training, precision=precision))
     if tags := recipe.model.get("num_tags"):

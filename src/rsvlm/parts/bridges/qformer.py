@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rsvlm.parts import lora as peft_lora
+
 
 class QFormerBridge(nn.Module):
     """Queries read the last feature level and the question's words; a linear map makes them language tokens.
@@ -30,9 +32,7 @@ class QFormerBridge(nn.Module):
         }  # fmt: skip
         qformer: nn.Module = InstructBlipQFormerModel(InstructBlipQFormerConfig(**numbers))
         if lora:
-            from peft import LoraConfig, inject_adapter_in_model
-
-            qformer = inject_adapter_in_model(LoraConfig(**lora), qformer)
+            qformer = peft_lora.inject(qformer, lora)
         self.num_queries, self.most_words = num_queries, most_words
         self.query = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, num_queries, width), std=0.02))
         self.qformer = qformer

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from rsvlm.errors import BadInput
+from rsvlm.parts import lora as peft_lora
 
 
 class TokenMerge(nn.Module):
@@ -27,9 +28,7 @@ class TokenMerge(nn.Module):
         self.group, self.tokens = group, tokens // group
         self.proj: nn.Module = nn.Linear(group * dim, output_dim)
         if lora:
-            from peft import LoraConfig, inject_adapter_in_model
-
-            inject_adapter_in_model(LoraConfig(**lora, target_modules=["proj"]), self)
+            peft_lora.inject(self, lora, target_modules=["proj"])
 
     def forward(self, levels: Sequence[Tensor], question: Tensor | None = None) -> Tensor:
         """Levels -> language tokens (B, N / group, output_dim), from the last one; the question is not looked at."""

@@ -1,11 +1,13 @@
 """Models of transformers from local files alone: no hub, no code of the folder, no kernels from elsewhere."""
 
+import importlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rsvlm.errors import BadInput
 
@@ -16,7 +18,13 @@ LLAMA_NUMBERS = frozenset((
     "rope_scaling", "attention_bias", "attention_dropout", "mlp_bias",
 ))  # fmt: skip
 DTYPES = ("bfloat16", "float16", "float32")
+IMPLEMENTATIONS = (  # what a config.json may name without reaching for a hub; none of it is taken over
+    "", "eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3", "batched_mm", "grouped_mm",
+)  # fmt: skip
 _REACHING = ("attn_implementation", "experts_implementation")  # whose value may name a repository on the hub
+_ELSEWHERE = ("transformers_weights", "audio_tokenizer_name_or_path")  # names of other weights
+_LOOPS = {("layers", "depth", "n_layer", "num_blocks"): 1024, ("image_seq", "image_tokens", "num_experts"): 65536}
+_LOCK, _OPEN = threading.Lock(), list[Callable[[], None] | None]()  # the blocks of `offline` that are open
 _MOST_LAYERS, _MOST_PARAMETERS = 1024, 2**38  # a budget before anything is allocated; the largest today are below
 
 
@@ -41,9 +49,20 @@ def check_numbers(numbers: Mapping[str, Any]) -> None:
         )
 
 
-def check_config(folder: Path) -> None:
-    """Raises BadInput where config.json names an implementation on the hub, which transformers would run as code."""
-    path = folder / "config.json"
+def check_folder(folder: Path) -> None:
+    """Raises BadInput where the files of a model ask for code or weights from elsewhere, or for sizes that none has.
+
+    Every JSON file at the top of the folder is looked over, at any depth.
+    """
+    if (folder / "adapter_config.json").is_file():
+        raise BadInput(f"{folder} holds adapters beside a model, or instead of one; merge them into the weights first.")
+    if strange := sorted(path.name for path in folder.glob("shard-*-model-*-of-*.safetensors")):
+        raise BadInput(f"{folder} holds {strange[0]}, a distributed checkpoint; save it as one model first.")
+    for path in sorted({folder / "config.json", *folder.glob("*config.json")}):
+        _check_json(path)
+
+
+def _check_json(path: Path) -> None:
     try:
         todo: list[Any] = [json.loads(path.read_bytes().decode("utf-8-sig"))]
     except (OSError, ValueError, RecursionError) as error:
@@ -52,26 +71,92 @@ def check_config(folder: Path) -> None:
         value = todo.pop()
         if isinstance(value, dict):
             for key, inner in value.items():
-                if key.strip("_").removesuffix("_internal") in _REACHING and "/" in str(inner):
-                    raise BadInput(
-                        f"{path} asks for the {key} {str(inner)[:60]!r}, which transformers would fetch and run; "
-                        "remove it, or give eager or sdpa."
-                    )
+                _check_value(path, key, inner)
         todo += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _check_value(path: Path, key: str, value: Any) -> None:
+    """Raises BadInput for a value that transformers would fetch code or weights by, or loop over for ever."""
+    bare = key.strip("_").removesuffix("_internal")
+    if bare in _REACHING:
+        inner = list(value.values()) if isinstance(value, dict) else [value]
+        if strange := [one for one in inner if one is not None and one not in IMPLEMENTATIONS]:
+            raise BadInput(
+                f"{path} asks for the {key} {str(strange[0])[:60]!r}, which transformers would fetch and run; "
+                "remove it, or give eager or sdpa."
+            )
+    if bare in _ELSEWHERE and value:
+        raise BadInput(
+            f"{path} takes its {key} from {str(value)[:60]!r}; expected a model that is whole in its folder."
+        )
+    most = next((most for words, most in _LOOPS.items() if any(word in bare for word in words)), None)
+    if most and isinstance(value, (int, float)) and not -most <= value <= most:
+        raise BadInput(f"{path} has the {key} {str(value)[:60]}; expected {most:,} at the most: fetch the model again.")
+
+
+def open_config(folder: Path) -> Any:
+    """The configuration of the model in `folder`, all parts of which compute with PyTorch's own implementations.
+
+    To be called within `offline`. Raises what transformers raises.
+    """
+    from transformers import AutoConfig
+
+    config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    config._attn_implementation = config._experts_implementation = None  # which sets those of its parts, too
+    return config
+
+
+def check_pinned(model: Any, folder: Path) -> None:
+    """Raises BadInput where a part of an opened model computes attention in another way than PyTorch's own."""
+    for part in model.modules():
+        used = getattr(getattr(part, "config", None), "_attn_implementation", None)
+        if used not in (None, "eager", "sdpa"):
+            raise BadInput(f"{folder} computes attention with {str(used)[:60]!r}; expected eager or sdpa.")
 
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """No request to the Hugging Face hub from this process, whatever a library wishes."""
+    """No request to the Hugging Face hub from this process, and no kernel out of its cache, whatever a library wishes.
+
+    Blocks may overlap, in several threads, too: all is as before when the last one ends.
+    """
+    with _LOCK:
+        _OPEN.append(_close_hub() if not _OPEN else None)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            restore = _OPEN.pop(1 if len(_OPEN) > 1 else 0)  # the first, which restores, is the last to go
+            if restore:
+                restore()
+
+
+def _close_hub() -> Callable[[], None]:
+    """Close the hub; what opens it again is returned."""
     from huggingface_hub import constants
 
     before, said = constants.HF_HUB_OFFLINE, os.environ.get("HF_HUB_OFFLINE")
     constants.HF_HUB_OFFLINE, os.environ["HF_HUB_OFFLINE"] = True, "1"
     try:
-        yield
-    finally:
+        kernels: Any = importlib.import_module("transformers.integrations.hub_kernels")
+        get_kernel = kernels.get_kernel
+    except (ImportError, AttributeError):  # a version of transformers without kernels
+        kernels, get_kernel = None, None
+    if kernels:
+        kernels.get_kernel = _refuse_kernel
+
+    def restore() -> None:
         constants.HF_HUB_OFFLINE = before
         if said is None:
-            del os.environ["HF_HUB_OFFLINE"]
+            os.environ.pop("HF_HUB_OFFLINE", None)
         else:
             os.environ["HF_HUB_OFFLINE"] = said
+        if kernels:
+            kernels.get_kernel = get_kernel
+
+    return restore
+
+
+def _refuse_kernel(name: object = "", *_: object, **__: object) -> NoReturn:
+    # FileNotFoundError: where a kernel only makes a part faster, transformers then goes on without it.
+    raise FileNotFoundError(f"the kernel {str(name)[:60]} is code from the hub, which is not run")

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from rsvlm.errors import BadInput
+from rsvlm.parts import lora as peft_lora
+from rsvlm.parts.budget import file_budget
 from rsvlm.parts.language import lora_experts
-from rsvlm.parts.language.local_files import DTYPES, check_config, check_numbers, offline
+from rsvlm.parts.language.local_files import DTYPES, check_folder, check_numbers, check_pinned, offline, open_config
 
 
 class LanguageModel(nn.Module):
@@ -28,9 +30,7 @@ class LanguageModel(nn.Module):
         if lora and "experts" in lora:
             model = lora_experts.inject(model, **lora)
         elif lora:
-            from peft import LoraConfig, inject_adapter_in_model
-
-            model = inject_adapter_in_model(LoraConfig(**lora), model)
+            model = peft_lora.inject(model, lora)
             for name, parameter in model.named_parameters():
                 if "lora_" in name:  # masters stay fp32 when the base is half precision
                     parameter.data = parameter.data.float()
@@ -80,7 +80,7 @@ def llama(*, lora: Mapping[str, Any] | None = None, **numbers: Any) -> LanguageM
     from transformers import LlamaConfig, LlamaForCausalLM
 
     check_numbers(numbers)
-    return LanguageModel(LlamaForCausalLM(LlamaConfig(**numbers)), lora=lora)
+    return LanguageModel(LlamaForCausalLM(LlamaConfig(**numbers, attn_implementation="sdpa")), lora=lora)
 
 
 def pretrained(folder: Path, *, lora: Mapping[str, Any] | None = None, dtype: str = "bfloat16") -> LanguageModel:
@@ -93,10 +93,12 @@ def pretrained(folder: Path, *, lora: Mapping[str, Any] | None = None, dtype: st
 
     if dtype not in DTYPES:
         raise BadInput(f"model.language.dtype is {dtype!r}; expected {', '.join(DTYPES)}.")
-    check_config(folder)
+    check_folder(folder)
     logging.disable_progress_bar()  # a bar for two seconds, on the stream that errors use
-    with offline():
+    with offline(), file_budget(folder):
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=getattr(torch, dtype), local_files_only=True, use_safetensors=True, trust_remote_code=False
-        )
+            folder, config=open_config(folder), dtype=getattr(torch, dtype), local_files_only=True,
+            use_safetensors=True, trust_remote_code=False,
+        )  # fmt: skip
+    check_pinned(model, folder)
     return LanguageModel(model, lora=lora)

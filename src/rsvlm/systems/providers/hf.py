@@ -16,6 +16,7 @@ from PIL import Image as PILImage
 from rsvlm.data.box_codecs import smart_resize
 from rsvlm.data.reply import cut_at_stop, find_stop, stop_strings, stream_text
 from rsvlm.errors import BadInput
+from rsvlm.parts.language.local_files import offline
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.batching import split_by_image
@@ -121,11 +122,12 @@ class HFModel:
             said = self._reply(ids, [step.item() for step in log_probs.steps], stop)
             return report((said.text, said.confidence)) or find_stop(self._text(ids), stop) >= 0
 
-        ids = self.model.generate(
-            **inputs, max_new_tokens=max_new_tokens, do_sample=False,
-            logits_processor=transformers.LogitsProcessorList([log_probs]),
-            stopping_criteria=[StopWhen(width, ended)] if stop or report else None,
-        )  # fmt: skip
+        with offline():  # some parts look for kernels only when they run
+            ids = self.model.generate(
+                **inputs, max_new_tokens=max_new_tokens, do_sample=False,
+                logits_processor=transformers.LogitsProcessorList([log_probs]),
+                stopping_criteria=[StopWhen(width, ended)] if stop or report else None,
+            )  # fmt: skip
         logs = torch.stack(log_probs.steps, 1).tolist()
         return [self._reply(row, log, stop) for row, log in zip(ids[:, width:].tolist(), logs, strict=True)]
 

@@ -14,7 +14,8 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import logging
 
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts.language.local_files import check_config, offline
+from rsvlm.parts.budget import file_budget
+from rsvlm.parts.language.local_files import check_folder, check_pinned, offline, open_config
 
 _SAFE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 _PROCESSORS = ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json")
@@ -80,10 +81,10 @@ def load_with_processor(folder: Path, dtype: str) -> tuple[Any, Any]:
     """
     logging.disable_progress_bar()
     model_class: Any = transformers.AutoModelForImageTextToText
-    check_config(folder)
+    check_folder(folder)
     try:
-        with offline():
-            config = transformers.AutoConfig.from_pretrained(folder, **_SAFE)
+        with offline(), file_budget(folder):
+            config = open_config(folder)
             processor = processor_class(folder, config).from_pretrained(folder, **_SAFE)
             model, found = model_class.from_pretrained(
                 folder, config=config, dtype=dtype, use_safetensors=True, output_loading_info=True, **_SAFE
@@ -94,6 +95,7 @@ def load_with_processor(folder: Path, dtype: str) -> tuple[Any, Any]:
         ) from error
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         raise BadInput(f"{folder} cannot be opened as an image-text-to-text model: {_reason(error)}") from error
+    check_pinned(model, folder)
     if lost := sorted(found["missing_keys"]):
         raise BadInput(f"{folder} lacks {len(lost)} tensors, the first is {lost[0]}; fetch the model again.")
     return model, processor
