@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from rsvlm.errors import BadInput
 
-MOST_TENSORS = 100_000  # of one model; LLaMA-3-405B has 1,140, a mixture of 128 experts in 94 layers some 37,000
+MOST_TENSORS = 50_000  # of one model; LLaMA-3-405B has 1,140, a mixture of 128 experts in 94 layers some 37,000
 MOST_ELEMENTS = 2**40  # of one model that is only measured, on the meta device
 _PER_BYTE, _SLACK = 8, 2**27  # elements of a model for a byte of its files (1 bit each), and what no file holds
 _BY_SIZE = {torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn, torch.full}
@@ -21,14 +21,16 @@ _COPIES = {torch.Tensor.repeat}
 
 
 class TensorBudget(TorchFunctionMode):
-    """Within it, tensors that are made on a device count against `most_bytes`, all together against `most_elements`.
+    """Within it, tensors that are made count: their bytes, on the meta device only if `measuring`, and their elements.
 
     Raises BadInput, which begins with `what`, before the tensor that is too much is allocated.
     """
 
-    def __init__(self, what: str, *, most_bytes: float = math.inf, most_elements: float = MOST_ELEMENTS) -> None:
+    def __init__(
+        self, what: str, *, most_bytes: float = math.inf, most_elements: float = MOST_ELEMENTS, measuring: bool = False
+    ) -> None:
         super().__init__()
-        self.what, self.most_bytes, self.most_elements = what, most_bytes, most_elements
+        self.what, self.most_bytes, self.most_elements, self.measuring = what, most_bytes, most_elements, measuring
         self._bytes, self._elements, self._tensors = 0, 0, 0
         self._meta = torch.empty(0).device.type == "meta"
 
@@ -43,7 +45,7 @@ class TensorBudget(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _count(self, elements: int, dtype: torch.dtype | None, device: Any) -> None:
-        meta = self._meta if device is None else torch.device(device).type == "meta"
+        meta = not self.measuring and (self._meta if device is None else torch.device(device).type == "meta")
         self._elements, self._tensors = self._elements + elements, self._tensors + 1
         self._bytes += 0 if meta else elements * (dtype or torch.get_default_dtype()).itemsize
         if self._bytes > self.most_bytes:
@@ -65,9 +67,15 @@ def _elements(args: Any, kwargs: Any) -> int:
     return math.prod(whole)
 
 
-def machine_budget(what: str) -> TensorBudget:
-    """A budget of all the memory that this process may have."""
-    return TensorBudget(what, most_bytes=memory())
+@contextmanager
+def measured(what: str) -> Iterator[None]:
+    """A block that builds a model on the meta device to see that this machine has the memory for it."""
+    with (
+        torch.random.fork_rng(devices=[]),  # what is drawn afterwards is as if nothing had been measured
+        torch.device("meta"),
+        TensorBudget(what, most_bytes=memory(), measuring=True),
+    ):
+        yield
 
 
 @contextmanager

@@ -4,13 +4,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rsvlm import assets
 from rsvlm.data.resize import FITS
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.parts.budget import machine_budget
+from rsvlm.parts.budget import measured
 from rsvlm.parts.checkpoints import clip as clip_checkpoint
+from rsvlm.parts.checkpoints.shards import read_config
 from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.heads.boxes import BoxHead
 from rsvlm.parts.heads.tags import TagHead
@@ -54,8 +56,10 @@ def build(recipe: Recipe, *, for_training: bool = True, precision: Precision | N
     """
     precision = precision or precision_of(recipe.precision)
     check_sides(recipe.model)
-    with machine_budget(f"The recipe {recipe.system}/{recipe.size}"[:100]):
-        return _build(recipe, for_training=for_training, precision=precision)
+    if torch.empty(0).device.type != "meta":
+        with measured(f"The recipe {recipe.system}/{recipe.size}"[:100]):
+            _build(recipe, _Measured(for_training=False, precision=precision))
+    return _build(recipe, _Parts(for_training=for_training, precision=precision))
 
 
 def check_sides(numbers: Mapping[str, Any], name: str = "model") -> None:
@@ -69,9 +73,9 @@ def check_sides(numbers: Mapping[str, Any], name: str = "model") -> None:
             raise BadInput(f"{name}.{key} is {str(large[0])[:40]}; expected at most {MOST_SIDE} a side.")
 
 
-def _build(recipe: Recipe, *, for_training: bool, precision: Precision) -> System:
+def _build(recipe: Recipe, parts: "_Parts") -> System:
     numbers = {name: value for name, value in recipe.model.items() if name not in ("frame", *HEADS)}
-    system = SYSTEMS[recipe.system].build(numbers, _Parts(for_training=for_training, precision=precision))
+    system = SYSTEMS[recipe.system].build(numbers, parts)
     if tags := recipe.model.get("num_tags"):
         system.attach(TagHead(level_dims=system.vision.dims, num_tags=tags))
     if boxes := recipe.model.get("boxes"):
@@ -178,9 +182,29 @@ class _Parts:
         """A language model by its name or folder, or with `base` "llama" a random one of the numbers given."""
         if base == "llama":
             return language_models.llama(lora=lora, **numbers)
-        if strange := sorted(set(numbers) - {"dtype"}):
-            raise BadInput(f"model.language has the key {strange[0]!r}; beside base and lora it takes dtype.")
+        _check_published(numbers)
         return language_models.pretrained(_folder(base), lora=lora, dtype=numbers.get("dtype", self.dtype))
+
+
+class _Measured(_Parts):
+    """Parts to be measured: of a language model that others published, whose files bound it, one layer."""
+
+    def language(
+        self, *, base: str, lora: Mapping[str, Any] | None = None, **numbers: Any
+    ) -> language_models.LanguageModel:
+        """A language model of the numbers given, or one layer of the one that is published."""
+        if base != "llama":
+            _check_published(numbers)
+            config = read_config(_folder(base))
+            config = config.get("text_config", config)
+            names = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+            numbers = {name: config[name] for name in names if name in config} | {"num_hidden_layers": 1}
+        return language_models.llama(lora=lora, **numbers)
+
+
+def _check_published(numbers: Mapping[str, Any]) -> None:
+    if strange := sorted(set(numbers) - {"dtype"}):
+        raise BadInput(f"model.language has the key {strange[0]!r}; beside base and lora it takes dtype.")
 
 
 def _load_tower(model: Tower, weights: str) -> None:
