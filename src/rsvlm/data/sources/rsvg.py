@@ -13,6 +13,7 @@ from typing import Any
 from rsvlm.data.images import picture_size
 from rsvlm.data.sources.layout import SPLITS, ImageIndex, read_json, search, within
 from rsvlm.errors import BadInput, missing_extra
+from rsvlm.pickles import check_torch_file
 from rsvlm.sample import Image, Region, Sample, Turn
 
 
@@ -59,6 +60,7 @@ def _rows(path: Path) -> list[Any]:
         except ImportError as error:
             raise missing_extra("torch", "model") from error
         try:
+            check_torch_file(path)
             rows = torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
             raise BadInput(f"{path} cannot be read as plain lists ({str(error).splitlines()[0]}).") from error

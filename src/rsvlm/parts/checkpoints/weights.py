@@ -4,7 +4,6 @@ import json
 import pickle
 import re
 import struct
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from torch import Tensor
 
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_folder, new_part, remove_part
-from rsvlm.pickles import check_torch_file
+from rsvlm.parts.checkpoints.admitted import check_tree
+from rsvlm.pickles import check_torch_file, is_torch_zip
 
 T = TypeVar("T")
 
@@ -124,7 +124,7 @@ def read_pickle(path: Path) -> Any:
     try:
         check_torch_file(path)
         # Mapped where it can be: who wants the names only does not read the tensors.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return check_tree(torch.load(path, map_location="cpu", weights_only=True, mmap=is_torch_zip(path)), path)
     except pickle.UnpicklingError as error:
         raise BadInput(
             f"{path} holds more than tensors (or is no torch checkpoint), and what it holds is not run; "
