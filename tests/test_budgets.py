@@ -200,6 +200,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         (f"system: lhrs_bot\nsize: tiny\nmodel: {{x: [{', '.join(['9'] * 90_000)}]}}\nseed: q\n", "seed: .*found 'q'"),
         (f"seed: {'9' * 5000}\n", "is not valid YAML"),
         ("[" * 3000, "is not valid YAML"),
+        ("# nothing\n" * 200_000, r"has 2,000,000 bytes; expected a recipe, of 1,048,576 at the most"),
         (b"\xff\xfes\x00", "is not valid YAML"),
         ("", r"the file: .*\(found None\)"),
     ],

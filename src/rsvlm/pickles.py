@@ -20,7 +20,7 @@ for _one in pickletools.opcodes:
     _size = _one.arg.n if _one.arg else 0
     _OPCODES[ord(_one.code)] = (_one.name, _PAIR if _one.arg and _one.arg.name == "stringnl_noescape_pair" else _size)
 # Bytes that CPython takes for what an opcode makes, without its text; what is not listed is a number or a reference.
-_COSTS = dict.fromkeys(("EMPTY_SET", "FROZENSET"), 216) | dict.fromkeys(("EMPTY_DICT", "DICT"), 240)
+_COSTS: dict[str, int] = dict.fromkeys(("EMPTY_SET", "FROZENSET"), 216) | dict.fromkeys(("EMPTY_DICT", "DICT"), 240)
 _COSTS |= dict.fromkeys(("EMPTY_LIST", "LIST", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"), 88)
 _COST = [_COSTS.get(one[0], 40) if one else 0 for one in _OPCODES]
 _PUTS = [bool(one) and one[0] in ("PUT", "BINPUT", "LONG_BINPUT") for one in _OPCODES]

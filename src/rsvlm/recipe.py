@@ -74,6 +74,7 @@ class Stage(_Strict):
         return self
 
 
+_LARGEST = 1 << 20  # bytes of a recipe; the longest shipped one has 9,000
 _SHORT = Repr()  # of a value in an error: never all of it
 
 # Fields that came after recipes had been hashed: a stage that leaves one at its default hashes as it did without it.
@@ -149,6 +150,8 @@ def read_recipe(path: str | Path) -> Recipe:
     """
     path = Path(path) if is_file(Path(path)) else _named(str(path))
     try:
+        if path.stat().st_size > _LARGEST:
+            raise BadInput(f"{path} has {path.stat().st_size:,} bytes; expected a recipe, of {_LARGEST:,} at the most.")
         return Recipe.model_validate(load_yaml(path.read_bytes().decode("utf-8-sig")))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

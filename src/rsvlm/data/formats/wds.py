@@ -3,13 +3,17 @@
 img2dataset / open_clip tars are read too: `.txt` is a caption, `.json` whatever they know about the picture.
 """
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rsvlm.data.formats import llava
 from rsvlm.data.formats.record import EXTENSION, image_bytes, image_entries
@@ -26,6 +30,16 @@ _MAGIC = (
     (b"GIF8", "gif"),
 )
 MOST_BYTES = 2**28  # of the members of one sample, decompressed
+_RATIO, _UNPACKED = 200, 2**26  # bytes that a byte of a packed tar may unpack to, and beyond that
+_MOST_HEADER = 2**20  # bytes of a member's name or pax values
+_LONG_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _CAPTIONS = ("txt", "caption")
 _IMAGES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "img", "jp2", "img_content")
 
@@ -78,8 +92,9 @@ def read(path: Path) -> Iterator[Sample]:
     fields: dict[str, bytes] = {}
     done: set[str] = set()
     try:
-        with tarfile.open(path, "r|*") as tar:
-            for member in tar:
+        with _unpacked(path) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_Member) as tar:
+            while member := tar.next():
+                tar.members.clear()  # of a stream nobody goes back to them
                 name = Path(member.name)
                 base, _, suffix = name.name.partition(".")
                 if not member.isfile() or not suffix or not base or "__MACOSX" in name.parts:
@@ -93,10 +108,52 @@ def read(path: Path) -> Iterator[Sample]:
                     raise BadInput(f"{path}: the members of sample {this} do not lie side by side; sort and repack.")
                 key = this
                 fields[suffix.lower()] = _bytes(tar, member, sum(map(len, fields.values())), path)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise BadInput(f"{path} is not a tar file that can be read ({error}); expected a webdataset shard.") from error
     if fields:
         yield _sample(key, fields, path, number)
+
+
+class _Member(tarfile.TarInfo):
+    """A header whose long names and pax values, which tarfile reads into memory at once, have a budget."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
+        """The header in a block of 512 bytes. Raises ReadError."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _LONG_HEADERS and found.size > _MOST_HEADER:
+            raise tarfile.ReadError(f"a header of {found.size / 1e6:,.0f} MB, expected {_MOST_HEADER / 1e6:,.0f}")
+        return found
+
+
+class _Stream(io.RawIOBase):
+    """A packed file as it unpacks, until it has unpacked to far more than it holds."""
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        super().__init__()
+        self.file, self.path = file, path
+        self.left = _RATIO * path.stat().st_size + _UNPACKED
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next `size` bytes. Raises BadInput."""
+        found = self.file.read(size)
+        self.left -= len(found)
+        if self.left < 0:
+            raise BadInput(
+                f"{self.path} unpacks to more than {_RATIO} times its size, which no pictures do; expected a tar of "
+                "pictures and their texts."
+            )
+        return found
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[IO[bytes] | _Stream]:
+    """The bytes of a tar, whether plain or packed (gzip, bzip2, xz), a little at a time."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    opens = next((opens for magic, opens in _PACKED.items() if start.startswith(magic)), None)
+    with opens(path, "rb") if opens else path.open("rb") as file:
+        yield _Stream(file, path) if opens else file
 
 
 def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, before: int, path: Path) -> bytes:
