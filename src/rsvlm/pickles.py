@@ -13,15 +13,17 @@ _LARGEST_PROGRAM = 256 << 20  # bytes of the program in a torch file; the tensor
 _UNPACKED = 64 << 20  # bytes to which all packed members of a torch file may unpack; torch itself packs none
 _LEGACY_PROGRAMS = 5  # at the start of an old torch file: number, version, machine, what was saved, its storages
 
-_LINE, _PAIR = -1, -100  # arguments that end with a line, or two
+_PAIR = -100  # an argument of two lines; pickletools' code for one that ends with its line is -1
 _LENGTHS = {-2: 1, -3: 4, -4: 4, -5: 8}  # pickletools' code for "as long as the number before says": bytes of it
 _OPCODES: list[tuple[str, int] | None] = [None] * 256
 for _one in pickletools.opcodes:
     _size = _one.arg.n if _one.arg else 0
     _OPCODES[ord(_one.code)] = (_one.name, _PAIR if _one.arg and _one.arg.name == "stringnl_noescape_pair" else _size)
 # Bytes that CPython takes for what an opcode makes, without its text; what is not listed is a number or a reference.
-_COSTS: dict[str, int] = dict.fromkeys(("EMPTY_SET", "FROZENSET"), 216) | dict.fromkeys(("EMPTY_DICT", "DICT"), 240)
-_COSTS |= dict.fromkeys(("EMPTY_LIST", "LIST", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"), 88)
+_COSTS: dict[str, int] = {
+    "EMPTY_SET": 216, "FROZENSET": 216, "EMPTY_DICT": 240, "DICT": 240,
+    "EMPTY_LIST": 88, "LIST": 88, "TUPLE": 88, "TUPLE1": 88, "TUPLE2": 88, "TUPLE3": 88,
+}  # fmt: skip
 _COST = [_COSTS.get(one[0], 40) if one else 0 for one in _OPCODES]
 _PUTS = [bool(one) and one[0] in ("PUT", "BINPUT", "LONG_BINPUT") for one in _OPCODES]
 

@@ -117,8 +117,8 @@ def test_implementations_are_looked_for_in_every_file_and_named_ones_only(folder
         ("config.json", {"num_hidden_layers": 1_000_000}, "num_hidden_layers 1000000; expected 1,024 at the most"),
         ("config.json", {"vision_config": {"depth": 1e9}}, "depth 1000000000.0; expected 1,024 at the most"),
         ("processor_config.json", {"image_seq_len": 10**9}, "image_seq_len 1000000000; expected 65,536"),
-        ("config.json", {"hidden_size": 2**20, "vocab_size": 2**20}, "over the budget of 100,000 and 1"),
-        ("config.json", {"vocab_size": 2**30}, "over the budget of 100,000 and 1"),
+        ("config.json", {"hidden_size": 2**20, "vocab_size": 2**20}, "over the budget of 50,000 and 1"),
+        ("config.json", {"vocab_size": 2**30}, "over the budget of 50,000 and 1"),
     ],
 )  # fmt: skip
 def test_a_folder_that_asks_for_more_than_it_holds_is_refused(folder, file, content, message):

@@ -92,7 +92,8 @@ def read(path: Path) -> Iterator[Sample]:
     fields: dict[str, bytes] = {}
     done: set[str] = set()
     try:
-        with _unpacked(path) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_Member) as tar:
+        with _unpacked(path) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_Member) as opened:
+            tar: Any = opened  # `members` has no type
             while member := tar.next():
                 tar.members.clear()  # of a stream nobody goes back to them
                 name = Path(member.name)

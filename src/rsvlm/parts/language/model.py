@@ -80,7 +80,8 @@ def llama(*, lora: Mapping[str, Any] | None = None, **numbers: Any) -> LanguageM
     from transformers import LlamaConfig, LlamaForCausalLM
 
     check_numbers(numbers)
-    return LanguageModel(LlamaForCausalLM(LlamaConfig(**numbers, attn_implementation="sdpa")), lora=lora)
+    pinned: dict[str, Any] = {"attn_implementation": "sdpa"}
+    return LanguageModel(LlamaForCausalLM(LlamaConfig(**numbers, **pinned)), lora=lora)
 
 
 def pretrained(folder: Path, *, lora: Mapping[str, Any] | None = None, dtype: str = "bfloat16") -> LanguageModel:

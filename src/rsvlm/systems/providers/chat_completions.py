@@ -85,21 +85,23 @@ def accumulate(events: Iterable[Mapping[str, Any]], redact: Redactor = NO_KEY) -
 
     Raises RequestFailed where the server sends an error, or ends without a finish_reason.
     """
-    text, sure, ended = "", _Confidence(), False
+    text, begun, sure, ended = "", "", _Confidence(), False
     for event in events:
         try:
             for choice in event["choices"][:1]:
                 part = choice.get("delta") or choice.get("message") or {}
-                text += part.get("content") or ""
+                begun += part.get("content") or ""
+                whole = len(begun) - ("\ud800" <= begun[-1:] <= "\udbff")  # half a letter, whose other half may follow
+                text, begun = text + plain_text(begun[:whole]), begun[whole:]
                 sure.add(tokens_of(choice))
                 ended = ended or choice.get("finish_reason") is not None
         except (LookupError, TypeError, AttributeError) as error:
             said = event.get("error") if isinstance(event, dict) else None
             raise RequestFailed(f"sent no reply: {_one_line(said or 'no choices')}") from error
-        yield redact.growing(plain_text(text)), sure.value
+        yield redact.growing(text + plain_text(begun)), sure.value
     if not ended:
         raise RequestFailed("ended a reply without saying that it is whole")
-    yield redact.text(plain_text(text)), sure.value
+    yield redact.text(text + plain_text(begun)), sure.value
 
 
 def _one_line(said: Any) -> str:
