@@ -13,6 +13,7 @@ from rsvlm.geo.bands import band_names, choose_bands
 from rsvlm.metrics.grounding import lhrs_scores
 from rsvlm.metrics.text.tokenizer import _scan_chunk, ptb
 from rsvlm.parts.language.instruction_router import parse_tagged
+from rsvlm.systems.providers.chat_completions import accumulate
 
 PUMPS = (
     "a", "1", " ", "\n", "-", "(", "((1", "<", "< ", "<a ", "</", "&#1", "1;", "a,", "1.a.", "-.", "a@", "1@.",

@@ -228,12 +228,10 @@ def test_control_points_that_tell_no_place(points, turn):
 
 
 def test_a_scene_whose_control_points_lie_on_one_line_opens(tmp_path):
-    path = geotiff(tmp_path / "line.tif", transform=None, crs=None)
-    with rasterio.open(path, "r+") as file:
-        file.gcps = (
-            [GroundControlPoint(row=n, col=n * n, x=10 + n, y=40 + n) for n in range(4)],
-            rasterio.CRS.from_epsg(4326),
-        )
+    path, points = tmp_path / "line.tif", [GroundControlPoint(row=n, col=n * n, x=10 + n, y=40 + n) for n in range(4)]
+    kind = {"driver": "GTiff", "width": 9, "height": 9, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", gcps=points, crs="EPSG:4326", **kind) as file:
+        file.write(np.ones((1, 9, 9), np.uint8))
     with open_scene(path) as scene:
         assert scene.place is None and scene.unplaced.startswith(
             "its 4 ground control points do not lie on one affine map;"

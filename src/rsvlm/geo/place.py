@@ -134,7 +134,7 @@ def find_place(dataset: Any) -> tuple[Place | None, str]:
 
 
 def fit_gcps(gcps: Any, *, turn: float | None = None) -> tuple[Transform | None, float]:
-    """The affine that fits rasterio ground control points best, and its worst miss in pixels; None where none can be told.
+    """The affine that fits rasterio ground control points best, and its worst miss in pixels; None where there is none.
 
     That is under three points, points on one line (of the picture or of the map), and numbers that are not finite.
     With `turn`, x goes round the Earth: points on both sides of 180 degrees are brought to one side first.
