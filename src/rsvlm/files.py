@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput
+from rsvlm.json_text import load_json
 
 try:
     import fcntl
@@ -191,7 +192,7 @@ def resolved(path: Path) -> Path:
 
 def read_json(path: Path) -> Any:
     """What a JSON file of ours holds."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return load_json(path.read_text(encoding="utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:

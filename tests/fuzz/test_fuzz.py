@@ -4,10 +4,11 @@ import os
 
 import pytest
 
+from fuzz.model_targets import model_targets
 from fuzz.targets import file_targets, fuzz, text_targets
 
 COUNT = int(os.environ.get("RSVLM_FUZZ", "300"))
-TARGETS = {**text_targets(), **file_targets()}
+TARGETS = {**text_targets(), **file_targets(), **model_targets()}
 
 
 @pytest.mark.parametrize("name", TARGETS)

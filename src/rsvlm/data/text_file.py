@@ -1,8 +1,6 @@
 """Text files as people write them: UTF-8 with or without a byte order mark, lines that end at \\n or \\r\\n only."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from rsvlm.errors import BadInput
 
@@ -27,22 +25,3 @@ def lines_of(text: str) -> list[str]:
 def read_lines(path: Path) -> list[str]:
     """The lines of a file. Raises as `read_text`."""
     return lines_of(read_text(path))
-
-
-def parse_json(text: str, where: object) -> Any:
-    """The JSON value in a text. Raises BadInput naming `where` and what is wrong, also for what Python does not parse.
-
-    That is a number of more than 4,300 digits, and nesting that is deeper than its stack.
-    """
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where} is not valid JSON: {json_problem(error)}.") from error
-
-
-def json_problem(error: ValueError | RecursionError, line: int | None = None) -> str:
-    """What `json.loads` found wrong, in a few words; `line` is the number of the one that it was given alone."""
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at line {line or error.lineno}"
-    what = "nested too deep" if isinstance(error, RecursionError) else "a number of thousands of digits"
-    return f"{what} at line {line}" if line else what

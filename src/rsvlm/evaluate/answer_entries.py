@@ -13,7 +13,6 @@ A value that cannot be read raises nothing: it is returned as None with a senten
 
 import base64
 import io
-import json
 import math
 import warnings
 from collections import Counter, defaultdict
@@ -29,6 +28,7 @@ from rsvlm.data.images import PIXEL_BUDGET
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.solvers import read_boxes, read_vector, write_map, write_vector
+from rsvlm.json_text import load_json
 from rsvlm.metrics.boxes import readable_box
 from rsvlm.metrics.masks import readable_mask
 from rsvlm.sample import Image
@@ -85,10 +85,10 @@ def entries(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any
             continue
         place = f"line {number}"
         try:
-            yield from _object(place, json.loads(line.decode("utf-8")), problems)
+            yield from _object(place, load_json(line.decode("utf-8")), problems)
         except UnicodeDecodeError as error:
             problems.add("not_utf8", f"{place}: byte {error.start + 1}")
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             problems.add("not_json", f"{place}: {error}")
 
 
@@ -97,8 +97,8 @@ def _list(path: Path, content: bytes) -> list[Any] | None:
     if not content.lstrip().startswith(b"["):
         return None
     try:
-        listed = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        listed = load_json(content)
+    except ValueError as error:
         first = content.strip().splitlines()[0]
         if first.rstrip().endswith(b"]"):  # lines, of which the first is a list
             return None

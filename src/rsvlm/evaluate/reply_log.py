@@ -10,6 +10,7 @@ from typing import Any
 
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.protocol import Row
+from rsvlm.json_text import load_json
 
 
 class ReplyLog:
@@ -40,11 +41,11 @@ class ReplyLog:
 
     def _read(self, lines: Sequence[bytes], run: Mapping[str, Any]) -> None:
         try:
-            head, *rest = (json.loads(line) for line in lines)
+            head, *rest = (load_json(line) for line in lines)
             self.rows = {row.pop("id"): row for row in rest if not row.get("error")}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{self.path} is damaged; delete it and run again.") from error
-        if head != json.loads(json.dumps(run)):
+        if head != load_json(json.dumps(run)):
             changed = ", ".join(sorted(key for key in {*head, *run} if head.get(key) != run.get(key)))
             raise BadInput(
                 f"{self.path} holds the answers of another run (it differs in {changed}); "

@@ -21,6 +21,7 @@ from rsvlm.evaluate.report.html import ScoredItem, page
 from rsvlm.evaluate.report.text import summary
 from rsvlm.evaluate.task import Task
 from rsvlm.files import atomic_file
+from rsvlm.json_text import load_json
 from rsvlm.metrics.calibration import Curves, calibration_scores
 from rsvlm.metrics.score import Score, intervals
 from rsvlm.sample import Image, Region
@@ -219,7 +220,7 @@ def read_answers(folder: Path) -> tuple[list[Item], list[Any], list[dict[str, An
     """
     path = folder / "answers.jsonl"
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        lines = [load_json(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         return [_item(line) for line in lines], [line["parsed"] for line in lines], lines
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} cannot be read as answers ({error}); run the evaluation again.") from error

@@ -3,12 +3,12 @@
 A card is read in three forms: `rsvlm list systems`, a page docs/systems/<name>.md, and a row of the tables of systems.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rsvlm.json_text import load_json
 from rsvlm.systems.discovery import FolderRegistry, submodule
 
 SIZES = Path(__file__).with_name("sizes.json")
@@ -90,4 +90,4 @@ def sizes() -> dict[str, dict[str, Any]]:
     "recipe" is the hash of the paper's recipe, "parameters" the counts of what it builds by group, "recordings" the
     files of the original's numbers: sha256 (first 16 digits) and whether ours gave the same.
     """
-    return json.loads(SIZES.read_text(encoding="utf-8"))
+    return load_json(SIZES.read_text(encoding="utf-8"))

@@ -3,7 +3,6 @@
 What a step draws depends on (seed, stage, step, process) alone, so the position is the random state too.
 """
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from rsvlm.errors import BadInput
 from rsvlm.files import replace_folder, write_json
+from rsvlm.json_text import load_json
 from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.systems.build import load_weights
 
@@ -71,7 +71,7 @@ def find(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        position = json.loads(path.read_text(encoding="utf-8"))
+        position = load_json(path.read_text(encoding="utf-8"))
         return {key: position[key] for key in ("recipe", "stage", "step", "moved", "data")}
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} is damaged ({error}); delete {folder} to start again.") from error

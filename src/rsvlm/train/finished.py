@@ -1,6 +1,5 @@
 """The finished model of a run: a folder with its weights, the resolved recipe and what it was trained on."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from rsvlm.files import replace_folder, write_json
+from rsvlm.json_text import load_json
 from rsvlm.recipe import Recipe, differing, read_recipe
 from rsvlm.systems.model_dir import model_folder
 
@@ -44,4 +44,4 @@ def _history(recipe: Recipe) -> Recipe:
 
 def _earlier_data(recipe: Recipe) -> dict[str, str]:
     path = model_folder(recipe.start) / "data.json" if recipe.start else None
-    return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else {}
+    return load_json(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else {}

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rsvlm.files import write_text
+from rsvlm.json_text import load_json
 from rsvlm.recipe import Stage
 
 
@@ -86,7 +87,7 @@ class Log:
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The lines of a log; a last line cut by a kill is left out."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    return [load_json(line) for line in lines if line.endswith("}")]
 
 
 def _drop(path: Path, stage: str, start: int) -> None:

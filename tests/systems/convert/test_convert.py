@@ -19,9 +19,11 @@ from rsvlm import __version__
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.files import sha256
 from rsvlm.parts.checkpoints import weights
+from rsvlm.recipe import read_recipe
+from rsvlm.systems.build import load_weights, own_tensors
 from rsvlm.systems.convert import convert as published
 from rsvlm.systems.convert.convert import convert, identify, readers
-from rsvlm.systems.convert.verify import verify
+from rsvlm.systems.convert.verify import _meta, verify
 
 SMALL = {system: release.recipe for system, release in RELEASES.items()}
 
@@ -194,10 +196,20 @@ def broken(folder, tmp_path, change, *, recorded=False):
     (lambda s: s.update(extra=torch.ones(1)), "1 tensors are not of its recipe, the first is extra"),
     (lambda s: s.update({"bridge.query": torch.ones(3)}), "1 tensors have another shape"),
     (lambda s: s["bridge.query"].view(-1)[0].fill_(float("nan")), "1 tensors are not finite, the first is bridge.q"),
+    (lambda s: s["bridge.query"].view(-1)[0].fill_(float("-inf")), "1 tensors are not finite, the first is bridge.q"),
+    (lambda s: s.update({"bridge.query": s["bridge.query"].to(torch.int8)}), "1 tensors hold numbers of another kind"),
+    (lambda s: s.update({"bridge.query": s["bridge.query"].bool()}), "1 tensors hold numbers of another kind"),
+    (lambda s: s.update({"bridge.query": s["bridge.query"] * 1j}), "1 tensors hold numbers of another kind"),
 ])  # fmt: skip
 def test_a_folder_that_is_not_whole(folder, tmp_path, change, match):
     with pytest.raises(BadInput, match=match):
         verify(broken(folder, tmp_path, change))
+    recipe = read_recipe(folder / "recipe.yaml")
+    model = _meta(recipe)  # what answers asks the same
+    with pytest.raises(BadInput, match=match):
+        load_weights(
+            model, load_file(tmp_path / "copy/model.safetensors"), source="x", needed=own_tensors(recipe, model)
+        )
 
 
 def test_a_folder_that_was_changed_or_emptied(folder, tmp_path):
@@ -207,6 +219,16 @@ def test_a_folder_that_was_changed_or_emptied(folder, tmp_path):
     (copy / "provenance.json").write_text("{")
     with pytest.raises(BadInput, match="not valid JSON"):
         verify(copy)
+    for text in (
+        "[" * 3000,
+        "[]",
+        '{"written": 3}',
+        '{"written": {"' + "x" * 5000 + '": ""}}',
+        '{"written": ' + "9" * 5000 + "}",
+    ):
+        (copy / "provenance.json").write_text(text)
+        with pytest.raises(BadInput, match=r"provenance\.json|is not as it was written"):
+            verify(copy)
     (copy / "provenance.json").unlink()
     (copy / "recipe.yaml").write_text("system: lhrs_bot_nova\nsize: x\nmodel: {}\n")
     with pytest.raises(BadInput, match="no numbers of a lhrs_bot_nova"):

@@ -1,12 +1,11 @@
 """Files of the formats, read entry by entry with the place of an error named."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.text_file import json_problem, parse_json
 from rsvlm.errors import BadInput
+from rsvlm.json_text import json_problem, load_json, parse_json
 
 
 def entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -29,8 +28,8 @@ def entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _line(line: str, path: Path, number: int) -> Any:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
+        return load_json(line)
+    except ValueError as error:
         raise BadInput(f"{path} is not valid JSON: {json_problem(error, number)}.") from error
 
 

@@ -15,6 +15,7 @@ from rsvlm.data.formats.files import entries
 from rsvlm.data.formats.record import EXTENSION, Line, entry_id, from_parts, pictures, to_extension, to_lines
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_file
+from rsvlm.json_text import load_json
 from rsvlm.sample import Image, Region, Sample
 
 _KNOWN = ("id", "messages", "query", "response", "history", "images", "image", "objects", "system", EXTENSION)
@@ -80,7 +81,7 @@ def _messages(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 def _in_pixels(objects: Any, images: Sequence[Image]) -> dict[str, Any] | None:
     """`objects` as {"ref", "bbox", ...}, boxes in pixels; also from text, from ms-swift's older list, from norm1."""
-    objects = json.loads(objects) if isinstance(objects, str) else objects
+    objects = load_json(objects) if isinstance(objects, str) else objects
     if isinstance(objects, list):
         boxes = [box for one in objects for box in (one["bbox"] if _nested(one["bbox"]) else [one["bbox"]])]
         refs = [one.get("caption", "") for one in objects for _ in (one["bbox"] if _nested(one["bbox"]) else [0])]

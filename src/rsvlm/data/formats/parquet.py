@@ -15,6 +15,7 @@ from rsvlm.data.formats import llava, messages
 from rsvlm.data.formats.record import EXTENSION, image_bytes, image_entries
 from rsvlm.errors import BadInput, missing_extra
 from rsvlm.files import atomic_file
+from rsvlm.json_text import load_json
 from rsvlm.sample import Sample
 
 ROWS = 64  # a row group: what is held in memory at once, read or written
@@ -55,7 +56,7 @@ def _schema(arrow: Any) -> Any:
 
 def _row(sample: Sample, embed: bool) -> dict[str, Any]:
     entry = messages.to_entry(sample)
-    extension = json.loads(entry[EXTENSION])
+    extension = load_json(entry[EXTENSION])
     images: list[dict[str, Any]] = []
     for image, note in zip(sample.images, extension.get("images", ()), strict=True):
         note.pop("data", None)  # the bytes have a column of their own

@@ -15,6 +15,7 @@ from typing import Any
 
 from rsvlm.errors import BadInput
 from rsvlm.files import is_file, resolved
+from rsvlm.json_text import load_json
 from rsvlm.sample import Image, Region, Sample, Turn
 
 EXTENSION = "rsvlm"
@@ -221,7 +222,7 @@ def _found(path: str, folder: Path) -> str:
 
 
 def _parsed(extension: str | Mapping[str, Any] | None) -> dict[str, Any]:
-    return json.loads(extension) if isinstance(extension, str) else dict(extension or {})
+    return load_json(extension) if isinstance(extension, str) else dict(extension or {})
 
 
 def _tupled(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from rsvlm.data.formats import llava
 from rsvlm.data.formats.record import EXTENSION, image_bytes, image_entries
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_file
+from rsvlm.json_text import load_json
 from rsvlm.sample import Image, Sample, Turn
 
 _MAGIC = (
@@ -51,7 +52,7 @@ def _suffix(data: bytes) -> str:
 def _members(sample: Sample, key: str, embed: bool) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of one sample. Several pictures are `key.0.jpg`, `key.1.jpg`: one key, two fields to webdataset."""
     entry = llava.to_entry(sample)
-    extension = json.loads(entry[EXTENSION])
+    extension = load_json(entry[EXTENSION])
     for number, (image, note) in enumerate(zip(sample.images, extension.get("images", ()), strict=True)):
         note.pop("data", None)  # the bytes are a member of their own
         if not embed and image.data is None:
@@ -170,7 +171,7 @@ def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, before: int, path: Pat
 
 def _sample(key: str, fields: Mapping[str, bytes], path: Path, number: int) -> Sample:
     try:
-        entry: dict[str, Any] = json.loads(fields["json"]) if "json" in fields else {}
+        entry: dict[str, Any] = load_json(fields["json"]) if "json" in fields else {}
         if EXTENSION in entry:
             return _ours(entry, fields, path, number)
         pictures = [suffix for suffix in fields if suffix.rsplit(".", 1)[-1] in _IMAGES]
@@ -190,7 +191,7 @@ def _sample(key: str, fields: Mapping[str, bytes], path: Path, number: int) -> S
 
 def _ours(entry: Mapping[str, Any], fields: Mapping[str, bytes], path: Path, number: int) -> Sample:
     """A sample we wrote: its extension says which member holds which picture."""
-    extension = json.loads(entry[EXTENSION])
+    extension = load_json(entry[EXTENSION])
     members = [note.pop("member", "") for note in extension.get("images", ())]
     came = [(name, fields.get(member)) for name, member in zip(image_entries(entry), members, strict=True)]
     return llava.from_entry({**entry, EXTENSION: extension}, path.parent, number, came)

@@ -1,15 +1,15 @@
 """What every reader needs of a folder: where an image lies, which split it belongs to, how its class reads in words."""
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.text_file import json_problem, lines_of, parse_json, read_lines, read_text
+from rsvlm.data.text_file import lines_of, read_lines, read_text
 from rsvlm.errors import BadInput
 from rsvlm.files import is_folder, resolved
+from rsvlm.json_text import json_problem, load_json, parse_json
 from rsvlm.sample import Box
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
@@ -78,14 +78,14 @@ def read_records(path: Path) -> list[Any]:
     """The records of a file that is a JSON list, or one JSON value a line: sets are published as both."""
     text = read_text(path)
     try:
-        found = json.loads(text)
+        found = load_json(text)
         return found if isinstance(found, list) else [found]
-    except (ValueError, RecursionError) as whole:
+    except ValueError as whole:
         rows: list[Any] = []
         for number, line in enumerate(lines_of(text), 1):
             try:
-                rows += [json.loads(line)] if line.strip() else []
-            except (ValueError, RecursionError) as error:
+                rows += [load_json(line)] if line.strip() else []
+            except ValueError as error:
                 why = json_problem(whole) if number == 1 else json_problem(error, number)
                 raise BadInput(f"{path} is not valid JSON: {why}.") from error
         return rows

@@ -4,12 +4,12 @@ Numbers that were not measured alike never stand in one table: a table holds one
 retrieval over grouped captions is never beside retrieval over merged ones); legacy protocols come last, marked.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from rsvlm.errors import BadInput
+from rsvlm.json_text import load_json
 from rsvlm.metrics.score import lower_is_better
 
 Run = Mapping[str, Any]  # what result.json holds, see `rsvlm.evaluate.result.Result`
@@ -179,7 +179,7 @@ def _find(folder: Path) -> list[Path]:
 def read_result(path: Path) -> Run:
     """What a result.json holds. Raises BadInput where it cannot be read, or is not one."""
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = load_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read as a result ({error}); run the evaluation again.") from error
     missing = [key for key in _WANTED if not isinstance(result, dict) or key not in result]

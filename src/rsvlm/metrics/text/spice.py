@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsvlm.errors import MissingPart
+from rsvlm.json_text import load_json
 from rsvlm.metrics.score import Score, mean_score
 from rsvlm.metrics.text.meteor_table import package
 
@@ -57,6 +58,6 @@ def spice(predictions: Sequence[str | None], references: Sequence[Sequence[str]]
         if done.returncode or not expected.is_file():
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise MissingPart(f"SPICE's program failed ({reason}); see that Java can use 8 GB of memory.")
-        scored = {item["image_id"]: item["scores"]["All"]["f"] for item in json.loads(expected.read_text("utf-8"))}
+        scored = {item["image_id"]: item["scores"]["All"]["f"] for item in load_json(expected.read_text("utf-8"))}
     score = mean_score("spice", [float(scored.get(i) or 0.0) for i in range(len(items))])
     return replace(score, note="SPICE 1.0 (java)")

@@ -9,7 +9,6 @@ caption that ends in "no." or "fig." is read by the Java program together with t
 where that begins with a digit.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rsvlm.errors import BadInput
+from rsvlm.json_text import load_json
 
 Tokenizer = Callable[[str], str]  # a caption -> its tokens joined by one blank
 
@@ -211,7 +211,7 @@ def word_map(captions: Iterable[str], min_frequency: int = 5) -> dict[str, int]:
 def read_word_map(path: str | Path) -> dict[str, int]:
     """A published WORDMAP_*.json. Raises BadInput where it is not an object of ids with an <unk>."""
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = load_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read as a word map ({error}); give a WORDMAP json: word -> id.") from error
     if not isinstance(found, dict) or UNKNOWN not in found or not all(type(i) is int for i in found.values()):

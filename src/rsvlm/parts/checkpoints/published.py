@@ -1,6 +1,5 @@
 """Published checkpoints as files: .pt, .pth, .bin or .safetensors, whole or in shards, opened without running them."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from rsvlm.errors import BadInput
+from rsvlm.json_text import load_json
 from rsvlm.parts.checkpoints import weights
 
 SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
@@ -40,7 +40,7 @@ def files(path: Path) -> dict[str, Path]:
     if not path.name.endswith(_INDEX):
         return {path.name: path}
     try:
-        shards = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+        shards = set(load_json(path.read_text(encoding="utf-8"))["weight_map"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path} is no index of shards (JSON with a weight_map); fetch it again.") from error
     strange = [name for name in shards if not isinstance(name, str) or Path(name).name != name]

@@ -1,12 +1,12 @@
 """The tensors of a Hugging Face model folder: one file or several with an index, safetensors or torch's own."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from rsvlm.errors import BadInput
+from rsvlm.json_text import read_json_object
 from rsvlm.parts.checkpoints import published as checkpoint
 from rsvlm.parts.checkpoints.weights import flatten
 
@@ -34,7 +34,4 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     """The values of config.json; empty where there is none. Raises BadInput for one that is not valid JSON."""
     path = folder / name
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (ValueError, OSError) as error:
-        raise BadInput(f"{path} is not valid JSON; fetch it again.") from error
+    return read_json_object(path, "a configuration of Hugging Face's") if path.is_file() else {}

@@ -1,6 +1,5 @@
 """Published weights: opened without running what is in them, renamed into ours, every tensor accounted for."""
 
-import json
 import pickle
 import re
 import struct
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_folder, new_part, remove_part
+from rsvlm.json_text import read_json_object
 from rsvlm.parts.checkpoints.admitted import check_tree
 from rsvlm.pickles import check_torch_file, is_torch_zip
 
@@ -150,15 +150,7 @@ def flatten(tree: Any, *, source: str, prefix: str = "") -> dict[str, Tensor]:
 
 def read_adapter_config(path: Path) -> dict[str, Any]:
     """PEFT's adapter_config.json. Raises BadInput for a file that is missing or no JSON object."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read; expected a PEFT folder as published.") from error
-    except ValueError as error:
-        raise BadInput(f"{path} is not valid JSON; fetch it again.") from error
-    if not isinstance(config, dict):
-        raise BadInput(f"{path} holds a {type(config).__name__}, expected PEFT's settings by name; fetch it again.")
-    return config
+    return read_json_object(path, "PEFT's settings as published")
 
 
 def read_adapter(folder: Path, *, r: int, lora_alpha: float) -> dict[str, Tensor]:

@@ -1,7 +1,6 @@
 """Models of transformers from local files alone: no hub, no code of the folder, no kernels from elsewhere."""
 
 import importlib
-import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rsvlm.errors import BadInput
+from rsvlm.json_text import load_json
 
 LLAMA_NUMBERS = frozenset((
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
@@ -64,7 +64,7 @@ def check_folder(folder: Path) -> None:
 
 def _check_json(path: Path) -> None:
     try:
-        todo: list[Any] = [json.loads(path.read_bytes().decode("utf-8-sig"))]
+        todo: list[Any] = [load_json(path.read_bytes().decode("utf-8-sig"))]
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path} is not readable JSON; fetch the model again.") from error
     while todo:  # without recursion: a file may nest as deep as the reader of JSON allows

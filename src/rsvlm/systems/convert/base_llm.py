@@ -1,11 +1,11 @@
 """Checks of the folder of a base language model, before a checkpoint's adapters are put over it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.json_text import load_json
 from rsvlm.parts.checkpoints import published as checkpoint
 
 _NUMBERS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
@@ -21,11 +21,11 @@ def config_numbers(folder: Path, *, wanted: str) -> dict[str, Any]:
             "--language-model."
         )
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = load_json(path.read_text(encoding="utf-8"))
         config = config.get("text_config", config)
         heads = config["num_attention_heads"]
         return {"num_key_value_heads": heads, **{n: config[n] for n in (*_NUMBERS, "vocab_size") if n in config}}
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path} is no configuration of a LLaMA; fetch {wanted} again.") from error
 
 
@@ -80,7 +80,7 @@ def _words(path: Path) -> int | None:
     if not path.is_file():
         return None
     try:
-        tokenizer = json.loads(path.read_text(encoding="utf-8"))
+        tokenizer = load_json(path.read_text(encoding="utf-8"))
         words = tokenizer["model"]["vocab"]
         ids = list(words.values()) if isinstance(words, dict) else list(range(len(words)))
         return 1 + max([*ids, *(token["id"] for token in tokenizer.get("added_tokens", ()))])

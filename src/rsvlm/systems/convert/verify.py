@@ -1,7 +1,5 @@
 """`rsvlm weights check`: what a published checkpoint is, or whether a model folder is whole; writes nothing."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,8 @@ import torch
 
 from rsvlm import assets
 from rsvlm.errors import BadInput
-from rsvlm.files import sha256
+from rsvlm.files import is_file, sha256
+from rsvlm.json_text import read_json_object
 from rsvlm.parts.checkpoints import weights
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.systems.build import GATED, build, check_weights, own_tensors
@@ -72,14 +71,12 @@ def _check_sums(folder: Path) -> str:
     path = folder / "provenance.json"
     if not path.is_file():
         return "none are told"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        written: Mapping[str, str] = record.get("written", {})
-        pairs = [(folder / name, recorded) for name, recorded in written.items() if Path(name).name == name]
-    except (ValueError, AttributeError) as error:
-        raise BadInput(f"{path} is not valid JSON of ours; convert the checkpoint again.") from error
+    written = read_json_object(path, "a record of ours", "convert the checkpoint again").get("written", {})
+    if not isinstance(written, dict):
+        raise BadInput(f"{path} says {written!r:.60} of the files, expected name and sha256; convert it again.")
+    pairs = [(folder / name, recorded) for name, recorded in written.items() if Path(name).name == name]
     for file, recorded in pairs:
-        if not file.is_file() or sha256(file) != recorded:
+        if not is_file(file) or sha256(file) != recorded:
             raise BadInput(f"{file} is not as it was written: {path.name} has another sha256; fetch it again.")
     return f"{len(pairs)} as written" if pairs else "none are told"
 

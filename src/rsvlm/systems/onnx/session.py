@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from safetensors import deserialize
+from safetensors import SafetensorError, deserialize
 
 from rsvlm.assets.packed_language import BLOCK
 from rsvlm.errors import BadInput
@@ -18,8 +18,17 @@ GRAPHS = "graphs.json"  # what `export.py` writes beside the graphs: the names o
 
 
 def read_weights(path: Path) -> dict[str, NDArray[Any]]:
-    """The tensors of a safetensors file by name; bfloat16 becomes float32, which holds it exactly."""
-    return {name: _array(name, stored) for name, stored in deserialize(path.read_bytes())}
+    """The tensors of a safetensors file by name; bfloat16 becomes float32, which holds it exactly.
+
+    Raises BadInput for a damaged file, another type, and for numbers that are not finite.
+    """
+    try:
+        found = {name: _array(name, stored) for name, stored in deserialize(path.read_bytes())}
+    except (SafetensorError, OSError) as error:
+        raise BadInput(f"{path} is not a readable safetensors file ({error}); fetch it again.") from error
+    if strange := [name for name, array in found.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]:
+        raise BadInput(f"{path}: {len(strange)} tensors are not finite, the first is {strange[0]}; fetch it again.")
+    return found
 
 
 def _array(name: str, stored: Mapping[str, Any]) -> NDArray[Any]:
@@ -35,6 +44,10 @@ def _array(name: str, stored: Mapping[str, Any]) -> NDArray[Any]:
 def open_graph(path: Path, names: list[str], weights: Weights) -> Any:
     """An InferenceSession on the CPU of the graph at `path`, its weights `names` taken from `weights`."""
     options: Any = ort.SessionOptions()
+    if absent := [name for name in names if name not in weights]:
+        raise BadInput(
+            f"{path} needs {len(absent)} tensors that are not there, the first is {absent[0]}; fetch it again."
+        )
     options.log_severity_level = 3  # errors: the CastLike that it cannot fold is no news
     values = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(weights[name])) for name in names]
     options.add_external_initializers(names, values)

@@ -1,7 +1,6 @@
 """A Hugging Face model folder before it is opened: where it lies, whether it is whole, which processor reads for it."""
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import logging
 
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.json_text import read_json_object
 from rsvlm.parts.budget import file_budget
 from rsvlm.parts.language.local_files import check_folder, check_pinned, offline, open_config
 
@@ -144,10 +144,4 @@ def _without_video(kind: Any) -> type[ProcessorMixin]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file of a model folder. Raises BadInput for anything else."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} is not readable JSON; fetch the model again.") from error
-    if not isinstance(found, dict):
-        raise BadInput(f"{path} holds a {type(found).__name__}, expected an object; fetch the model again.")
-    return found
+    return read_json_object(path, "a file of a Hugging Face model", "fetch the model again")

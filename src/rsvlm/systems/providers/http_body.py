@@ -1,10 +1,10 @@
 """HTTP response bodies: JSON and server-sent events, within limits of size; the connection keeps those of time."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from rsvlm.errors import RsvlmError
+from rsvlm.json_text import load_json
 
 MAX_BYTES = 4 << 20  # of a response; a thousand tokens with their probabilities are far below
 
@@ -32,7 +32,7 @@ def read_events(response: Any) -> Iterator[Any]:
     Raises RequestFailed above `MAX_BYTES`, EOFError where [DONE] is missing.
     """
     if response.headers.get_content_type() != "text/event-stream":
-        yield json.loads(read_whole(response))
+        yield load_json(read_whole(response))
         return
     size = 0
     while line := response.readline(MAX_BYTES):
@@ -43,7 +43,7 @@ def read_events(response: Any) -> Iterator[Any]:
             continue
         if value.strip() == "[DONE]":
             return
-        yield json.loads(value)
+        yield load_json(value)
     raise EOFError("the events end before their end")
 
 

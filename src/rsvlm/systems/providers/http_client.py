@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
+from rsvlm.json_text import load_json
 from rsvlm.systems.providers.deadline import Exchange, HTTPHandler, HTTPSHandler
 from rsvlm.systems.providers.http_body import RequestFailed, as_object, read_events, read_whole
 from rsvlm.systems.providers.redact import Redactor
@@ -69,7 +70,7 @@ class HttpClient:
 
         def send(exchange: Exchange, _: float) -> Any:
             with self._open(path, body, exchange) as response:
-                return self.redact.value(json.loads(read_whole(response)))
+                return self.redact.value(load_json(read_whole(response)))
 
         return as_object(self.url, self._with_circuit_breaker(send))
 
