@@ -178,8 +178,9 @@ def _strip(text: str, angle_bracket: bool) -> str:
     text = html.unescape(text)
     head, close, tail = text.rpartition("</think>")  # each <think> in `head + close` has an end: no quadratic search
     text = re.sub(r"<think>.*?</think>", "", head + close, flags=re.DOTALL) + tail
-    if "</answer>" in text and (inside := re.search(r"<answer>(.*?)</answer>", text, re.DOTALL)):
-        text = inside.group(1)
+    _, _, rest = text.partition("<answer>")
+    inside, end, _ = rest.partition("</answer>")
+    text = inside if end else text
     text = text.replace("<unk>", "")
     return text.replace("</s>", "") if angle_bracket else text
 

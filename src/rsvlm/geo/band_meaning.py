@@ -17,7 +17,8 @@ _WAVELENGTHS = (  # nanometres at the middle of a band
 )  # fmt: skip
 _NANOMETRES = re.compile(r"(\d{3,4})(?:\.\d+)? ?nm\b")
 _NUMBERED = re.compile(r"(?:sr_|toa_)?b0?(\d{1,2})(a?)$")
-_NOISE = re.compile(r"\([^)]*\)|\b(?:band|channel)\b|\bb\d+a?\b|\b\d+\b|[^a-z0-9]+")
+_PLAIN_NOISE = r"\b(?:band|channel)\b|\bb\d+a?\b|\b\d+\b|[^a-z0-9]+"
+_NOISE = re.compile(rf"\([^)]*\)|{_PLAIN_NOISE}")
 
 # Number of a band -> meaning, by the set of numbers that the file has.
 _SENTINEL2 = {"2": "blue", "3": "green", "4": "red", "8": "nir", "11": "swir1", "12": "swir2"}
@@ -35,11 +36,13 @@ def meanings(names: Sequence[str]) -> tuple[str, ...]:
     found = [_by_word(name) or _by_wavelength(name) for name in lower]
     if not any(found):
         found = _by_number(lower)
-    return tuple(meaning if found.index(meaning) == at else "" for at, meaning in enumerate(found))
+    first = {meaning: at for at, meaning in reversed([*enumerate(found)])}
+    return tuple(meaning if first[meaning] == at else "" for at, meaning in enumerate(found))
 
 
 def _by_word(name: str) -> str:
-    text = " ".join(_NOISE.sub(" ", name).split())
+    head, end, tail = name.rpartition(")")  # each bracket in the head has its end: no quadratic search
+    text = " ".join(_NOISE.sub(" ", head + end).split() + re.sub(_PLAIN_NOISE, " ", tail).split())
     return _WORDS.get(name.strip(), "") or _WORDS.get(text, "")
 
 

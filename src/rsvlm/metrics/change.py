@@ -219,7 +219,9 @@ def _released_counts(text: str) -> Counts | None:
     return counts if len(counts) == len(CLASSES) else None
 
 
-_LIST = {name: re.compile(rf"\b{name}s?\s*:?\s*(\[[^\]]*\])", re.IGNORECASE) for name in CLASSES}
+# Possessive, and searched only up to the last "]": each "[" has its end, so that the time is linear.
+_LIST = {name: re.compile(rf"\b{name}s?+\s*+(?::\s*+)?(\[[^\]]*\])", re.IGNORECASE) for name in CLASSES}
+_RELEASED_LIST = {name: re.compile(rf"{name}s\s*+(\[[^\]]*\])") for name in CLASSES}
 _CELL = re.compile(r"\b(top|center|bottom)[\s_-]+(left|center|right)\b")
 
 
@@ -233,7 +235,7 @@ def read_locations(text: str, reading: Reading = "plain") -> Cells | None:
         return _released_locations(text)
     cells: dict[str, list[str]] = {}
     for name, pattern in _LIST.items():
-        listed = pattern.search(text)
+        listed = pattern.search(text, 0, text.rfind("]") + 1)
         if listed is None:
             return None
         words = listed[1].lower().replace("centre", "center").replace("middle", "center")
@@ -245,8 +247,8 @@ def read_locations(text: str, reading: Reading = "plain") -> Cells | None:
 
 def _released_locations(text: str) -> Cells | None:
     cells: dict[str, list[str]] = {}
-    for name in CLASSES:
-        listed = re.search(rf"{name}s\s*(\[[^\]]*\])", text)
+    for name, pattern in _RELEASED_LIST.items():
+        listed = pattern.search(text, 0, text.rfind("]") + 1)
         if listed is None:
             return None
         try:

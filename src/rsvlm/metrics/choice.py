@@ -20,7 +20,7 @@ _ONLY = r"[\s*\"'`(\[{<]*([A-Za-z])[\s*\"'`)\]}>.,:;!]*"
 _LEAD = re.compile(r"[\s*\"'`(\[{<]*([A-Z])[*\"'`]*(?:[)\]}.:]|$|\s*\n)")
 _NAMED = re.compile(
     r"(?:\b(?:answer|choice|option|choose|choosing|select|pick|it is|it's)\b"
-    r"(?:\s+(?:is|would be|option|choice))*\s*[:=]?|\bI think)[\s*\"'`(\[]*\b([A-Z])\b(?!['’\w])",
+    r"(?:\s++(?:is|would be|option|choice)){0,6}+\s*+[:=]?|\bI think)[\s*\"'`(\[]*+\b([A-Z])\b(?!['’\w])",
     re.IGNORECASE,
 )
 

@@ -25,6 +25,7 @@ class QuestionType(StrEnum):
 
 _I = re.IGNORECASE
 _PICTURE = r"(?:image|picture|photo|scene|view|tile|area)"
+_FEW = r"(?:\w+ ){0,9}?"  # words before it; a bound keeps the time linear
 _COUNT = re.compile(r"\bhow many\b|^count\b|\bnumber of\b", _I)
 # "More than", "equal to": a relation between numbers is not true of a scene because it is true of one tile.
 _RELATION = re.compile(r"\b(?:more|less|fewer|larger|smaller|greater|equal|same|than|at most|at least|only)\b", _I)
@@ -41,8 +42,8 @@ _SCENE = re.compile(
 )
 _CAPTION = re.compile(
     r"\b(?:describe|caption|summari[sz]e|description)\b"
-    rf"|\bwhat does (?:this|the) (?:\w+ )*?{_PICTURE} (?:show|depict|contain)\b"
-    rf"|\bwhat (?:is (?:shown|visible|seen|in (?:this|the) (?:\w+ )*?{_PICTURE})|can (?:be|you) seen?|do you see)\b",
+    rf"|\bwhat does (?:this|the) {_FEW}{_PICTURE} (?:show|depict|contain)\b"
+    rf"|\bwhat (?:is (?:shown|visible|seen|in (?:this|the) {_FEW}{_PICTURE})|can (?:be|you) seen?|do you see)\b",
     _I,
 )
 _ASKING = re.compile(
@@ -52,7 +53,7 @@ _ASKING = re.compile(
 )
 _RIM = re.compile(
     r"(?:\s+(?:are|is|be))?(?:\s+(?:there|visible|present|shown|seen))?"
-    rf"(?:\s+(?:in|on|within) (?:this|the) (?:\w+ )*?{_PICTURE})?$",
+    rf"(?:\s+(?:in|on|within) (?:this|the) {_FEW}{_PICTURE})?$",
     _I,
 )
 _FIND = re.compile(

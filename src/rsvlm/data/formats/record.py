@@ -19,7 +19,8 @@ from rsvlm.sample import Image, Region, Sample, Turn
 
 EXTENSION = "rsvlm"
 IMAGE_TAG = "<image>"
-_LEADING = re.compile(rf"^(?:\s*{IMAGE_TAG}\s*)+|(?:\s*{IMAGE_TAG}\s*)+$")
+_LEADING = re.compile(rf"(?:\s*+{IMAGE_TAG})++\s*+")
+_TRAILING = re.compile(rf"(?:\s*+{IMAGE_TAG[::-1]})++\s*+")  # of the text read backwards: one start, linear
 
 Line = tuple[str, str]  # role (user, assistant, system), text
 
@@ -145,9 +146,17 @@ def _untagged(pairs: Sequence[Line], images: int, ours: bool) -> str:
     first = pairs[0][0]
     if ours and first.startswith(f"{IMAGE_TAG}\n" * images):
         return first[len(f"{IMAGE_TAG}\n") * images :]
-    bare = _LEADING.sub("", first)
+    bare = _without_tags(first)
     interleaved = IMAGE_TAG in bare or any(IMAGE_TAG in question for question, _ in pairs[1:])
     return first if interleaved else bare
+
+
+def _without_tags(text: str) -> str:
+    """The text without the tags that it begins and ends with, and the blanks around these."""
+    if opening := _LEADING.match(text):
+        text = text[opening.end() :]
+    ending = _TRAILING.match(text[::-1])
+    return text[: len(text) - ending.end()] if ending else text
 
 
 def _regions(native: Sequence[Region] | None, kept: Sequence[Mapping[str, Any]]) -> tuple[Region, ...]:

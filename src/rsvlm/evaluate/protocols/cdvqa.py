@@ -12,7 +12,7 @@ from rsvlm.metrics.accuracy import MATCHERS, vqa_scores
 from rsvlm.metrics.score import Score
 from rsvlm.sample import Sample
 
-_RANGE = re.compile(r"(\d+)\s*%?\s*(?:-|–|to)\s*(\d+)\s*%?")
+_RANGE = re.compile(r"(?<!\d)(\d++)\s*+(?:%\s*+)?(?:-|–|to)\s*+(\d++)\s*+%?")  # possessive: linear
 _GROUND = re.compile(r"non[- ]vegetated ground( surface)?", re.IGNORECASE)
 
 

@@ -81,12 +81,14 @@ def _nothing(_: str) -> tuple[str, ...]:
     return ()
 
 
-# (pattern, what becomes of group 1). What the pattern matches after group 1 is looked at but not consumed; it counts
-# for the length, as a trailing context does in lex.
-_RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]]], ...] = tuple(
-    (re.compile(pattern), make)
-    for pattern, make in (
-        (r"(</?[A-Za-z!?][^>\r\n]*>)", _spaced),
+# (pattern, what becomes of group 1, what it looks through). What the pattern matches after group 1 is looked at but not
+# consumed; it counts for the length, as a trailing context does in lex. A rule that looks through a whole run to find
+# out that it does not fit (no "@" follows) does not fit anywhere within that run either: it is passed over there, so
+# that the time is linear.
+_RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]], re.Pattern[str] | None], ...] = tuple(
+    (re.compile(pattern), make, re.compile(run[0]) if run else None)
+    for pattern, make, *run in (
+        (r"(</?[A-Za-z!?][^>\r\n]*>)", _spaced, r"</?[A-Za-z!?][^>\r\n]*"),
         (r"(&(?:amp|lt|gt|quot|apos|mdash);)", _entity),
         (r"(&nbsp;)", _nothing),
         (r"(-(?i:l|r)(?i:[rsc]b)-)", _one),
@@ -98,15 +100,18 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]]], ...] = t
         (rf"({_L}+?)[Nn]{_Q}[Tt]", _one),
         (rf"([Nn]{_Q}[Tt])", _clitic),
         (rf"({_Q}(?:[SsMmDd]|ll|LL|re|RE|ve|VE))(?![A-Za-z])", _clitic),
-        (r"(https?://[^\s\"<>|()]+[^\s\"<>|.!?(),-])", _one),
-        (r"((?:www\.)(?:[^\s\"<>|.!?(),]+\.)+[a-zA-Z]{1,4}(?:/[^\s\"<>|()]+[^\s\"<>|.!?(),-])?)", _one),
-        (r"((?:[^\s\"<>|.!?(),/]+\.)+(?:com|net|org|edu)(?:/[^\s\"<>|()]+[^\s\"<>|.!?(),-])?)", _one),
-        (r"([A-Za-z0-9][^\s\"<>|()\u00A0]*@(?:[^\s\"<>|().\u00A0]+\.)*[^\s\"<>|().\u00A0]+)", _one),
+        (r"(https?://[^\s\"<>|()]+[^\s\"<>|.!?(),-])", _one, r"https?://[^\s\"<>|()]+"),
+        (r"((?:www\.)(?:[^\s\"<>|.!?(),]+\.)+[a-zA-Z]{1,4}(?:/[^\s\"<>|()]+[^\s\"<>|.!?(),-])?)", _one,
+         r"www\.(?:[^\s\"<>|.!?(),]+\.)*+"),
+        (r"((?:[^\s\"<>|.!?(),/]+\.)+(?:com|net|org|edu)(?:/[^\s\"<>|()]+[^\s\"<>|.!?(),-])?)", _one,
+         r"(?:[^\s\"<>|.!?(),/]+\.)*+[^\s\"<>|.!?(),/]*"),
+        (r"([A-Za-z0-9][^\s\"<>|()\u00A0]*@(?:[^\s\"<>|().\u00A0]+\.)*[^\s\"<>|().\u00A0]+)", _one,
+         r"[A-Za-z0-9][^\s\"<>|()\u00A0]*"),
         (r"(@[A-Za-z_]\w*|\#[^\W\d_]+)", _one),
         (rf"({_L}(?:{_L}|\d)*(?:[.!?]{_L}(?:{_L}|\d)*)*)", _one),
         (rf"({_GALLIC}?(?:{_AN}+(?:_{_AN}+)*|\d+(?:[.:,]\d+)*)(?:-{_GALLIC}?{_AN}+(?:_{_AN}+)*)*)", _one),
-        (rf"((?:{_AN}+(?:[._-]{_AN}+)*)\.)[,;:]", _one),
-        (rf"({_AN}[A-Za-z0-9.,]*(?:-(?:{_AN}+|[A-Za-z](?:\.[A-Za-z])+\.))+)", _one),
+        (rf"((?:{_AN}+(?:[._-]{_AN}+)*)\.)[,;:]", _one, rf"{_AN}+(?:[._-]{_AN}+)*"),
+        (rf"({_AN}[A-Za-z0-9.,]*(?:-(?:{_AN}+|[A-Za-z](?:\.[A-Za-z])+\.))+)", _one, rf"{_AN}[A-Za-z0-9.,]*"),
         (rf"({_AN}+(?:-[A-Za-z]+){{0,2}}(?:\\?/{_AN}+(?:-[A-Za-z]+){{0,2}}){{1,2}})", _one),
         (r"([A-Z]+(?:(?:[+&]|&amp;)[A-Z]+)+)", lambda text: (text.replace("&amp;", "&"),)),
         (rf"({_Q}[Nn]{_Q}|{_Q}[Nn](?!\S)|{_Q}\d\d(?!\S)|{_Q}[2-9]0[Ss]|[lLdDjJ]{_Q}|[Oo][Ll]{_Q})", _one),
@@ -137,24 +142,35 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]]], ...] = t
 _BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _DROPPED = re.compile(r"\xad")
 # Tokens that hold a blank, or that depend on what comes after one: such a caption is read as a whole.
-_ACROSS = re.compile(r"<[^>]*\s[^>]*>|\d\)?\s\(?\d|\b(?:art|ca|figs?|nos?|op|pp?|prop)\.\s\d", re.IGNORECASE)
+_ACROSS = re.compile(r"\d\)?\s\(?\d|\b(?:art|ca|figs?|nos?|op|pp?|prop)\.\s\d", re.IGNORECASE)
 
 
 def _scan(text: str) -> tuple[str, ...]:
     tokens: list[str] = []
+    barren: dict[int, int] = {}  # rule -> up to where it fits nowhere
     at = 0
     while at < len(text):
         if text[at].isspace():
             at += 1
             continue
         best: tuple[int, int, tuple[str, ...]] = (0, 1, ())
-        for pattern, make in _RULES:
+        for rule, (pattern, make, run) in enumerate(_RULES):
+            if at < barren.get(rule, 0):
+                continue
             found = pattern.match(text, at)
             if found is not None and found.end() - at > best[0]:
                 best = (found.end() - at, found.end(1) - at, make(found[1]))
+            elif found is None and run is not None and (seen := run.match(text, at)):
+                barren[rule] = seen.end()
         tokens.extend(token.lower() for token in best[2] if token not in _REMOVED)
         at += best[1]
     return tuple(tokens)
+
+
+def _has_wide_tag(text: str) -> bool:
+    """Whether a blank stands between a "<" and the next ">"."""
+    insides = (piece.partition("<")[2] for piece in text.split(">")[:-1])
+    return any(inside and inside.split() != [inside] for inside in insides)
 
 
 _scan_chunk = lru_cache(maxsize=1 << 16)(_scan)  # captions repeat their words
@@ -167,7 +183,7 @@ def ptb(caption: str) -> str:
     that itself holds a blank ("3 1/2") carries a no-break blank, as in the reference.
     """
     caption = _DROPPED.sub("", _BREAKS.sub(" ", caption))
-    if _ACROSS.search(caption):
+    if _ACROSS.search(caption) or _has_wide_tag(caption):
         return " ".join(_scan(caption))
     return " ".join(token for chunk in caption.split() for token in _scan_chunk(chunk))
 

@@ -18,7 +18,7 @@ _SUFFIXES = {
     "adj": "er: est: er:e est:e",
     "adv": "",
 }
-_MARK = re.compile(r"\(.*\)$")  # galore(ip): where an adjective may stand
+_MARK = re.compile(r"\([^()]*\)$")  # galore(ip): where an adjective may stand
 
 
 class WordNet:

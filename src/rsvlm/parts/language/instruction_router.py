@@ -51,9 +51,11 @@ def tagged(prompts: Mapping[str, str]) -> str:
 
 def parse_tagged(text: str, names: Sequence[str]) -> dict[str, str]:
     """The prompts of `names` out of what a router wrote; the template (or nothing) where it wrote none."""
-    found = {name: re.search(rf"<{re.escape(name)}>(.*?)</{re.escape(name)}>", text, re.DOTALL) for name in names}
-    written = {name: match[1].strip() for name, match in found.items() if match}
-    return {name: written.get(name) or TEMPLATES.get(name, "") for name in names}
+    written: dict[str, str] = {}
+    for name in names:
+        inside, end, _ = text.partition(f"<{name}>")[2].partition(f"</{name}>")
+        written[name] = inside.strip() if end else ""
+    return {name: written[name] or TEMPLATES.get(name, "") for name in names}
 
 
 class SoftRouter(nn.Module):
