@@ -8,21 +8,24 @@ import pytest
 
 from fuzz.targets import text_targets
 from rsvlm.data.formats.record import _without_tags
+from rsvlm.data.reply import stream_text
 from rsvlm.evaluate.protocols.cdvqa import _RANGE
+from rsvlm.geo.bands import band_names, choose_bands
 from rsvlm.metrics.grounding import lhrs_scores
 from rsvlm.metrics.text.tokenizer import _scan_chunk, ptb
 from rsvlm.parts.language.instruction_router import parse_tagged
+from rsvlm.systems.providers.chat_completions import accumulate
 
 # Clocks are compared, which a busy machine can spoil: `make fuzz` runs these.
 pytestmark = pytest.mark.skipif("RSVLM_FUZZ" not in os.environ, reason="compares times: make fuzz runs it")
 
 PUMPS = (
     "a", "1", " ", "\n", "-", "(", "((1", "<", "< ", "<a ", "</", "&#1", "1;", "a,", "1.a.", "-.", "a@", "1@.",
-    "www.-.", "xn", "a_", "a-", "a.", "<image>", " <image>", "<think>", "</think>", "<answer>", "</answer><answer>",
-    "<think></thin", "{", "{<", "{<1>", "[", "[1,", "(1,", "(1,2),", "<box>", "<quad>", "<bbox>", "\"bbox_2d\": [",
-    "'", "roads [", "road :", "buildings  ", "no ", "2 new ", "choice ", "option is ", "answer: ", "or (", "A*",
-    "the ", "the what does the ", " in the ", "are there ", "is it ", "first a ", "a-a ", "twenty ", "1,", "1 to ",
-    "% ", "\u0661", "e.g. ", ". A", "<theme>", "\ud800", "&amp;", "\x1b[",
+    "www.-.", "xn", "a_", "a-", "a.", "<image>", " <image>", "<think>", "</think>", "<answer>",
+    "</answer><answer>", "<think></thin", "{", "{<", "{<1>", "[", "[1,", "(1,", "(1,2),", "<box>", "<quad>",
+    "<bbox>", '"bbox_2d": [', "'", "roads [", "road :", "buildings  ", "no ", "2 new ", "choice ", "option is ",
+    "answer: ", "or (", "A*", "the ", "the what does the ", " in the ", "are there ", "is it ", "first a ",
+    "a-a ", "twenty ", "1,", "1 to ", "% ", "\u0661", "e.g. ", ". A", "<theme>", "\ud800", "&amp;", "\x1b[",
 )  # fmt: skip
 AROUND = (("", ""), ("</answer> roads a", "\x00<"))
 LONGEST, ENOUGH, MOST = 1 << 14, 0.01, 3.2  # letters; seconds worth comparing; times as long for twice the letters
@@ -72,6 +75,25 @@ def test_twice_the_text_takes_twice_the_time(name):
             assert times < MOST, (
                 f"{name} takes {times:.1f} times as long for twice as many {pump!r} ({before!r}, {after!r})"
             )
+
+
+def test_bands_take_time_in_proportion_to_their_number():
+    def named(size):
+        names = band_names([f"x{n}" for n in range(size)] + ["red"] * size, ["gray"] * 2 * size)
+        return choose_bands(None, [*names, *["red"] * size], "a")
+
+    assert growth(named) < MOST
+
+
+def test_a_stream_takes_time_in_proportion_to_its_events():
+    event = {"choices": [{"delta": {"content": "a b \u00e9"}, "logprobs": {"content": [{"logprob": -0.5}]}}]}
+    last = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+
+    def streamed(size):
+        return "".join(stream_text(accumulate([*[event] * size, last]), ("</s>",)))
+
+    assert streamed(3000) == ("a b \u00e9" * 3000)
+    assert growth(streamed) < MOST
 
 
 def test_what_is_looked_for_is_found():

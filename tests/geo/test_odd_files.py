@@ -209,6 +209,35 @@ def test_control_points_on_both_sides_of_180_degrees():
     assert fit_gcps(points)[1] > 10, "without the turn no affine fits"
 
 
+@pytest.mark.parametrize(
+    "points",
+    [
+        [],
+        [(0, 0, 1, 1)] * 4,
+        [(0, 0, 5, 1), (0, 9, 5, 2), (9, 0, 5, 3), (9, 9, 5, 4)],
+        [(0, 0, 0, 0), (0, 9, 9, 9), (9, 0, 18, 18), (9, 9, 27, 27)],
+        [(0, 0, float("nan"), 1), (0, 9, 1, 2), (9, 0, 3, 4)],
+        [(0, 0, 1e308, -1e308), (0, 9, -1e308, 1e308), (9, 0, 1e308, 1e308)],
+        [(float("nan"), 0, 1, 1), (0, 9, 1, 2), (9, 0, 3, 4)],
+    ],
+)
+@pytest.mark.parametrize("turn", [None, 360.0])
+def test_control_points_that_tell_no_place(points, turn):
+    made = [GroundControlPoint(row=row, col=column, x=x, y=y) for row, column, x, y in points]
+    assert fit_gcps(made, turn=turn) == (None, float("inf"))
+
+
+def test_a_scene_whose_control_points_lie_on_one_line_opens(tmp_path):
+    path, points = tmp_path / "line.tif", [GroundControlPoint(row=n, col=n * n, x=10 + n, y=40 + n) for n in range(4)]
+    kind = {"driver": "GTiff", "width": 9, "height": 9, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", gcps=points, crs="EPSG:4326", **kind) as file:
+        file.write(np.ones((1, 9, 9), np.uint8))
+    with open_scene(path) as scene:
+        assert scene.place is None and scene.unplaced.startswith(
+            "its 4 ground control points do not lie on one affine map;"
+        )
+
+
 # ---- budgets and what is printed ----
 
 

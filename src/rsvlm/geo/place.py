@@ -22,6 +22,7 @@ except ImportError as error:  # pragma: no cover - the core install
 Floats = NDArray[np.float64]
 Transform = tuple[float, float, float, float, float, float]
 GEOD = pyproj.Geod(ellps="WGS84")
+_FARTHEST = 1e12  # of a ground control point from the origin, in pixels or units of its CRS; false for NaN
 _MAX_GCP_MISFIT = 1.0  # pixels; a worse fit means that the scene needs warping, not an affine
 
 
@@ -102,8 +103,9 @@ def find_place(dataset: Any) -> tuple[Place | None, str]:
         crs = gcps[1] or crs
         fitted, misfit = fit_gcps(gcps[0], turn=360.0 if crs and crs.is_geographic else None)
         if fitted is None or misfit > _MAX_GCP_MISFIT:
+            off = f" (off by {misfit:.1f} pixels)" if fitted else ""
             return None, (
-                f"its {len(gcps[0])} ground control points do not lie on one affine map (off by {misfit:.1f} pixels); "
+                f"its {len(gcps[0])} ground control points do not lie on one affine map{off}; "
                 f"warp it first with gdalwarp -tps"
             )
         transform = fitted
@@ -132,20 +134,23 @@ def find_place(dataset: Any) -> tuple[Place | None, str]:
 
 
 def fit_gcps(gcps: Any, *, turn: float | None = None) -> tuple[Transform | None, float]:
-    """The affine that fits rasterio ground control points best, and its worst miss in pixels; None for under three.
+    """The affine that fits rasterio ground control points best, and its worst miss in pixels; None where there is none.
 
+    That is under three points, points on one line (of the picture or of the map), and numbers that are not finite.
     With `turn`, x goes round the Earth: points on both sides of 180 degrees are brought to one side first.
     """
     pixels = np.array([(point.col, point.row) for point in gcps], np.float64).reshape(-1, 2)
     coords = np.array([(point.x, point.y) for point in gcps], np.float64).reshape(-1, 2)
+    if len(pixels) < 3 or not (np.abs(pixels) < _FARTHEST).all() or not (np.abs(coords) < _FARTHEST).all():
+        return None, float("inf")
     if turn and np.ptp(coords[:, 0]) > turn / 2:
         coords[:, 0] %= turn
     origin = coords.mean(axis=0)  # large eastings cost digits in the normal equations
     left = np.column_stack([pixels, np.ones(len(pixels))])
     solved, _, rank, _ = np.linalg.lstsq(left, coords - origin, rcond=None)
-    if rank < 3:
-        return None, float("inf")
     (a, d), (b, e), (c, f) = solved
+    if rank < 3 or abs(a * e - b * d) <= 1e-12 * np.abs(solved[:2]).max() ** 2:
+        return None, float("inf")
     miss = np.linalg.solve(np.array([[a, b], [d, e]]), (left @ solved - (coords - origin)).T)
     return (float(a), float(b), float(c + origin[0]), float(d), float(e), float(f + origin[1])), float(
         np.hypot(*miss).max()

@@ -99,6 +99,8 @@ class Screen:
     def _head(self, scene: Scene) -> None:
         resolution = f", {scene.gsd_m:.3g} m per pixel" if scene.gsd_m else ""
         self.paper.print(_text(f"{scene.path.name} ({scene.width} x {scene.height} pixels{resolution})", style="dim"))
+        if scene.unplaced:
+            self.paper.print(_text(f"no place on Earth: {scene.unplaced}", style="dim"))
 
     def _beside(self, scene: Scene, questions: Sequence[str], sides: Sequence[Side]) -> None:
         self._head(scene)

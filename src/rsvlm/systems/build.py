@@ -142,21 +142,43 @@ def own_tensors(recipe: Recipe, model: nn.Module) -> set[str]:
 def load_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, needed: Collection[str] = ()) -> None:
     """Copy saved tensors into `model`, in its own dtypes; BadInput where one does not fit or a `needed` one lacks."""
     own = model.state_dict()
-    if missing := sorted(set(needed) - set(state)):
-        raise BadInput(
-            f"{source} is not a finished model of this recipe: {len(missing)} tensors are missing, the first is "
-            f"{missing[0]}; run rsvlm train to its end."
-        )
-    strange = sorted(set(state) - set(own))
-    wrong = [name for name in state if name in own and state[name].shape != own[name].shape]
-    if strange or wrong:
-        first = (strange or wrong)[0]
-        raise BadInput(
-            f"{source} is not a checkpoint of this recipe: {len(strange) + len(wrong)} tensors do not fit, the first "
-            f"is {first}; load it with the recipe it was trained with."
-        )
+    check_weights(state, own, source=source, needed=needed)
     for name, value in state.items():
         own[name].copy_(value)
+
+
+def check_weights(
+    state: Mapping[str, Tensor], own: Mapping[str, Tensor], *, source: str, needed: Collection[str] = ()
+) -> None:
+    """Raises BadInput for tensors that are not those of `own`, our state dict (a meta one will do).
+
+
+    One that is missing of `needed`, is not ours, has another shape, is of another kind (whole or complex numbers where
+    ours has floats, or the reverse), or is not finite.
+    """
+    faults = (
+        (sorted(set(needed) - set(state)), "are missing"),
+        (sorted(set(state) - set(own)), "are not of its recipe"),
+        ([n for n in state if n in own and state[n].shape != own[n].shape], "have another shape"),
+        ([n for n in state if n in own and _kind(state[n]) != _kind(own[n])], "hold numbers of another kind"),
+        ([n for n in state if state[n].is_floating_point() and not _finite(state[n])], "are not finite"),
+    )
+    for names, what in faults:
+        if names:
+            raise BadInput(
+                f"{source} is no finished model of its recipe: {len(names)} tensors {what}, the first is {names[0]}; "
+                "run rsvlm train to its end, or fetch or convert it again."
+            )
+
+
+def _kind(tensor: Tensor) -> str:
+    return "floats" if tensor.is_floating_point() else "complex numbers" if tensor.is_complex() else "whole numbers"
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(
+        tensor.isfinite().all() if tensor.itemsize > 1 else tensor.float().isfinite().all()
+    )  # 8 bit: no isfinite
 
 
 class _Parts:

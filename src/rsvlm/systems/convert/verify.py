@@ -13,7 +13,7 @@ from rsvlm.errors import BadInput
 from rsvlm.files import sha256
 from rsvlm.parts.checkpoints import weights
 from rsvlm.recipe import Recipe, read_recipe, shipped
-from rsvlm.systems.build import GATED, build, own_tensors
+from rsvlm.systems.build import GATED, build, check_weights, own_tensors
 from rsvlm.systems.convert.base_llm import config_numbers
 from rsvlm.systems.convert.convert import identify
 from rsvlm.systems.registry import SYSTEMS
@@ -56,15 +56,7 @@ def _folder(folder: Path, system: str | None) -> dict[str, Any]:
         raise BadInput(
             f"{folder}/recipe.yaml has no numbers of a {recipe.system} that can be built ({error})."
         ) from error
-    own, needed = model.state_dict(), own_tensors(recipe, model)
-    missing, strange = sorted(needed - set(state)), sorted(set(state) - set(own))
-    wrong = sorted(name for name in state if name in own and state[name].shape != own[name].shape)
-    for names, what in ((missing, "are missing"), (strange, "are not of its recipe"), (wrong, "have another shape")):
-        if names:
-            raise BadInput(f"{path}: {len(names)} tensors {what}, the first is {names[0]}; fetch or convert it again.")
-    infinite = [name for name, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
-    if infinite:
-        raise BadInput(f"{path}: {len(infinite)} tensors are not finite, the first is {infinite[0]}; fetch it again.")
+    check_weights(state, model.state_dict(), source=str(path), needed=own_tensors(recipe, model))
     groups: dict[str, int] = {}
     for name in state:
         groups[name.split(".")[0]] = groups.get(name.split(".")[0], 0) + 1

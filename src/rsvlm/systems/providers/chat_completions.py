@@ -14,6 +14,7 @@ from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.providers.http_body import RequestFailed
 from rsvlm.systems.providers.redact import NO_KEY, Redactor
 
+_PARTS = 1000  # in which a long text is handed on at least
 _SMALL = 512 * 512  # pixels up to which a picture is sent without loss
 
 
@@ -81,11 +82,12 @@ def plain_text(text: str) -> str:
 
 
 def accumulate(events: Iterable[Mapping[str, Any]], redact: Redactor = NO_KEY) -> Iterator[tuple[str, float]]:
-    """The text so far, without a key that came in pieces, and its confidence after each event of a stream.
+    """The text so far, without a key that came in pieces, and its confidence after each event of a stream
+    (of a long text after each thousandth of it).
 
     Raises RequestFailed where the server sends an error, or ends without a finish_reason.
     """
-    text, begun, sure, ended = "", "", _Confidence(), False
+    text, begun, sure, ended, told = "", "", _Confidence(), False, 0
     for event in events:
         try:
             for choice in event["choices"][:1]:
@@ -98,7 +100,9 @@ def accumulate(events: Iterable[Mapping[str, Any]], redact: Redactor = NO_KEY) -
         except (LookupError, TypeError, AttributeError) as error:
             said = event.get("error") if isinstance(event, dict) else None
             raise RequestFailed(f"sent no reply: {_one_line(said or 'no choices')}") from error
-        yield redact.growing(text + plain_text(begun)), sure.value
+        if (len(text) - told) * _PARTS >= len(text):  # all texts together: in proportion to the last
+            told = len(text)
+            yield redact.growing(text + plain_text(begun)), sure.value
     if not ended:
         raise RequestFailed("ended a reply without saying that it is whole")
     yield redact.text(text + plain_text(begun)), sure.value
