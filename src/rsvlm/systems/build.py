@@ -152,7 +152,6 @@ def check_weights(
 ) -> None:
     """Raises BadInput for tensors that are not those of `own`, our state dict (a meta one will do).
 
-
     One that is missing of `needed`, is not ours, has another shape, is of another kind (whole or complex numbers where
     ours has floats, or the reverse), or is not finite.
     """
