@@ -126,17 +126,19 @@ def model_targets() -> Mapping[str, tuple[tuple[str, ...], Run]]:
         "tokenizer.json": ((json.dumps(TOKENIZER),), _in("tokenizer.json", lambda f: _words(f / "tokenizer.json"))),
         "adapter_config.json": ((json.dumps(ADAPTER),), _in("adapter_config.json", _adapter)),
         "index of shards": ((index,), _in("model.safetensors.index.json", _shards)),
-        "index of a Hugging Face model": ((index,), _in("model.safetensors.index.json", weights_hash, {"config.json": "{}"})),
+        "index of a Hugging Face model": (
+            (index,), _in("model.safetensors.index.json", weights_hash, {"config.json": "{}"}),
+        ),
         "provenance.json": ((json.dumps(SUMS),), _in("provenance.json", _check_sums)),
         "name of a recipe": (("lhrs_bot/tiny", "recipes/x.yaml"), lambda text, _: read_recipe(text)),
         "server": ((said, events), lambda text, _: _said(text)),
         "endpoint": (("openai:http://localhost:8000/v1#m",), lambda text, _: parse_endpoint_url(text)),
         "retry-after": (("3", "Wed, 21 Oct 2015 07:28:00 GMT"), lambda text, _: retry_after_seconds(text)),
-        "file of answers": (tuple(map(json.dumps, ENTRIES)), _in("answers.jsonl", lambda f: _answers(f / "answers.jsonl"))),
+        "file of answers": (tuple(map(json.dumps, ENTRIES)), _in("a.jsonl", lambda f: _answers(f / "a.jsonl"))),
         "result.json": ((json.dumps(RESULT),), _in("result.json", lambda folder: read_result(folder / "result.json"))),
         "answers.jsonl": ((answers,), _in("answers.jsonl", read_answers)),
         "replies.jsonl": ((log,), _in("replies.jsonl", lambda folder: ReplyLog(folder / "replies.jsonl", run))),
-        "word map": ((json.dumps({"a": 1, "<unk>": 2}),), _in("w.json", lambda folder: read_word_map(folder / "w.json"))),
+        "word map": ((json.dumps({"a": 1, "<unk>": 2}),), _in("w.json", lambda f: read_word_map(f / "w.json"))),
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ A mistake of the user ends in one sentence on stderr and exit code 2; an interru
 """
 
 import ctypes
+import errno
 import os
 import sys
 from typing import Annotated
@@ -13,7 +14,7 @@ import typer
 from rsvlm.cli import make, measure, names, scenes, weights
 from rsvlm.cli.scenes import split_arguments
 from rsvlm.errors import RsvlmError
-from rsvlm.printable import printable
+from rsvlm.printable import say
 
 __all__ = ["app", "keep_freed_memory", "main", "split_arguments"]
 
@@ -33,8 +34,16 @@ def main() -> None:
     try:
         app()
     except RsvlmError as error:
-        print(f"rsvlm: {printable(' '.join(str(error).split()))}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        _refuse(f"No file can be found under the name {error.filename!r:.100} ({error.strerror}); give another path.")
+
+
+def _refuse(sentence: str) -> None:
+    say(f"rsvlm: {' '.join(sentence.split())}", err=True)
+    sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)
@@ -45,7 +54,7 @@ def _door(
     if version:
         from rsvlm import __version__
 
-        typer.echo(f"rsvlm {__version__}")
+        say(f"rsvlm {__version__}")
         raise typer.Exit
     if context.invoked_subcommand in _COMPUTE:
         keep_freed_memory()

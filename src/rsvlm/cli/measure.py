@@ -9,6 +9,7 @@ import typer
 from rsvlm.cli.options import AsJson, Benchmark, DataRoot, Limit, Model, Split
 from rsvlm.cli.show import answers_on_stdout, print_json, print_result
 from rsvlm.errors import BadInput
+from rsvlm.printable import say
 
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the result, every answer and a page here.")]
 
@@ -56,9 +57,7 @@ def questions(
 
     count = write(benchmark, data, out, split=split, limit=limit)
     same = f"{f' --split {split}' if split else ''}{f' --limit {limit}' if limit else ''}"
-    typer.echo(
-        f"{out}: {count} questions; fill in the answers, then: rsvlm score {benchmark} {out} --data {data}{same}"
-    )
+    say(f"{out}: {count} questions; fill in the answers, then: rsvlm score {benchmark} {out} --data {data}{same}")
 
 
 def score(
@@ -89,8 +88,8 @@ def lmms_pack(
     """Write protocols as tasks of lmms-eval; run them there with --include_path DIR --tasks rsvlm."""
     from rsvlm.evaluate.lmms import write_pack
 
-    for name in write_pack(folder, data, names, split, dialect=dialect, say=lambda line: typer.echo(line, err=True)):
-        typer.echo(name)
+    for name in write_pack(folder, data, names, split, dialect=dialect, say=lambda line: say(line, err=True)):
+        say(name)
 
 
 def report(
@@ -117,7 +116,7 @@ def report(
         raise BadInput(f"Two runs are compared, but {len(folders)} folders were given; give two.")
     if out is not None and not compare:
         raise BadInput("Only a comparison is written to --out: give two runs of one protocol on the same items.")
-    typer.echo(side_by_side(*folders, out=out, data=data, every=every) if compare else tables(folders, every=every))
+    say(side_by_side(*folders, out=out, data=data, every=every) if compare else tables(folders, every=every))
 
 
 def _comparable(folders: list[Path]) -> bool:

@@ -8,6 +8,7 @@ import typer
 from rsvlm.cli.options import AsJson
 from rsvlm.cli.show import print_json
 from rsvlm.errors import BadInput
+from rsvlm.printable import say
 
 
 class Kind(StrEnum):
@@ -45,13 +46,13 @@ def _systems(name: str, as_json: bool) -> None:
     if name and as_json:
         print_json(asdict(CARDS[name]) | {"counted": sizes()[name]})
     elif name:
-        typer.echo(pages.page(CARDS[name]).rstrip())
+        say(pages.page(CARDS[name]).rstrip())
     elif as_json:
         print_json([pages.described(CARDS[one]) for one in CARDS])
     else:
-        typer.echo("\n".join(pages.lines()))
+        say("\n".join(pages.lines()))
         doors = ", ".join(form for form in MODEL_NAMES if ":" in form)
-        typer.echo(f"\nA page about one: rsvlm list systems NAME. Any other model: {doors}.")
+        say(f"\nA page about one: rsvlm list systems NAME. Any other model: {doors}.")
 
 
 def _datasets(as_json: bool) -> None:
@@ -61,7 +62,7 @@ def _datasets(as_json: bool) -> None:
         print_json([{"name": name, "title": DATASETS[name].title} for name in DATASETS])
         return
     for name in DATASETS:
-        typer.echo(f"{name:24} {DATASETS[name].title}".rstrip())
+        say(f"{name:24} {DATASETS[name].title}".rstrip())
 
 
 def _benchmarks(as_json: bool) -> None:
@@ -75,11 +76,11 @@ def _benchmarks(as_json: bool) -> None:
         return
     width = max(len(protocol.name) for protocol in protocols)
     for ability, solver in SOLVERS.items():
-        typer.echo(f"\n{ability} (a file of answers holds: {solver.key})")
+        say(f"\n{ability} (a file of answers holds: {solver.key})")
         for protocol in protocols:
             if protocol.ability == ability:
                 mark = "[legacy] " if protocol.legacy else ""
-                typer.echo(f"{protocol.name:{width}}  {protocol.split:5}  {mark}{protocol.title}")
+                say(f"{protocol.name:{width}}  {protocol.split:5}  {mark}{protocol.title}")
 
 
 def _described(protocol: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 from rsvlm.cli.options import AsJson, Models
 from rsvlm.cli.show import answers_on_stdout, print_json
 from rsvlm.errors import BadInput
-from rsvlm.printable import printable
+from rsvlm.printable import say
 
 _SCENE_SUFFIXES = (
     ".tif", ".tiff", ".jp2", ".j2k", ".png", ".jpg", ".jpeg", ".vrt", ".img", ".bmp", ".webp", ".gif", ".nc",
@@ -62,7 +62,7 @@ def info(
     else:
         for name, value in facts.items():
             for line in (value or ["-"]) if name == "notes" else [_plain(value)]:
-                typer.echo(printable(f"{name:10} {line}"))
+                say(f"{name:10} {line}")
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:

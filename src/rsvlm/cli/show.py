@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
-import typer
+from rsvlm.printable import printable, printable_json
 
 _WIDE = 200  # columns of a table that goes into a file or a pipe
 
@@ -23,7 +23,7 @@ def print_json(value: Any) -> None:
     """One JSON object on one line of stdout."""
     import json
 
-    typer.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    print(printable_json(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)), flush=True)
 
 
 def _finite(value: Any) -> Any:
@@ -49,13 +49,15 @@ def print_result(result: Mapping[str, Any]) -> None:
     heads, rows = table([result], every=True)
     first = heads.index("metric")
     title = f"{result['protocol']}, {result['split']}: {result['model']}, n = {result['n']}"
-    shown = Table(title=Text(title))
+    shown = Table(title=Text(printable(title)))
     for head in heads[first:]:
-        shown.add_column(head, justify="left" if head == "metric" else "right")
+        shown.add_column(printable(head), justify="left" if head == "metric" else "right")
     for row in rows:
-        shown.add_row(*map(Text, row[first:]), style="bold" if row[first] in result["headline"] else None)
+        shown.add_row(
+            *(Text(printable(cell)) for cell in row[first:]), style="bold" if row[first] in result["headline"] else None
+        )
     console.print(shown)
     for sentence in warnings(result):
-        console.print(Text(f"! {sentence}"), style="bold", soft_wrap=True)
+        console.print(Text(printable(f"! {sentence}")), style="bold", soft_wrap=True)
     for sentence in filter(None, remarks(result)):
-        console.print(Text(f"- {sentence}"), soft_wrap=True)
+        console.print(Text(printable(f"- {sentence}")), soft_wrap=True)

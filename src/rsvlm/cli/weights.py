@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rsvlm.cli.options import AsJson
-from rsvlm.printable import printable
+from rsvlm.printable import printable_json, say
 
 app = typer.Typer(help="Published weights of other people's systems.", no_args_is_help=True)
 System = Annotated[str | None, typer.Option(metavar="NAME", help="The system (default: what the file looks like).")]
@@ -38,9 +38,9 @@ def convert(
         checkpoint, out, system=system, recipe=read_recipe(recipe) if recipe else None,
         language_model=language_model, vision=vision, lora=lora,
     )  # fmt: skip
-    typer.echo(f"{out}: {len(account.loaded)} tensors loaded, {len(account.ignored)} left out, 0 unknown, 0 missing")
+    say(f"{out}: {len(account.loaded)} tensors loaded, {len(account.ignored)} left out, 0 unknown, 0 missing")
     for reason in sorted({*account.ignored.values(), *account.elsewhere.values()}):
-        typer.echo(f"  not in it: {reason}")
+        say(f"  not in it: {reason}")
 
 
 @app.command()
@@ -56,8 +56,8 @@ def check(
 
     found = verify(path, system=system)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        print(printable_json(json.dumps(found, indent=1)))
         return
     for name, value in found.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        typer.echo(printable(f"{name}: {shown}"))
+        say(f"{name}: {shown}")

@@ -222,7 +222,7 @@ def read_answers(folder: Path) -> tuple[list[Item], list[Any], list[dict[str, An
     try:
         lines = [load_json(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         return [_item(line) for line in lines], [line["parsed"] for line in lines], lines
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path} cannot be read as answers ({error}); run the evaluation again.") from error
 
 

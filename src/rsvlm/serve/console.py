@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from rsvlm.geo.scene import Scene
-from rsvlm.printable import printable
+from rsvlm.printable import printable, printable_json
 from rsvlm.sample import Answer
 from rsvlm.serve.results import Side, as_json, cells_json, dumps
 
@@ -94,7 +94,7 @@ class Screen:
 
     def _lines(self, records: Sequence[dict[str, Any]]) -> None:
         for record in records:
-            print(dumps(record), file=self.stream, flush=True)
+            print(printable_json(dumps(record)), file=self.stream, flush=True)
 
     def _head(self, scene: Scene) -> None:
         resolution = f", {scene.gsd_m:.3g} m per pixel" if scene.gsd_m else ""

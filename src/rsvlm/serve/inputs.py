@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rsvlm.errors import BadInput
+from rsvlm.files import is_folder
 
 SUFFIXES = frozenset((".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".j2k", ".jpx"))
 
@@ -24,8 +25,8 @@ def scene_jobs(paths: Sequence[Path], out: Path | None) -> list[SceneJob]:
     """
     scenes: list[Path] = []
     for path in paths:
-        scenes += _in_folder(path) if path.is_dir() else [path]
-    if out is None or (len(scenes) == 1 and not paths[0].is_dir()):
+        scenes += _in_folder(path) if is_folder(path) else [path]
+    if out is None or (len(scenes) == 1 and not is_folder(paths[0])):
         return [SceneJob(scene, out) for scene in scenes]
     return [SceneJob(scene, out / name) for scene, name in zip(scenes, _names(scenes), strict=True)]
 

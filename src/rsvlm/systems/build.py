@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rsvlm import assets
 from rsvlm.data.resize import FITS
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.files import is_folder
 from rsvlm.parts.budget import measured
 from rsvlm.parts.checkpoints import clip as clip_checkpoint
 from rsvlm.parts.checkpoints.shards import read_config
@@ -249,6 +250,6 @@ def _folder(base: str) -> Path:
             f"{GATED[base].rpartition('/')[2]} is not part of this model; fetch {GATED[base]} from Hugging Face and "
             "give its folder as language.base in the recipe (or --language-model when converting)."
         )
-    if Path(base).is_dir():
+    if is_folder(Path(base)):
         return Path(base)
     raise BadInput(unknown("language model", base, ["smollm2-135m-instruct", *GATED, "llama", "<a folder>"]))

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.files import is_folder
 from rsvlm.systems.abilities import MODEL_NAMES
 
 
@@ -12,7 +13,7 @@ def model_folder(name: str) -> Path:
 
     Raises MissingPart where rsvlm-mini is not installed, BadInput where there is no such folder.
     """
-    if name != "mini" and not Path(name).is_dir():
+    if name != "mini" and not is_folder(Path(name)):
         raise BadInput(
             f"No model is named {name!r}, and there is no such folder; give one of: {', '.join(MODEL_NAMES)}."
         )

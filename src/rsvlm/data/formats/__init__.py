@@ -8,6 +8,7 @@ from rsvlm.data.formats import llava, messages, parquet, wds
 from rsvlm.data.formats.files import entries
 from rsvlm.data.formats.placeholders import write_out
 from rsvlm.errors import BadInput
+from rsvlm.files import is_file
 from rsvlm.registry import unknown
 from rsvlm.sample import Sample
 
@@ -65,7 +66,7 @@ def format_of(path: str | Path, format: str | None = None, *, peek: bool = False
 def read(path: str | Path, format: str | None = None) -> Iterator[Sample]:
     """The Samples of a file, streamed where the format allows it. Raises BadInput for a missing or broken file."""
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise BadInput(
             f"There is no file at {path}; give a {', '.join(item.suffix for item in FORMATS.values())} file."
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from rsvlm.errors import BadInput
+from rsvlm.files import is_file, is_folder
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.shards import read_shards, read_tensors
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
@@ -32,7 +33,7 @@ def read_published(path: Path, tower: CLIPLevels) -> tuple[dict[str, Tensor], Ac
 
     Raises BadInput for a damaged file, a path without weights and any tensor without a counterpart.
     """
-    if not path.exists():
+    if not is_file(path) and not is_folder(path):
         raise BadInput(f"There is no CLIP at {path}; give the folder of openai/clip-vit-large-patch14-336.")
     published, files = read_shards(path) if path.is_dir() else (read_tensors(path), [path])
     own = tower.state_dict()

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from rsvlm.errors import BadInput
+from rsvlm.files import is_file, is_folder
 from rsvlm.json_text import load_json
 from rsvlm.parts.checkpoints import weights
 
@@ -19,8 +20,8 @@ def located(path: Path) -> Path:
 
     Raises BadInput where nothing is there, or several and none of them is the one.
     """
-    if not path.is_dir():
-        if not path.is_file():
+    if not is_folder(path):
+        if not is_file(path):
             raise BadInput(f"There is no checkpoint at {path}; give the path of the published file.")
         return path
     there = sorted(file for file in path.iterdir() if file.name.endswith((*SUFFIXES, _INDEX)))
@@ -46,7 +47,7 @@ def files(path: Path) -> dict[str, Path]:
     strange = [name for name in shards if not isinstance(name, str) or Path(name).name != name]
     if strange or not shards:
         raise BadInput(f"{path} names {strange[0] if strange else 'no file'!r} as a shard; fetch it again.")
-    lost = sorted(name for name in shards if not (path.parent / name).is_file())
+    lost = sorted(name for name in shards if not is_file(path.parent / name))
     if lost:
         raise BadInput(
             f"{path} names {len(shards)} shards, of which {len(lost)} are not beside it, the first is {lost[0]}; "

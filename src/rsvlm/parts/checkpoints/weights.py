@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rsvlm.errors import BadInput
-from rsvlm.files import atomic_folder, new_part, remove_part
+from rsvlm.files import atomic_folder, is_file, new_part, remove_part
 from rsvlm.json_text import read_json_object
 from rsvlm.parts.checkpoints.admitted import check_tree
 from rsvlm.pickles import check_torch_file, is_torch_zip
@@ -119,7 +119,7 @@ _UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError
 
 def read_pickle(path: Path) -> Any:
     """The plain data of a torch checkpoint. Code in it is never run: a file that wants to is refused with BadInput."""
-    if not path.is_file():
+    if not is_file(path):
         raise BadInput(f"There is no checkpoint at {path}; give the path of the published file.")
     try:
         check_torch_file(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput
+from rsvlm.files import is_folder
 from rsvlm.parts.checkpoints import published as checkpoint
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account
@@ -30,7 +31,7 @@ def readers() -> dict[str, Any]:
 def identify(path: Path) -> Identified:
     """What the checkpoint at `path` is, with the adapters beside it. Raises BadInput for a damaged one."""
     fronts = [front for layout in layouts() for front in layout.fronts]
-    if path.is_dir() and (path / "adapter_config.json").is_file():
+    if is_folder(path) and (path / "adapter_config.json").is_file():
         parts = sorted(f for f in path.iterdir() if f.suffix in checkpoint.SUFFIXES)
         found = [checkpoint.tensors(part, fronts) for part in parts]
         return identify_tensors({name: tensor for tensors in found for name, tensor in tensors.items()})

@@ -24,7 +24,7 @@ def verify(path: Path, *, system: str | None = None) -> dict[str, Any]:
     Raises BadInput for what is damaged, incomplete or not finite, for what is not of `system`, and for a file of no
     system that is known.
     """
-    if (path / "recipe.yaml").is_file():
+    if is_file(path / "recipe.yaml"):
         return _folder(path, system)
     seen = identify(path)
     if system and seen.system != system:

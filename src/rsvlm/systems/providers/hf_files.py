@@ -13,6 +13,7 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.utils import logging
 
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.files import is_file, is_folder
 from rsvlm.json_text import read_json_object
 from rsvlm.parts.budget import file_budget
 from rsvlm.parts.language.local_files import check_folder, check_pinned, offline, open_config
@@ -26,8 +27,11 @@ def local_folder(where: str) -> Path:
 
     Raises MissingPart for an id that is not on this machine and BadInput for what is neither.
     """
-    folder = Path(where).expanduser()
-    if where and folder.is_dir():
+    try:
+        folder = Path(where).expanduser()
+    except RuntimeError:  # the home of a user that there is not
+        folder = Path(where)
+    if where and is_folder(folder):
         return folder
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", where):
         raise BadInput(f"There is no folder {where!r}; give hf:<a model's folder> or hf:<organisation>/<model>.")
@@ -48,7 +52,7 @@ def weights_hash(folder: Path) -> str:
         raise BadInput(f"{folder} holds no config.json; expected the folder of a Hugging Face model.")
     index = folder / "model.safetensors.index.json"
     names = _shards(index) if index.is_file() else {"model.safetensors"}
-    if lost := sorted(name for name in names if not (folder / name).is_file()):
+    if lost := sorted(name for name in names if not is_file(folder / name)):
         pickled = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
         if pickled and not any(folder.glob("*.safetensors")):
             raise BadInput(
