@@ -24,8 +24,8 @@ from rsvlm.geo.vector import (
     outline,
     outline_mask,
     region_feature,
+    shape_region,
     to_pixels,
-    to_region,
     window_feature,
 )
 from rsvlm.sample import Region
@@ -69,8 +69,10 @@ def test_boxes_become_valid_rings_and_come_back(place, x, y, width, height, angl
     geometry = shape(made["geometry"])
     assert geometry.is_valid and all(part.exterior.is_ccw for part in getattr(geometry, "geoms", [geometry]))
     assert np.abs(shapely.get_coordinates(geometry)[:, 0]).max() <= 180
-    back = to_region(made, place)
-    assert (back.label, back.score) == ("boat", 0.5) and not back.polygon
+    properties = made["properties"]
+    assert (properties["label"], properties["score"]) == ("boat", 0.5)
+    back = shape_region(to_pixels(made, place), "boat", 0.5)
+    assert not back.polygon
     lost = outline(back).symmetric_difference(outline(region)).area
     assert lost <= 4e-3 * outline(region).length
     if made["properties"]["area_m2"] > 2:  # under that pyproj's own sum loses its digits
@@ -123,7 +125,7 @@ def test_the_antimeridian_is_cut_and_healed() -> None:
     whole = Place((0.01, 0, 9.5, 0, -0.01, 10), pyproj.CRS("EPSG:4326"), (50, 50))
     expected = feature(box(10, 10, 90, 60), whole)["properties"]["area_m2"]
     assert made["properties"]["area_m2"] == pytest.approx(expected, rel=1e-4)
-    assert to_region(made, place).box == pytest.approx((10, 10, 90, 60), abs=1e-3)
+    assert shape_region(to_pixels(made, place), "").box == pytest.approx((10, 10, 90, 60), abs=1e-3)
 
 
 def test_a_window_over_the_pole_holds_the_pole() -> None:
@@ -157,7 +159,7 @@ def test_source_coordinates_on_request() -> None:
 def test_without_a_place_pixels_stay() -> None:
     made = region_feature(Region(label="a", box=(1, 2, 3, 5)), None)
     assert made["properties"]["crs"] is None and made["properties"]["area_px"] == 6
-    assert to_region(made, None).box == (1, 2, 3, 5)
+    assert shape_region(to_pixels(made, None), "a").box == (1, 2, 3, 5)
     assert collection([made])["type"] == "FeatureCollection"
 
 

@@ -126,12 +126,6 @@ def to_pixels(found: Mapping[str, Any], place: Place | None) -> Any:
     return geometry
 
 
-def to_region(found: Mapping[str, Any], place: Place | None) -> Region:
-    """A Feature back as a Region in pixels: a box where it is one (turned or not), else a polygon (holes dropped)."""
-    properties = found.get("properties") or {}
-    return shape_region(to_pixels(found, place), str(properties.get("label", "")), properties.get("score"))
-
-
 def shape_region(geometry: Any, label: str, score: float | None = None, *, tolerance: float = 1e-3) -> Region:
     """A pixel geometry as a Region; `tolerance` in pixels decides what still counts as a box."""
     geometry = make_polygonal(geometry, label)

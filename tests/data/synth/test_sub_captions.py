@@ -2,7 +2,7 @@
 
 import pytest
 
-from rsvlm.data.synth.sub_captions import PARTS, joined, sentences, split_caption, split_record
+from rsvlm.data.synth.sub_captions import PARTS, joined, sentences, split_caption
 
 # The forms of sentence that RSICap's annotators write, in other words.
 CAPTION = (
@@ -62,13 +62,6 @@ def test_sentences_end_where_a_new_one_begins():
     assert sentences("About 3.5 m wide, e.g. Roads. It is so. 12 boats? yes") == (
         "About 3.5 m wide, e.g. Roads.", "It is so.", "12 boats? yes",
     )  # fmt: skip
-
-
-def test_the_record():
-    record = split_record("P1.png", "Describe this image in detail.", CAPTION)
-    assert list(record) == ["filename", "text_input", "global", "theme", "object", "relation"]
-    assert record["global"] == CAPTION and record["theme"] == split_caption(CAPTION).part("theme")
-    assert split_record("a", "b", "Bare land.")["theme"] == ""
 
 
 def test_joined_keeps_the_order_and_says_nothing_twice():

@@ -47,10 +47,6 @@ def from_entry(
     return from_parts(entry_id(entry, number), pictures(entry, folder, came), lines, entry.get(EXTENSION), extra)
 
 
-def _role(speaker: str) -> str:
-    return _ROLE.get(speaker.lower(), speaker)
-
-
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a message is {type(value).__name__}, not text")

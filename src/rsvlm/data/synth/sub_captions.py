@@ -7,7 +7,6 @@ rules are ours. No sentence is lost: put together in the order of `places`, the 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 PARTS = ("theme", "object", "relation")
 
@@ -75,13 +74,6 @@ def split_caption(caption: str, *, overlap: bool = False) -> SubCaptions:
         else:
             places.append(("relation",))
     return SubCaptions(found, tuple(places))
-
-
-def split_record(filename: str, question: str, caption: str, *, overlap: bool = False) -> dict[str, Any]:
-    """A caption as a line of JSON: filename, text_input, global and the three parts."""
-    cut = split_caption(caption, overlap=overlap)
-    parts = {name: cut.part(name) for name in PARTS}
-    return {"filename": filename, "text_input": question, "global": " ".join(cut.sentences), **parts}
 
 
 def joined(drafts: Sequence[str]) -> str:
