@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-Fit = Literal["squash", "pad", "crop"]
-FITS: tuple[str, ...] = get_args(Fit)
-Part = tuple[float, float, float, float]  # x, y, width, height in pixels of the picture as stored
-PartOf = Callable[[tuple[int, int]], Part]  # (width, height) of a picture -> the part of it
+ResizeMode = Literal["squash", "pad", "crop"]
+RESIZE_MODES: tuple[str, ...] = get_args(ResizeMode)
+CropWindow = tuple[float, float, float, float]  # x, y, width, height in pixels of the picture as stored
+CropWindowOf = Callable[[tuple[int, int]], CropWindow]  # (width, height) of a picture -> the part of it
 
-PADDING = (122, 116, 104)  # CLIP's mean, 0-255, decimals cut off: LLaVA's `expand2square`, mm_utils.py
+PAD_COLOUR = (122, 116, 104)  # CLIP's mean, 0-255, decimals cut off: LLaVA's `expand2square`, mm_utils.py
 
 
 def resize_square(pixels: NDArray[np.uint8], size: int, fit: str = "squash") -> NDArray[np.uint8]:
@@ -31,18 +31,18 @@ def resize_square(pixels: NDArray[np.uint8], size: int, fit: str = "squash") -> 
     width, height = picture.size
     if fit == "pad" and width != height:
         side = max(width, height)
-        square = PILImage.new("RGB", (side, side), PADDING)
+        square = PILImage.new("RGB", (side, side), PAD_COLOUR)
         square.paste(picture, ((side - width) // 2, (side - height) // 2))
         picture = square
     elif fit == "crop":
-        columns, rows = _scaled(width, height, size)
+        columns, rows = _short_side_size(width, height, size)
         left, top = (columns - size) // 2, (rows - size) // 2
-        whole = picture.resize((columns, rows), PILImage.Resampling.BICUBIC)
-        return np.asarray(whole.crop((left, top, left + size, top + size)))
+        resized = picture.resize((columns, rows), PILImage.Resampling.BICUBIC)
+        return np.asarray(resized.crop((left, top, left + size, top + size)))
     return np.asarray(picture.resize((size, size), PILImage.Resampling.BICUBIC))
 
 
-def part(extent: tuple[int, int], size: int, fit: str = "squash") -> Part:
+def crop_window(extent: tuple[int, int], size: int, fit: str = "squash") -> CropWindow:
     """What a square of `size` shows of a picture of `extent` (width, height), both in pixels.
 
     x, y, width and height in pixels of the picture; with "pad" it reaches beyond the picture.
@@ -52,26 +52,26 @@ def part(extent: tuple[int, int], size: int, fit: str = "squash") -> Part:
         side = max(extent)
         return -((side - width) // 2), -((side - height) // 2), side, side
     if fit == "crop":
-        columns, rows = _scaled(width, height, size)
+        columns, rows = _short_side_size(width, height, size)
         x, y = width / columns, height / rows  # of one pixel of the square
         return (columns - size) // 2 * x, (rows - size) // 2 * y, size * x, size * y
-    return whole(extent)
+    return full_window(extent)
 
 
-def whole(extent: tuple[int, int]) -> Part:
+def full_window(extent: tuple[int, int]) -> CropWindow:
     """All of a picture of `extent` (width, height)."""
     return 0, 0, *extent
 
 
-def box_part(size: int, fit: str, sides: str) -> PartOf:
+def box_window(size: int, fit: str, sides: str) -> CropWindowOf:
     """Of what part of a picture the numbers of a box are fractions: what is shown, or with `sides` "stored" the whole.
 
     A system says which it is (`VisionLanguageModel.box_sides`); with "squash" both are the whole.
     """
-    return whole if sides == "stored" else partial(part, size=size, fit=fit)
+    return full_window if sides == "stored" else partial(crop_window, size=size, fit=fit)
 
 
-def _scaled(width: int, height: int, size: int) -> tuple[int, int]:
+def _short_side_size(width: int, height: int, size: int) -> tuple[int, int]:
     """CLIP's processor: the short side becomes `size`, the long one is rounded down."""
     short = min(width, height)
     return (size, int(size * height / width)) if width == short else (int(size * width / height), size)

@@ -19,14 +19,14 @@ def read_text(path: Path) -> str:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def lines_of(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     """The lines of a text. `str.splitlines` would end them at U+2028 and U+0085, too, which may stand in a caption."""
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a file. Raises as `read_text`."""
-    return lines_of(read_text(path))
+    return split_lines(read_text(path))
 
 
 def parse_json(text: str, where: object) -> Any:
@@ -37,10 +37,10 @@ def parse_json(text: str, where: object) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where} is not valid JSON: {json_problem(error)}.") from error
+        raise BadInput(f"{where} is not valid JSON: {describe_json_error(error)}.") from error
 
 
-def json_problem(error: ValueError | RecursionError, line: int | None = None) -> str:
+def describe_json_error(error: ValueError | RecursionError, line: int | None = None) -> str:
     """What `json.loads` found wrong, in a few words; `line` is the number of the one that it was given alone."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at line {line or error.lineno}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput, missing_extra
-from rsvlm.geo.tiff_header import ROWS_PER_STRIP, header_numbers
+from rsvlm.geo.tiff_header import ROWS_PER_STRIP, read_tiff_tags
 
 try:
     import rasterio
@@ -35,7 +35,7 @@ DRIVERS: dict[bytes, str] = {
     b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JP2OpenJPEG",
     b"\xff\x4f\xff\x51": "JP2OpenJPEG",
 }
-_REFUSED = {  # what hostile or mistaken files look like, for a better sentence
+_UNSUPPORTED = {  # what hostile or mistaken files look like, for a better sentence
     b"<VRTDataset": "a GDAL VRT, which points to other files",
     b"<MRF_META": "a GDAL MRF, which points to other files",
     b"<GDAL_WMS": "a GDAL WMS description, which points to a server",
@@ -92,13 +92,13 @@ def open_dataset(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
     Raises BadInput where `path` is not a regular local file, is none of the four formats by its first bytes, has no
     bands, or would need more than the pixel budget `max_pixels` (whole picture for PNG and JPEG, one block otherwise).
     """
-    file = _local(path)
-    driver = _driver(file)
+    file = _local_path(path)
+    driver = _detect_driver(file)
     with gdal_settings(file), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(file, driver=driver)
         try:
-            _check(dataset, file, max_pixels)
+            _check_limits(dataset, file, max_pixels)
             if driver == "GTiff" and dataset.compression:
                 # Threads decode blocks side by side; without a codec they only cost.
                 dataset.close()
@@ -109,7 +109,7 @@ def open_dataset(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
     return dataset
 
 
-def _local(path: str | Path) -> Path:
+def _local_path(path: str | Path) -> Path:
     text = os.fspath(path)
     if "://" in text or text.startswith("/vsi") or text.lower().startswith(("http:", "https:", "s3:", "file:")):
         raise BadInput(f"{text} is not a local file: scenes are read from disk only, so download it and give the path.")
@@ -126,7 +126,7 @@ def _local(path: str | Path) -> Path:
     return file
 
 
-def _driver(file: Path) -> str:
+def _detect_driver(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             head = stream.read(4096)
@@ -138,13 +138,13 @@ def _driver(file: Path) -> str:
         if head.startswith(magic):
             return driver
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    for mark, name in _REFUSED.items():
+    for mark, name in _UNSUPPORTED.items():
         if start.startswith(mark) or (mark.startswith(b"<") and mark in head):
             raise BadInput(f"{file} is {name}, whatever its name says; {_EXPECTED}.")
     raise BadInput(f"{file} is not an image of a known kind (it starts with {head[:12]!r}); {_EXPECTED}.")
 
 
-def _check(dataset: Any, file: Path, max_pixels: int) -> None:
+def _check_limits(dataset: Any, file: Path, max_pixels: int) -> None:
     """Refuse what would cost more than it shows. Reads no pixels."""
     width, height, count = dataset.width, dataset.height, dataset.count
     if count < 1 or width < 1 or height < 1:
@@ -170,7 +170,7 @@ def _check(dataset: Any, file: Path, max_pixels: int) -> None:
         return
     rows, columns = dataset.block_shapes[0]
     if dataset.compression and columns == width:  # GDAL calls a long compressed strip rows, but decodes all of it
-        rows = max(rows, min(header_numbers(file).get(ROWS_PER_STRIP, rows), height))
+        rows = max(rows, min(read_tiff_tags(file).get(ROWS_PER_STRIP, rows), height))
     together = count if dataset.interleaving == Interleaving.pixel else 1
     block = rows * columns * together * max(1, _itemsize(dataset.dtypes[0]))
     if rows * columns > max_pixels or block > max_pixels * _BYTES_PER_PIXEL:

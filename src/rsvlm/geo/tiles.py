@@ -41,7 +41,7 @@ def window_starts(length: int, size: int, overlap: int) -> list[int]:
     return [*range(0, last, size - overlap), last]
 
 
-def grid(width: int, height: int, size: int, overlap: int = 0) -> Iterator[Window]:
+def tile_windows(width: int, height: int, size: int, overlap: int = 0) -> Iterator[Window]:
     """Windows of `size` x `size` over a scene, row by row; see `window_starts`."""
     columns = window_starts(width, size, overlap)
     for row in window_starts(height, size, overlap):

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.text_file import json_problem, parse_json
+from rsvlm.data.text_file import describe_json_error, parse_json
 from rsvlm.errors import BadInput
 
 
-def entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def json_entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, object) of each entry of a JSON list or a JSONL file. Raises BadInput naming the place that is broken."""
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -31,7 +31,7 @@ def _line(line: str, path: Path, number: int) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is not valid JSON: {json_problem(error, number)}.") from error
+        raise BadInput(f"{path} is not valid JSON: {describe_json_error(error, number)}.") from error
 
 
 def _opens_list(path: Path) -> bool:

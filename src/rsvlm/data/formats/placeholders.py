@@ -26,7 +26,7 @@ def refuse_placeholders(sample: Sample) -> None:
         )
 
 
-def write_out(sample: Sample, dialect: str) -> Sample:
+def expand_placeholders(sample: Sample, dialect: str) -> Sample:
     """The sample with its marks replaced by its boxes in a dialect, and by its names, in the order of the texts.
 
     Names are those given where they are fewer than boxes (`meta["objects"]`). Raises BadInput where marks and boxes or

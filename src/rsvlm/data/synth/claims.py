@@ -11,19 +11,19 @@ from rsvlm.data.catalogue import DATASETS
 from rsvlm.sample import Sample
 
 
-def counted(sample: Sample) -> tuple[str, ...]:
+def exhaustive_labels(sample: Sample) -> tuple[str, ...]:
     """The kinds whose boxes are all there, in the order of the card (`DatasetCard.labels`)."""
     return DATASETS[sample.source].labels if sample.source in DATASETS else ()
 
 
-def absent(sample: Sample) -> tuple[str, ...]:
+def absent_labels(sample: Sample) -> tuple[str, ...]:
     """The kinds that the picture is taken not to show (`DatasetCard.absent`) and that no box of it has."""
     seen = {region.label for region in sample.regions}
     kinds = DATASETS[sample.source].absent if sample.source in DATASETS else ()
     return tuple(kind for kind in kinds if kind not in seen)
 
 
-def known(sample: Sample, labels: Sequence[str]) -> list[str]:
+def decidable_labels(sample: Sample, labels: Sequence[str]) -> list[str]:
     """Those of `labels`, in order, of which the sample says whether they are there: counted, absent, or with a box."""
-    told = {*counted(sample), *absent(sample), *(region.label for region in sample.regions)}
-    return [label for label in labels if label in told]
+    decidable = {*exhaustive_labels(sample), *absent_labels(sample), *(region.label for region in sample.regions)}
+    return [label for label in labels if label in decidable]

@@ -42,14 +42,14 @@ class SubCaptions:
     """The sentences of a caption, and the parts that each belongs to: `places[i]` are those of `sentences[i]`."""
 
     sentences: tuple[str, ...]
-    places: tuple[tuple[str, ...], ...]
+    parts: tuple[tuple[str, ...], ...]
 
     def part(self, name: str) -> str:
         """The text of one part, "" where no sentence belongs to it."""
-        return " ".join(s for s, at in zip(self.sentences, self.places, strict=True) if name in at)
+        return " ".join(s for s, at in zip(self.sentences, self.parts, strict=True) if name in at)
 
 
-def sentences(text: str) -> tuple[str, ...]:
+def split_sentences(text: str) -> tuple[str, ...]:
     """The sentences of a text, blanks between them made one; joined by a blank they are the text again."""
     return tuple(one for one in _END.split(" ".join(text.split())) if one)
 
@@ -61,7 +61,7 @@ def split_caption(caption: str, *, overlap: bool = False) -> SubCaptions:
     places nothing. Relation: a sentence that places things. Object: all others. With `overlap` a sentence that both
     counts and places things belongs to both.
     """
-    found = sentences(caption)
+    found = split_sentences(caption)
     places: list[tuple[str, ...]] = []
     for sentence in found:
         placed, opening = _RELATION.search(sentence), all(at == ("theme",) for at in places)
@@ -76,10 +76,10 @@ def split_caption(caption: str, *, overlap: bool = False) -> SubCaptions:
     return SubCaptions(found, tuple(places))
 
 
-def joined(drafts: Sequence[str]) -> str:
+def join_unique_sentences(drafts: Sequence[str]) -> str:
     """Drafts one after another, without sentences that an earlier one says already (case and end marks aside)."""
-    said: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for draft in drafts:
-        for sentence in sentences(draft):
-            said.setdefault(re.sub(r"\W+", " ", sentence.lower()).strip(), sentence)
-    return " ".join(sentence for key, sentence in said.items() if key)
+        for sentence in split_sentences(draft):
+            seen.setdefault(re.sub(r"\W+", " ", sentence.lower()).strip(), sentence)
+    return " ".join(sentence for key, sentence in seen.items() if key)
