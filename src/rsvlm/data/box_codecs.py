@@ -1,4 +1,4 @@
-"""Boxes in words: one codec per dialect that a vision-language model reads and writes.
+"""Text encoding of boxes: one codec per dialect that a vision-language model reads and writes.
 
 | dialect | systems | one box | numbers |
 |---|---|---|---|
@@ -50,8 +50,8 @@ class DecodedBoxes:
     def pixels(self, size: tuple[int, int], window: Sequence[float] = ()) -> tuple[Numbers, ...]:
         """The boxes in pixels of an image of `size` (width, height); angles stay.
 
-        `part` (x, y, width, height) is what the model was shown of the image, where not all of it: the fractions are
-        of that part, which may reach beyond the image; what lies beyond is cut off.
+        `window` (x, y, width, height) in pixels is the crop window that the model was shown, where not the whole image:
+        the fractions are relative to it. It may reach beyond the image (padding); boxes are clipped to the image.
         """
         start, extent = (window[:2], window[2:]) if window else ((0, 0), size)
 

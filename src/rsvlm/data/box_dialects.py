@@ -1,4 +1,4 @@
-"""The grammar of each box dialect: how boxes are found in a model's words, and how they are written."""
+"""The grammar of each box dialect: how boxes are parsed from a model's text, and how they are written."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 Numbers = tuple[float, ...]  # 4: x1, y1, x2, y2; 5: and degrees; 8: four corners x, y
 FoundBoxes = Iterator[
     tuple[Numbers | None, str]
-]  # numbers in the dialect's own scale (None: spoilt), and what was wrong
+]  # numbers in the dialect's own scale (None: malformed), and the problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Places in the eight turned views of a picture: what `rsvlm.data.loader.turned` does to pixels, done to boxes."""
+"""The eight dihedral transforms (flips and quarter turns) of boxes; `rsvlm.data.loader.dihedral_view` does pixels."""
 
 from collections.abc import Sequence
 

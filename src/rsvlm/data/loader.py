@@ -1,6 +1,6 @@
-"""From samples to batches: a schedule fixed by the seed, pictures in turned views, cached levels, padded tensors.
+"""From samples to batches: a schedule fixed by the seed, dihedral augmentation, cached features, padded tensors.
 
-Nothing here has a state: batch k of a stage is a function of (seed, stage, k), so a run resumes by counting. What a
+Stateless: batch k of a stage is a function of (seed, stage, k), so a run resumes by counting. What a
 batch holds is said by the stage's objective (`rsvlm.train.objectives`).
 """
 
@@ -50,7 +50,7 @@ class Schedule:
 
 
 def load_square(image: Image, size: int, view: int = 0, fit: str = "squash") -> NDArray[np.uint8]:
-    """(size, size, 3) uint8: the picture made square (`rsvlm.data.resize`), then turned: view 0..7, 0 = as it is."""
+    """(size, size, 3) uint8: the picture resized (`rsvlm.data.resize`), in dihedral view 0..7 (0: identity)."""
     return dihedral_view(resize_square(read_rgb(image), size, fit), view)
 
 
@@ -62,7 +62,7 @@ def dihedral_view(pixels: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
 def random_crop(
     pixels: NDArray[np.uint8], size: int, rng: np.random.Generator, min_area: float = 0.6
 ) -> NDArray[np.uint8]:
-    """A random square of `least`..1 of the area of (H, W, 3) pixels, resized to `size`."""
+    """A random square crop of (H, W, 3) pixels, `min_area`..1 of the largest square's area, resized to `size`."""
     side = int(min(pixels.shape[:2]) * np.sqrt(rng.uniform(min_area, 1.0)))
     top, left = (int(rng.integers(0, extent - side + 1)) for extent in pixels.shape[:2])
     cut = PILImage.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
@@ -84,7 +84,7 @@ def pad_prompts(rows: Sequence[Sequence[int]], pad: int = 0) -> Batch:
 
 
 def pad_right(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Ids of questions as `question` of the batch contract: (B, Q), -1 behind the shorter ones."""
+    """Token ids as (B, longest), padded on the right with -1 (`question` of the batch contract)."""
     width = max(map(len, rows))
     return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows])
 
@@ -110,7 +110,10 @@ def check_image_counts(samples: Sequence[Sample], num_images: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledSample:
-    """One sample as a step draws it: for the `visit`-th time, at `place` in the stage; `number` is its number."""
+    """A sample at one position of a stage's schedule, drawn for the `visit`-th time.
+
+    `sample_index`: its index in the stage's samples. `position`: its index in the schedule.
+    """
 
     sample: Sample
     sample_index: int
@@ -157,7 +160,7 @@ class StageBatches(Dataset[list[Batch]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCollator:
-    """The pictures of draws, as pixels of `size` made square by `fit`, or as cached `levels(image, view)`.
+    """Collates the pictures of scheduled samples: pixels resized to `size` by `fit`, or cached `levels(image, view)`.
 
     A sample's pictures follow one another. With `views` above 1 each visit turns or mirrors them. `first` is any
     picture of the stage, whose cached levels say what a blank picture's look like.
@@ -188,7 +191,7 @@ class ImageCollator:
         return (draw.sample_index + draw.visit) % self.views if own is None else int(own)
 
     def random_crops(self, draw: ScheduledSample) -> list[NDArray[np.uint8]]:
-        """A draw's pictures in a random view, a random part of each; those of one draw are cut alike."""
+        """A sample's pictures in a random view, randomly cropped; the pictures of one sample share view and crop."""
         found: list[NDArray[np.uint8]] = []
         for image in draw.sample.images:
             rng = np.random.default_rng([self.seed, draw.position])

@@ -1,4 +1,4 @@
-"""Masks: COCO run lengths <-> bool arrays, polygons -> masks, the 3x3 grid, connected parts.
+"""Masks: COCO run lengths <-> bool arrays, polygons -> masks, the 3x3 grid of cells, connected components.
 
 A mask is bool (H, W), rows from the top. COCO run lengths go down the columns and start with zeros: `{"size": [H, W],
 "counts": ...}` with `counts` a list of runs (uncompressed) or pycocotools' text.
@@ -35,7 +35,7 @@ def decode_rle(rle: Rle) -> Mask:
 
 
 def rle_size(rle: Rle) -> tuple[int, int]:
-    """The (height, width) that run lengths claim. Raises BadInput where it is no size, or above LARGEST pixels."""
+    """The (height, width) that run lengths claim. Raises BadInput where it is no size, or above MAX_PIXELS pixels."""
     size: Any = rle.get("size")
     numbers = [int(n) for n in size if isinstance(n, int | np.integer) and n >= 0] if isinstance(size, Sequence) else []
     if len(numbers) != 2 or len(size) != 2:
@@ -83,7 +83,7 @@ def encode_rle(mask: Mask) -> dict[str, Any]:
 def polygon_mask(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:
     """The union of polygons, each x1, y1, x2, y2, ... in pixels, as a mask of `size` (height, width), COCO's raster.
 
-    Raises BadInput for a polygon of fewer than three points, or with a number that is not finite or beyond FARTHEST.
+    Raises BadInput for fewer than three points, or a number that is not finite or beyond MAX_COORDINATE.
     """
     for ring in polygons:
         numbers = np.asarray(ring, dtype=np.float64)
@@ -99,7 +99,7 @@ def polygon_mask(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> 
 
 
 def grid_cells(mask: Mask, *, share: float = 0.0) -> tuple[str, ...]:
-    """The cells of CELLS that a mask touches: any pixel, or at least `share` (0-1) of the mask's pixels.
+    """The cells of GRID_CELLS that a mask touches: any pixel, or at least `share` (0-1) of the mask's pixels.
 
     Cell (r, c) is rows r * H // 3 to (r + 1) * H // 3, columns alike.
     """
@@ -113,7 +113,7 @@ def grid_cells(mask: Mask, *, share: float = 0.0) -> tuple[str, ...]:
 
 
 def component_areas(mask: Mask, *, connectivity: Literal[4, 8] = 8, min_pixels: int = 1) -> NDArray[np.int64]:
-    """The areas in pixels of the connected parts of a mask, in raster order; as many numbers as there are parts.
+    """The areas in pixels of the connected components of a mask, in raster order.
 
     Pixels touch by their sides (4) or also by their corners (8); parts below `min_pixels` do not count.
     """

@@ -1,7 +1,7 @@
-"""Words and frames: how tasks are asked, how a conversation becomes text, and which of its tokens are learned.
+"""Prompts: the wording of tasks, chat templates, and tokenisation of conversations with labels.
 
-`TASK_QUESTIONS` lists the wordings of each task; the first one is the wording of the benchmarks. A `Frame` is a
-conversation template: it says what stands around a question and an answer.
+`TASK_QUESTIONS` lists the wordings of each task; the first one is the wording of the benchmarks. A
+`ChatTemplate` (`frame` in a recipe) is the text around questions and answers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,12 +72,12 @@ REFUSAL = "I cannot tell that from this image."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatTemplate:
-    """A conversation template as plain pieces. `{image}` in `first` is where the visual tokens go.
+    """A chat template as plain pieces of text. `{image}` in `first_turn` is where the visual tokens go.
 
-    One round is `first` (or `again` from the second on) with the question in, then the answer, then `close`, which is
-    learned too. `stop` is the token that ends a reply. `bos` says whether the tokenizer's start token comes first.
-    `lead` is a blank between question and answer that the model writes itself, as part of the answer's first word: at
-    the end of a prompt it would be a token of its own, which training never shows.
+    One turn is `first_turn` (`later_turn` from the second on) with its {question}, then the answer, then `answer_end`,
+    which is learned too. `stop` is the token that ends a reply. `bos`: whether the tokenizer's start token comes first.
+    `answer_prefix` is a blank between question and answer that the model writes itself, as part of the answer's first
+    word: at the end of a prompt it would be a token of its own, which training never shows.
     """
 
     name: str
@@ -223,10 +223,10 @@ def encode(
     image_tokens: int,
     max_tokens: int = 512,
 ) -> EncodedConversation:
-    """Tokenise conversations about one image, as branches that share it and do not see one another.
+    """Tokenise conversations about one image, as branches that share it and do not attend to each other.
 
     Labels are found by character offsets, never by re-tokenised lengths: the text after the image is tokenised once, as
-    it will be read, and a token is learned when it overlaps an answer or its close. Branches after the first that would
+    it will be read, and a token is learned when it overlaps an answer or its end. Branches after the first that would
     make the reply longer than `max_tokens` are left out; a first one that is longer by itself is cut.
     """
     out = EncodedConversation(_encode_prefix(tokenizer, template, image_tokens), [], [], [])

@@ -1,8 +1,8 @@
-"""Which one of several things a phrase means, read from its words: by size, by place, or counted from a side. Ours.
+"""Parser of referring expressions: by size ("largest"), position ("on the left") or rank ("second from the top"). Ours.
 
-A small detector knows a kind of thing better than relations between things: it is asked for all of a kind, and the one
-that is meant is chosen by geometry. So it is over the tiles of a scene, too: "the largest boat" cannot be asked of a
-tile. The words known here are those of `rsvlm.data.synth.referring`, by which phrases for training are made.
+A small detector knows classes better than relations between objects: it is asked for all objects of a class, and the
+one meant is selected by geometry. This also serves tiled scenes: "the largest boat" cannot be asked of a single tile.
+The words known here are those of `rsvlm.data.synth.referring`, by which phrases for training are made.
 """
 
 import re
@@ -19,10 +19,10 @@ _IRREGULAR_PLURALS = {"people", "men", "women"}  # plurals without an s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedPhrase:
-    """`words` are asked of a scene in one piece. `one`: a single thing is meant.
+    """A parsed phrase. `words`: what an untiled scene is asked. `is_single`: whether it means a single object.
 
-    Where it can be chosen among several, `several` asks for all of them, and `choose` takes the one from their regions
-    in a scene of (width, height); `choose` gives None where there is none. `several` is "" where no rule fits.
+    Where a rule fits, `plural_phrase` asks for all objects of the class ("" otherwise), and `select(regions, size)`
+    returns the region that is meant, of a scene of `size` (width, height), or None where there is none.
     """
 
     words: str
@@ -32,7 +32,7 @@ class ParsedPhrase:
 
 
 def parse_phrase(words: str) -> ParsedPhrase:
-    """A phrase understood: "the boats" are several, "a boat" is any and so all of them, "the boat" is one."""
+    """Parse a phrase: "the boats" are several, "a boat" is any and so all of them, "the boat" is one."""
     if article := re.match(r"(?:a|an|any|some|every|each)\s+(?=[\w-]+(?: [\w-]+)?$)", words, _I):
         rest = words[article.end() :]
         words = rest if _is_plural(rest) else pluralize(rest)

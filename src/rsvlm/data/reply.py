@@ -1,4 +1,4 @@
-"""Replies as text: what token ids say, where a stop string ends them, and how a text is told while it grows."""
+"""Replies as text: decoding of token ids, stop strings, and streaming."""
 
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
@@ -29,16 +29,16 @@ def find_stop(text: str, stop: Sequence[str]) -> int:
 
 
 def cut_at_stop(text: str, stop: Sequence[str] = ()) -> str:
-    """What a model said, of all that it generated: up to the first stop string, without blanks around it."""
+    """The generated text up to the first stop string, stripped."""
     end = find_stop(text, stop)
     return (text if end < 0 else text[:end]).strip()
 
 
 def stream_text(snapshots: Iterable[tuple[str, float]], stop: Sequence[str] = ()) -> Generator[str, None, Reply]:
-    """A reply while it grows, in pieces that make its text; the whole Reply is returned.
+    """Yield the text of a reply in pieces while it is generated; return the complete Reply.
 
-    `grown` gives all the text so far and its confidence, again and again. Kept back is what may still change: a letter
-    whose last bytes are not there yet, blanks that may be the last, and what may be the beginning of a stop string.
+    `snapshots` gives all the text so far and its confidence, after each step. What may still change is held back: a
+    character with missing bytes, trailing blanks, and what may be the beginning of a stop string.
     """
     emitted, reply = 0, Reply(text="", confidence=0.0)
     for text, confidence in snapshots:
@@ -52,7 +52,7 @@ def stream_text(snapshots: Iterable[tuple[str, float]], stop: Sequence[str] = ()
 
 
 def _settled_text(text: str, stop: Sequence[str]) -> str:
-    """The part of a growing text that nothing which may follow can change."""
+    """The prefix of a partial text that no continuation can change."""
     if find_stop(text, stop) >= 0:
         return cut_at_stop(text, stop)
     text = text.rstrip(_REPLACEMENT)

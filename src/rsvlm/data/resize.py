@@ -1,6 +1,6 @@
-"""How a picture becomes the square that a tower sees, and which part of the picture that square shows.
+"""Resizing to the square input of a vision tower (stretch, letterbox or centre crop), and the crop window it shows.
 
-| fit | what happens | systems |
+| `fit` | resize mode | systems |
 |---|---|---|
 | `squash` | both sides are resized to the square's | ours, LHRS-Bot-Nova, SkyEyeGPT, RS-MoE |
 | `pad` | a square of CLIP's mean colour around the picture, then resized | LLaVA-1.5, GeoChat, RS-GPT4V |
@@ -19,8 +19,8 @@ from PIL import Image as PILImage
 
 ResizeMode = Literal["squash", "pad", "crop"]
 RESIZE_MODES: tuple[str, ...] = get_args(ResizeMode)
-CropWindow = tuple[float, float, float, float]  # x, y, width, height in pixels of the picture as stored
-CropWindowOf = Callable[[tuple[int, int]], CropWindow]  # (width, height) of a picture -> the part of it
+CropWindow = tuple[float, float, float, float]  # x, y, width, height in pixels of the stored picture
+CropWindowOf = Callable[[tuple[int, int]], CropWindow]  # (width, height) of a picture -> its crop window
 
 PAD_COLOUR = (122, 116, 104)  # CLIP's mean, 0-255, decimals cut off: LLaVA's `expand2square`, mm_utils.py
 
@@ -43,9 +43,9 @@ def resize_square(pixels: NDArray[np.uint8], size: int, fit: str = "squash") -> 
 
 
 def crop_window(extent: tuple[int, int], size: int, fit: str = "squash") -> CropWindow:
-    """What a square of `size` shows of a picture of `extent` (width, height), both in pixels.
+    """The window of a picture of `extent` (width, height) that its square of `size` shows, both in pixels.
 
-    x, y, width and height in pixels of the picture; with "pad" it reaches beyond the picture.
+    (x, y, width, height) in pixels of the picture; with "pad" (letterbox) it reaches beyond the picture.
     """
     width, height = extent
     if fit == "pad":
@@ -59,12 +59,12 @@ def crop_window(extent: tuple[int, int], size: int, fit: str = "squash") -> Crop
 
 
 def full_window(extent: tuple[int, int]) -> CropWindow:
-    """All of a picture of `extent` (width, height)."""
+    """The window of a whole picture of `extent` (width, height): (0, 0, width, height)."""
     return 0, 0, *extent
 
 
 def box_window(size: int, fit: str, sides: str) -> CropWindowOf:
-    """Of what part of a picture the numbers of a box are fractions: what is shown, or with `sides` "stored" the whole.
+    """The window that box coordinates are fractions of: the crop window, or with `sides` "stored" the whole picture.
 
     A system says which it is (`VisionLanguageModel.box_sides`); with "squash" both are the whole.
     """

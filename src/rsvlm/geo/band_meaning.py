@@ -1,4 +1,4 @@
-"""What a band shows, read from its name: a colour word, a wavelength, or its number in the products of a sensor."""
+"""The common name of a band (red, nir, swir1, ...) from its description: a word, a wavelength, or a band number."""
 
 import re
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ _LANDSAT_TM = {"1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir1", 
 def common_names(names: Sequence[str]) -> tuple[str, ...]:
     """ "red", "green", "blue", "nir", "swir1", "swir2" for each band, "" where its name does not tell.
 
-    A word goes before a wavelength, and that before a number. A meaning that several bands have is told of the first
-    whose name is that word alone.
+    A word in the name takes precedence over a wavelength, and that over a band number. Where several bands have one
+    common name, the first of them keeps it.
     """
     lower = [name.strip().lower() for name in names]
     found = [_by_word(name) or _by_wavelength(name) for name in lower]

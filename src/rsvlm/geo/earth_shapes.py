@@ -1,6 +1,6 @@
-"""Shapes in pixels to shapes in longitude and latitude: valid, cut at the antimeridian, closed along a pole.
+"""Pixel geometries to geometries in longitude and latitude: valid, split at the antimeridian, closed along a pole.
 
-Off the Earth (the rim of a geostationary scene) there is no place: BadInput. Source of the rules: RFC 7946.
+A point off the Earth (the rim of a geostationary scene) raises BadInput. Source of the rules: RFC 7946.
 """
 
 from typing import Any
@@ -46,7 +46,7 @@ def polygons_of(geometry: Any) -> list[Polygon]:
 
 
 def to_lonlat(geometry: Any, place: Place) -> Any:
-    """A shape in pixels as one in degrees: edges cut until they are straight enough, cut at the antimeridian."""
+    """A pixel geometry in degrees: edges densified to within 0.1 pixel or less, split at the antimeridian."""
     tolerance = min(0.1, 1e-4 * geometry.area**0.5)
     made = []
     for part in polygons_of(geometry):
@@ -61,7 +61,7 @@ def to_lonlat(geometry: Any, place: Place) -> Any:
 
 
 def _densify_ring(coords: ArrayLike, place: Place, tolerance: float) -> Floats:
-    """A closed pixel ring in degrees, edges cut until geodesics between points stay within `tolerance` pixels."""
+    """A closed pixel ring in degrees, edges subdivided until geodesics stay within `tolerance` pixels of them."""
     ring = np.asarray(coords, np.float64)[:, :2]
     start, step = ring[:-1], np.diff(ring, axis=0)
     cuts = 1
@@ -82,7 +82,7 @@ def _densify_ring(coords: ArrayLike, place: Place, tolerance: float) -> Floats:
 
 
 def _max_deviation(pixels: Floats, degrees: Floats, place: Place) -> float:
-    """The farthest, in pixels, that the middle of a geodesic or of a straight line in degrees lies from its edge."""
+    """Largest distance in pixels of an edge's midpoint from that of its geodesic or straight line in degrees."""
     a, b = degrees[:-1], degrees[1:]
     turn = (b[:, 0] - a[:, 0] + 180) % 360 - 180
     if np.abs(b[:, 0] - a[:, 0]).max() > 60 and len(a) < 16:
@@ -109,12 +109,13 @@ def _unwrap(ring: Floats, place: Place | None, part: Polygon) -> Floats:
 
 
 def _contains_pole(part: Polygon, place: Place, latitude: float) -> bool:
+    """Whether a pixel polygon contains the pole at `latitude` 90 or -90."""
     at = place.to_pixel([(0.0, latitude)])[0]
     return bool(np.isfinite(at).all() and part.intersects(shapely.Point(at)))
 
 
 def _align_hole(hole: Floats, outer: Floats) -> Floats:
-    """A hole moved by whole turns to where its outer ring is."""
+    """A hole shifted by multiples of 360 degrees of longitude to lie within its outer ring."""
     return hole - [360 * np.rint((hole[:, 0].mean() - outer[:, 0].mean()) / 360), 0]
 
 
@@ -132,7 +133,7 @@ def _split_at_antimeridian(geometry: Any) -> Any:
 
 
 def clip_to_earth(flat: Polygon, place: Place) -> Any:
-    """The part of a pixel rectangle that lies on the Earth: its rim is drawn in towards a point there."""
+    """The part of a pixel rectangle that lies on the Earth: its boundary is moved inwards. Raises BadInput."""
     rim = np.asarray(shapely.segmentize(flat, max(flat.length / 256, 1.0)).exterior.coords)
     off = ~np.isfinite(place.to_lonlat(rim)).all(axis=1)
     if not off.any():

@@ -1,4 +1,4 @@
-"""Facts about a scene that a model should not have to guess: metres per pixel, areas, the date."""
+"""Ground sampling distance (metres per pixel), geodesic areas, and the acquisition date from metadata tags."""
 
 import re
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""Answers of tiles put together: offsets added, doubles removed, objects cut by a seam made whole.
+"""Merging of tile results: tile to scene coordinates, duplicate suppression, union of objects cut by a tile edge.
 
-A region that touches an edge of its tile which is not an edge of the scene may be only a part. Parts that face each
-other over a seam and agree where both tiles look are joined; parts that lie within a whole region of the same label
-are dropped.
+A region that touches an edge of its tile which is not an edge of the scene may be only a part of an object. Parts on
+both sides of a tile edge that agree in the overlap of the tiles are joined; parts that lie within a complete region of
+the same label are dropped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ class _Piece:
 
 
 def offset_region(region: Region, column: float, row: float) -> Region:
-    """The same region with pixels counted from (column, row) further up left: tile pixels -> scene pixels."""
+    """The region translated by (column, row) pixels: from tile coordinates to scene coordinates."""
     x1, y1, x2, y2 = region.box
     polygon = tuple((x + column, y + row) for x, y in region.polygon)
     return replace(region, box=(x1 + column, y1 + row, x2 + column, y2 + row), polygon=polygon)
@@ -45,8 +45,8 @@ def merge_regions(
 ) -> list[Region]:
     """Regions of tiles, in tile pixels, as regions of the scene (width, height) = `size`, in scene pixels.
 
-    `iou`: two regions of one label that overlap more are one (the higher score stays). `touch`: pixels from a tile's
-    edge within which a region counts as cut. Rows come out by label, then from top to bottom.
+    `iou`: of two regions of one label with a greater intersection over union, the one with the lower score is dropped.
+    `edge_tolerance`: pixels from a tile's edge within which a region counts as cut. Sorted by label, then by row.
     """
     pieces = [
         _make_piece(offset_region(region, *window[:2]), window, size, edge_tolerance)
@@ -63,10 +63,10 @@ def merge_regions(
 
 
 def merge_masks(tile_masks: Iterable[tuple[Window, NDArray[np.bool_]]]) -> list[Any]:
-    """Masks (H, W) of tiles -> the connected shapes of the scene in scene pixels, whole across every seam.
+    """Masks (H, W) of tiles -> shapely polygons of the scene in scene pixels, joined across tile edges.
 
-    Memory is that of the outlines, not of the raster. Shapes that meet only at a corner are one where the union says
-    so.
+    Memory is that of the polygons, not of a mask of the whole scene. Whether polygons that meet only at a corner are
+    joined is decided by `shapely.union_all`.
     """
     from rsvlm.geo.vector import mask_to_polygon
 
@@ -103,7 +103,7 @@ def _neighbour_pairs(pieces: Sequence[_Piece], reach: float) -> list[tuple[int, 
 
 
 def _join_across_seams(pieces: list[_Piece], edge_tolerance: float) -> list[_Piece]:
-    """Parts on both sides of a seam made one."""
+    """Merge pieces that continue each other across a tile edge (union-find over `_meet_at_seam`)."""
     parent = list(range(len(pieces)))
 
     def root(i: int) -> int:
@@ -165,7 +165,7 @@ def _merge_group(group: list[_Piece]) -> _Piece:
 
 
 def _suppress_duplicates(pieces: list[_Piece], iou: float) -> list[_Piece]:
-    """Greedy suppression by score, then by size, within one label; a cut part inside another is a double too."""
+    """Greedy non-maximum suppression by score, then by area, within one label; complete pieces go before cut ones."""
     order = sorted(
         range(len(pieces)),
         key=lambda i: (

@@ -1,4 +1,4 @@
-"""What was assumed about a raster that its file does not say, and what beside it was not read: a sentence each."""
+"""Notes for the user, a sentence each: assumptions about a raster, and files beside it that were not read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +23,8 @@ def sidecars(path: Path) -> list[Path]:
 def raster_notes(dataset: Any, path: Path, *, shown: Sequence[int], colours_named: bool, alpha: int) -> tuple[str, ...]:
     """The sentences about an open rasterio dataset.
 
-    `told` says whether names tell which bands are shown as red, green and blue; `alpha` is the number of a band flagged
-    as alpha that is taken for data, 0 where there is none.
+    `colours_named`: whether the user or the band names say which bands are red, green and blue. `alpha`: number of a
+    band that is flagged as alpha but read as data, 0 where there is none.
     """
     notes: list[str] = []
     if alpha:

@@ -1,7 +1,7 @@
-"""The door: which files are opened as rasters, by content, and with which GDAL settings.
+"""Safe opening of rasters: which files are accepted, by their first bytes, and with which GDAL settings.
 
 GDAL reads some 150 formats, several of which (VRT, MRF, WMS, HTTP, GTI) fetch or write other files when they are
-opened. Only four formats enter here, each by its own driver, chosen from the first bytes of a regular local file.
+opened. Only four formats are accepted, each by its own driver, chosen from the first bytes of a regular local file.
 """
 
 import os
@@ -87,7 +87,7 @@ def readable_errors(path: Path) -> Iterator[None]:
 
 
 def open_dataset(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
-    """Open a raster that may enter; the caller closes the rasterio dataset that is returned.
+    """Open a raster of an accepted format; the caller closes the rasterio dataset that is returned.
 
     Raises BadInput where `path` is not a regular local file, is none of the four formats by its first bytes, has no
     bands, or would need more than the pixel budget `max_pixels` (whole picture for PNG and JPEG, one block otherwise).
@@ -145,7 +145,7 @@ def _detect_driver(file: Path) -> str:
 
 
 def _check_limits(dataset: Any, file: Path, max_pixels: int) -> None:
-    """Refuse what would cost more than it shows. Reads no pixels."""
+    """Raises BadInput for a raster over the pixel budget, complex, bandless, or with an external overview."""
     width, height, count = dataset.width, dataset.height, dataset.count
     if count < 1 or width < 1 or height < 1:
         raise BadInput(f"{file} has no bands to show (size {width} x {height}, {count} bands); {_EXPECTED}.")

@@ -1,4 +1,4 @@
-"""Answers drawn on the scene: a PNG with outlines, labels and scores, and a small preview for the terminal."""
+"""Regions drawn on the scene: a PNG with outlines, labels and scores, and a small preview for the terminal."""
 
 import os
 import zlib
@@ -19,7 +19,7 @@ from rsvlm.sample import Region
 # Okabe and Ito's colours, told apart by every kind of sight (https://jfly.uni-koeln.de/color/).
 _COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
 _MAX_SIDE = 1600
-_MIN_SIDE = 800  # pixels: words need some room
+_MIN_SIDE = 800  # pixels: smaller scenes are enlarged, so that labels fit
 
 
 def color_of(label: str) -> tuple[int, int, int]:

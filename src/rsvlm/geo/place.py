@@ -1,4 +1,4 @@
-"""Where pixels lie on Earth: the way from (column, row) to longitude and latitude, and back.
+"""Georeferencing: from pixel (column, row) to longitude and latitude, and back.
 
 Pixel (0, 0) is the outer corner of the top-left pixel; (0.5, 0.5) its centre. Longitude and latitude are WGS 84
 degrees, longitude first (RFC 7946).
@@ -91,7 +91,7 @@ class Place:
 
 
 def find_place(dataset: Any) -> tuple[Place | None, str]:
-    """The place of an open rasterio dataset; or None and why there is none (half a sentence).
+    """(place, "") of an open rasterio dataset; or (None, reason), the reason as half a sentence.
 
     From its transform and CRS, else from its ground control points where an affine fits them to a pixel. Raises
     BadInput where the transform is not finite or has no inverse.
@@ -134,7 +134,7 @@ def find_place(dataset: Any) -> tuple[Place | None, str]:
 def fit_gcps(gcps: Any, *, x_period: float | None = None) -> tuple[Transform | None, float]:
     """The affine that fits rasterio ground control points best, and its worst miss in pixels; None for under three.
 
-    With `turn`, x goes round the Earth: points on both sides of 180 degrees are brought to one side first.
+    `x_period`: the period of x (360 for degrees of longitude); points on both sides of 180 degrees are unwrapped first.
     """
     pixels = np.array([(point.col, point.row) for point in gcps], np.float64).reshape(-1, 2)
     coords = np.array([(point.x, point.y) for point in gcps], np.float64).reshape(-1, 2)

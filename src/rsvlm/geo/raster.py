@@ -1,4 +1,4 @@
-"""`open_scene`: a raster file opened and looked over: driver, bands, place, date, and whether it has a valid pixel."""
+"""`open_scene`: open a raster file and read its metadata: driver, bands, georeference, date, nodata."""
 
 import warnings
 from pathlib import Path
@@ -16,7 +16,7 @@ from rsvlm.geo.place import find_place
 from rsvlm.geo.scene import Scene
 from rsvlm.geo.stored import alpha_with_data, brightness_table
 
-from rasterio.enums import ColorInterp  # isort: skip  # after admit, which words a missing extra
+from rasterio.enums import ColorInterp  # isort: skip  # after open_raster: it names the missing extra
 from rasterio.errors import NotGeoreferencedWarning  # isort: skip
 
 

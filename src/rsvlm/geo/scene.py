@@ -1,4 +1,4 @@
-"""`Scene`: an open raster that knows its bands, its place, its date and which of its pixels are real.
+"""`Scene`: an open raster with its bands, georeference, date and mask of valid pixels.
 
 Windows are (column, row, width, height) in pixels of the file. Pixels come out as RGB uint8 (H, W, 3).
 """
@@ -22,7 +22,7 @@ from rsvlm.geo.place import Place, Transform
 from rsvlm.geo.stored import missing_values, white_is_zero
 from rsvlm.geo.tiles import Tile, Window, tile_windows
 
-from rasterio.enums import MaskFlags, Resampling  # isort: skip  # after admit, which words a missing extra
+from rasterio.enums import MaskFlags, Resampling  # isort: skip  # after open_raster: it names the missing extra
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -59,7 +59,7 @@ class Scene:
     _dataset: Any = field(repr=False)
     _palette: Pixels | None = field(default=None, repr=False)
     _brightness: Pixels | None = field(default=None, repr=False)
-    _alpha_is_data: bool = False  # an alpha band is none
+    _alpha_is_data: bool = False  # a band flagged as alpha holds data, not transparency
     _lock: Any = field(default_factory=threading.RLock, repr=False)
 
     @property
@@ -133,18 +133,18 @@ class Scene:
 
     @property
     def _read_guard(self) -> Any:
-        """The guard of a read: entering a GDAL environment costs a tenth of a bare tile, so only JPEG has it."""
+        """Context manager of a read. A GDAL environment costs a tenth of reading a tile, so only JPEG enters one."""
         return gdal_settings if self.driver == "JPEG" else readable_errors
 
     def _lazy_mask(self, window: Window, pixels: Pixels) -> Any:
-        """The mask of a tile whose pixels are the stored values: worked out only if somebody looks at it."""
+        """A function that computes the valid mask of a tile, called when `Tile.valid` is first used."""
         if self._masking == "values" and self._palette is None and self._brightness is None:
             shown = len(self.shown)
             return lambda: self._valid_values(np.moveaxis(pixels[..., :shown], -1, 0))
         return lambda: self.valid(window)
 
     def _read(self, window: Window | None, size: Size | None) -> tuple[Pixels, Mask | None]:
-        """The picture, and its mask where reading gave one anyway."""
+        """RGB pixels (H, W, 3), and the valid mask (H, W) where computing them needed it, else None."""
         window = self._check_window(window)
         shape = self._output_shape(window, size)
         good: Mask | None = None

@@ -1,4 +1,4 @@
-"""How values are stored: fewer than eight bits, white as zero, fill values, and alpha bands that are none."""
+"""Stored values that need interpretation: fewer than 8 bits, MINISWHITE, fill values, alpha bands that hold data."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whole numbers of a TIFF's first directory that GDAL does not pass on: rows of a strip, orientation."""
+"""Integer tags of a TIFF's first image file directory that GDAL does not expose: RowsPerStrip, Orientation."""
 
 import struct
 from pathlib import Path

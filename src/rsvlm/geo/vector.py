@@ -1,6 +1,6 @@
-"""Shapes between pixels and GeoJSON: boxes (straight and rotated), polygons and masks, there and back.
+"""Conversion between pixel geometries (boxes, rotated boxes, polygons, masks) and GeoJSON.
 
-Out: RFC 7946 features in longitude, latitude (WGS 84), valid rings, outer ones counter-clockwise, cut at the
+GeoJSON output: RFC 7946 features in longitude, latitude (WGS 84), valid rings, outer ones counter-clockwise, cut at the
 antimeridian, with the geodesic `area_m2`. Edges that are straight in the image but curved on the map get extra points.
 A scene without a place keeps pixel coordinates and says so with `"crs": null` in the properties.
 """
@@ -30,7 +30,7 @@ _DECIMALS = 11  # of a degree: 0.001 mm
 
 
 def region_polygon(region: Region) -> Any:
-    """The shapely Polygon of a region in pixels: its polygon where it has one, else its box turned by its angle.
+    """The shapely Polygon of a region in pixels: its polygon where it has one, else its box rotated by its angle.
 
     Raises BadInput for a region without area.
     """
@@ -127,7 +127,7 @@ def feature_to_pixels(geojson: Mapping[str, Any], place: Place | None) -> Any:
 
 
 def polygon_to_region(geometry: Any, label: str, score: float | None = None, *, tolerance: float = 1e-3) -> Region:
-    """A pixel geometry as a Region; `tolerance` in pixels decides what still counts as a box."""
+    """A pixel geometry as a Region; `tolerance` in pixels decides what still counts as a (rotated) box."""
     geometry = make_polygonal(geometry, label)
     x1, y1, x2, y2 = (float(value) for value in geometry.bounds)
     bounds = x1, y1, x2, y2
@@ -145,7 +145,7 @@ def polygon_to_region(geometry: Any, label: str, score: float | None = None, *, 
 
 
 def _unrotate(corners: Floats) -> tuple[tuple[float, float, float, float], float]:
-    """Four corners of a rectangle -> the box before it was turned, and the angle in (-45, 45]."""
+    """Four corners of a rotated rectangle -> the axis-aligned box and its angle in degrees, in (-45, 45]."""
     across, down = corners[1] - corners[0], corners[2] - corners[1]
     angle = float(np.degrees(np.arctan2(-across[1], across[0])))
     width, height = float(np.hypot(*across)), float(np.hypot(*down))

@@ -13,7 +13,7 @@ from typing import Any
 from rsvlm.errors import RsvlmError
 from rsvlm.sample import Sample
 
-DropFn = Callable[[Sample, str], None]  # a step calls it for each sample that it leaves out, with the reason in words
+DropFn = Callable[[Sample, str], None]  # called by a step for each sample that it drops, with the reason in words
 Transform = Callable[[Iterable[Sample], DropFn], Iterator[Sample]]
 
 

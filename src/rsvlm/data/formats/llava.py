@@ -35,7 +35,7 @@ def from_entry(
 ) -> Sample:
     """A Sample from a LLaVA or ShareGPT object. Raises KeyError, TypeError or ValueError where it is none.
 
-    `folder` and `came` say where its pictures are (see `record.pictures`); `number` is its id where it has none.
+    `folder` and `supplied` say where its images are (`record.entry_images`); `number` is its id where it has none.
     """
     lines = [
         (_ROLE.get(str(line["from"]).lower(), str(line["from"])), _text(line["value"]))

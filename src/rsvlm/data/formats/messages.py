@@ -53,7 +53,7 @@ def from_entry(
 ) -> Sample:
     """A Sample from a row. Raises KeyError, TypeError, ValueError or IndexError where it is none.
 
-    `folder` and `came` say where its pictures are (see `record.pictures`); `number` is its id where it has none.
+    `folder` and `supplied` say where its images are (`record.entry_images`); `number` is its id where it has none.
     """
     extension = entry.get(EXTENSION)
     images = entry_images(entry, folder, supplied)

@@ -1,4 +1,4 @@
-"""A Sample as a conversation other tools read, plus one extension that carries what their format cannot say.
+"""A Sample as messages that other tools read, plus an extension field for what their format cannot hold.
 
 Every format writes the native keys of its tools and, under `EXTENSION`, a JSON string with the rest (task, kind,
 references, split, regions, meta, ...). It is a string so that Arrow-based loaders see one type in every row. Reading
@@ -165,7 +165,7 @@ def _regions(native: Sequence[Region] | None, kept: Sequence[Mapping[str, Any]])
 def entry_images(
     entry: Mapping[str, Any], folder: Path, supplied: Sequence[tuple[str, bytes | None]] | None = None
 ) -> list[Image]:
-    """The pictures of an entry: those that `came` with it as (path, bytes), else those it names.
+    """The images of an entry: those `supplied` with it as (path, bytes), else those that it names.
 
     Another tool's paths are relative to an image folder nobody wrote down: `folder`, `folder/images` and the like are
     tried. Ours are kept as they are. Bytes that were embedded from a file give the file back where it still lies at its

@@ -86,7 +86,7 @@ def read(path: Path) -> Iterator[Sample]:
 
     Suffixes are read in lower case; what macOS adds ("._x", "__MACOSX") is left out, and the members of a sample that
     nothing here reads are named in its meta ("unread"). Raises BadInput for a file that is no tar, a broken member,
-    members of one sample that do not lie side by side, and more than `MOST_BYTES` in one sample.
+    members of one sample that do not lie side by side, and more than `MAX_SAMPLE_BYTES` in one sample.
     """
     key, number = "", 0
     fields: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""Label pictures (PNG, TIFF, JPEG) as masks, masks as regions, and the pictures of a folder by their names."""
+"""Label images (PNG, TIFF, JPEG) to masks, masks to regions, and the images of a folder by their stem."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ _JPEG_THRESHOLD = 127  # a JPEG holds a little of everything; other files hold e
 
 
 def read_label(path: Path) -> NDArray[np.integer]:
-    """The numbers of a label picture, (H, W): grey values, or the indices of a palette. Raises BadInput."""
+    """The class indices of a label image, (H, W) int64: grey values, or palette indices. Raises BadInput."""
     with _open_image(path) as file:
         whole = file if file.mode in ("1", "L", "P", "I", "I;16") else file.convert("L")
         return np.asarray(whole).astype(np.int64)

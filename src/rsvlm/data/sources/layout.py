@@ -1,4 +1,4 @@
-"""What every reader needs of a folder: where an image lies, which split it belongs to, how its class reads in words."""
+"""What all readers share: finding images and annotation files, splits, class names as words, JSON records."""
 
 import hashlib
 import json
@@ -188,11 +188,11 @@ def _listed_stem(entry: str, stems: Collection[str]) -> str | None:
 
 
 def ordered_box(x1: float, y1: float, x2: float, y2: float) -> Box | None:
-    """The box with its corners in order, as annotators drag it from any corner; None where it has no area."""
+    """The box with x1 < x2 and y1 < y2, whichever corners were annotated; None where it has no area."""
     box = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
     return box if box[2] > box[0] and box[3] > box[1] else None
 
 
 def candidate_folders(folder: Path, *names: str) -> list[Path]:
-    """`folder/name` for each name, then `folder` itself: the places to look for pictures."""
+    """`folder/name` for each name, then `folder` itself: the folders in which pictures are looked for."""
     return [folder / name for name in names] + [folder]

@@ -1,4 +1,4 @@
-"""Phrases and their boxes as training targets of a box head: one phrase a picture and visit."""
+"""Training targets of a box head: one phrase and its boxes per picture and visit."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -33,7 +33,8 @@ def make_target_sampler(
 
     Besides `rsvlm.data.synth.referring`'s phrases, the bare plural ("boats") asks for all of a kind, however many;
     kinds that the samples label elsewhere are asked for too, and have no box, where the sample's own set says so
-    (`rsvlm.data.synth.claims`). `part` is what a picture's square shows.
+    (`rsvlm.data.synth.claims`). `window_of` gives the crop window that
+    a picture's square shows.
     """
     labels = sorted({region.label for sample in samples for region in sample.regions})
 

@@ -94,10 +94,10 @@ def merge_by_image(groups: Iterable[Sequence[Sample]]) -> list[Sample]:
 def make_conversation(
     sample: Sample, visit: int, *, seed: int = 0, max_turns: int = 3, refusal_probability: float = 0.06
 ) -> tuple[Turn, ...]:
-    """One conversation of up to `most` turns about a labelled image; another `visit` gives another conversation.
+    """One conversation of up to `max_turns` turns about a labelled image; another `visit` gives another conversation.
 
-    Each turn has a question and one answer. With probability `refuse`, and where the labels say nothing, one turn more
-    asks what cannot be seen.
+    Each turn has a question and one answer. With probability `refusal_probability`, and where there are no labels, one
+    more turn asks what cannot be seen and is refused.
     """
     rng = random.Random(f"{seed}/{sample.id}/{visit}")
     pool = [turn for label in _label_turns(sample, rng) for turn in _make_turns(sample, label, rng)]

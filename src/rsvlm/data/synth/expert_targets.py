@@ -1,4 +1,4 @@
-"""Conversations for systems whose experts share the work: which part of which answer is learned by whom."""
+"""Training conversations for mixture-of-experts systems: which expert learns which part of an answer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ def expert_encoder(
     tokenizer: Any, template: ChatTemplate, *, image_tokens: int, seed: int, max_tokens: int, experts: Sequence[str],
     prompts: Mapping[str, str], expert_of: Callable[[str], int | None], router: str = "", overlap: bool = False,
 ) -> EncodeFn:  # fmt: skip
-    """One question a row, and the number in `experts` of the one who answers it.
+    """Encoder of (sample, visit): one question and answer, and the index in `experts` of the one that learns it.
 
     Of a caption an expert learns its part (theme, object or relation, `split_caption`), asked with its text in
     `prompts`, or with the caption's own question where it has none; each visit draws one of the parts that are there,

@@ -1,4 +1,4 @@
-"""Boxes -> phrases that are true of exactly one of them, or of all of a kind: grounding from labels alone. Ours.
+"""Referring expressions from boxes: phrases true of exactly one box, or of all boxes of a class. Ours.
 
 "the boat" (the only one), "the largest boat", "the car at the top left", "the second person from the left", "all cars".
 A phrase is made only where nobody could take another box for it: sizes differ by a half, places keep a margin from the
@@ -19,7 +19,7 @@ from rsvlm.data.resize import CropWindowOf, full_window
 from rsvlm.data.synth.claims import decidable_labels
 from rsvlm.sample import Box, Region, Sample, Turn
 
-MIN_AREA_RATIO = 1.5  # times the area of the next one
+MIN_AREA_RATIO = 1.5  # times the area of the next largest (or smallest) box
 POSITION_MARGIN = 0.04  # of the picture's side: how far a centre stays away from the border of a third
 MIN_RANK_GAP = 0.05  # of the picture's side: between the centres of neighbours in a row that is counted
 MAX_RANKED = 6  # longer rows are not counted out
@@ -30,7 +30,7 @@ _THIRD = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class ReferringPhrase:
-    """Words and what they mean: `targets` are indices of the sample's regions, one or (kind "all") any number.
+    """A referring expression: `targets` are indices of the sample's regions, one or (kind "all") any number.
 
     `kind` is unique, size, position, order or all.
     """
@@ -41,7 +41,7 @@ class ReferringPhrase:
 
 
 def pluralize(label: str) -> str:
-    """A class name for several: "people", "boats"."""
+    """The plural of a class name: "people", "boats"."""
     return {"person": "people"}.get(label, f"{label}s")
 
 
@@ -67,8 +67,8 @@ def referring_phrases(sample: Sample, labels: Sequence[str] = ()) -> list[Referr
 def referring_samples(samples: Sequence[Sample], *, max_per_image: int = 8) -> list[Sample]:
     """One Sample a phrase, as referring sets publish them: its one region, and a turn "ground" that asks the phrase.
 
-    For measuring, so without "all" (which detection measures); of a picture at most `most` phrases, spread evenly over
-    the list of `phrases`.
+    For measuring, so without "all" (which detection measures); at most `max_per_image` phrases of a picture, spread
+    evenly over `referring_phrases`.
     """
     made: list[Sample] = []
     for sample in samples:
@@ -89,7 +89,7 @@ def training_samples(
     The phrases are made anew in each view, because what is on the left is elsewhere in the mirror; `meta["view"]` says
     which it is (`rsvlm.data.dihedral`), and the loader shows that view, whole. The answers are boxes in `dialect`;
     "none" where there is nothing. Regions are in pixels of the turned picture. Pictures without a phrase are left out.
-    `part` is what a box's numbers are fractions of (`rsvlm.data.resize.box_part`).
+    `window_of` gives the window that box coordinates are fractions of (`rsvlm.data.resize.box_window`).
     """
     labels = sorted({region.label for sample in samples for region in sample.regions})
     made: list[Sample] = []
@@ -106,9 +106,9 @@ def training_samples(
 
 
 def dihedral_sample(sample: Sample, view: int) -> Sample:
-    """The sample as it is in a view: regions and `ignore` turned, outlines left out, the picture's size swapped.
+    """The sample in dihedral view 0..7: regions, `ignore` and the picture's size transformed, polygons left out.
 
-    The file is the same; `meta["view"]` says how it must be turned.
+    The file is the same; `meta["view"]` says how its pixels must be transformed.
     """
     size = picture_size(sample.images[0])
     width, height = dihedral_size(size, view)

@@ -1,7 +1,7 @@
 """A caption cut into theme, objects and relations, for models whose experts each learn one of them.
 
 How RS-MoE cut the captions of RSICap is not published (its configuration names a file RSICap_split/themes.json); these
-rules are ours. No sentence is lost: put together in the order of `places`, the parts are the caption.
+rules are ours. No sentence is lost: joined in the order of `sentences`, the parts are the caption.
 """
 
 import re
@@ -39,7 +39,7 @@ _RELATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SubCaptions:
-    """The sentences of a caption, and the parts that each belongs to: `places[i]` are those of `sentences[i]`."""
+    """The sentences of a caption, and the names of the parts that each belongs to: `parts[i]` for `sentences[i]`."""
 
     sentences: tuple[str, ...]
     parts: tuple[tuple[str, ...], ...]
@@ -77,7 +77,7 @@ def split_caption(caption: str, *, overlap: bool = False) -> SubCaptions:
 
 
 def join_unique_sentences(drafts: Sequence[str]) -> str:
-    """Drafts one after another, without sentences that an earlier one says already (case and end marks aside)."""
+    """Texts joined in order, without repeated sentences (compared without case and punctuation)."""
     seen: dict[str, str] = {}
     for draft in drafts:
         for sentence in split_sentences(draft):
