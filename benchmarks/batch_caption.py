@@ -12,7 +12,7 @@ import torch
 
 from harness import medians, ratio, run, take_turns
 from harness.models import chat_model
-from rsvlm.data.loader import padded_prompts
+from rsvlm.data.loader import pad_prompts
 from rsvlm.data.prompt import TASK_QUESTIONS, encode_prompt
 from rsvlm.errors import MissingPart
 from rsvlm.systems.runtime.chat import ChatModel
@@ -24,7 +24,7 @@ ROUNDS, BATCH, SIDE, TOKENS = 7, 8, 256, 24
 def plain(chat: ChatModel, pictures: list[np.ndarray], question: str, tokens: int) -> list[str]:
     """The same replies with `generate` doing the decoding."""
     prompt = encode_prompt(chat.tokenizer, chat.frame, question, image_tokens=chat.model.image_tokens)
-    batch = padded_prompts([prompt] * len(pictures))
+    batch = pad_prompts([prompt] * len(pictures))
     stop = [chat.tokenizer.convert_tokens_to_ids(chat.frame.stop), chat.tokenizer.eos_token_id]
     levels, _ = chat.levels(pictures)
     with chat.precision():

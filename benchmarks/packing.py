@@ -13,7 +13,7 @@ import torch
 
 from harness import run, timed
 from rsvlm.cli import keep_freed_memory
-from rsvlm.data.prompt import Encoded
+from rsvlm.data.prompt import EncodedConversation
 from rsvlm.parts.vlm import VisionLanguageModel
 from rsvlm.recipe import Recipe, read_recipe, shipped
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
@@ -37,18 +37,18 @@ def recipe(layers: int) -> Recipe:
     return tiny.model_copy(update={"model": {**tiny.model, "bridge": bridge, "language": language}})
 
 
-def mix(count: int, rng: np.random.Generator) -> list[Encoded]:
+def mix(count: int, rng: np.random.Generator) -> list[EncodedConversation]:
     """Conversations of random words, the first half of each the question."""
     made = []
     for length in rng.lognormal(np.log(90), 0.8, count).clip(20, 400).astype(int):
         words = rng.integers(6, 262, length).tolist()
         labels = [IGNORE] * (length // 2) + words[length // 2 :]
         seen = [IMAGE_TOKEN] * (sum(QUERIES) if rng.random() < 0.25 else 0)
-        made.append(Encoded([1] * HEAD + seen, words, labels, [0] * length))
+        made.append(EncodedConversation([1] * HEAD + seen, words, labels, [0] * length))
     return made
 
 
-def collated(model: VisionLanguageModel, talks: list[Encoded], pack: int | None) -> Batch:
+def collated(model: VisionLanguageModel, talks: list[EncodedConversation], pack: int | None) -> Batch:
     batch = pad_conversations(talks, 0, pack)
     pictures = max(sum(IMAGE_TOKEN in talk.prompt for talk in talks), 1)
     draw = torch.Generator().manual_seed(0)

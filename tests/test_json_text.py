@@ -3,7 +3,7 @@
 import pytest
 
 from rsvlm.errors import BadInput
-from rsvlm.json_text import json_problem, load_json, parse_json, read_json_object
+from rsvlm.json_text import describe_json_error, load_json, parse_json, read_json_object
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ from rsvlm.json_text import json_problem, load_json, parse_json, read_json_objec
 def test_what_cannot_be_read_is_one_kind_of_error(text, problem):
     with pytest.raises(ValueError) as caught:
         load_json(text)
-    assert json_problem(caught.value) == problem
+    assert describe_json_error(caught.value) == problem
     with pytest.raises(BadInput, match=f"a.json is not valid JSON: {problem}"):
         parse_json(text, "a.json")
-    assert json_problem(caught.value, 7).endswith("at line 7")
+    assert describe_json_error(caught.value, 7).endswith("at line 7")
 
 
 @pytest.mark.parametrize("content", [b"[]", b"3", b"\xff\xfe", b"{", b"[" * 9000])

@@ -25,10 +25,10 @@ def parse_json(text: str | bytes, where: object) -> Any:
     try:
         return load_json(text)
     except ValueError as error:
-        raise BadInput(f"{where} is not valid JSON: {json_problem(error)}.") from error
+        raise BadInput(f"{where} is not valid JSON: {describe_json_error(error)}.") from error
 
 
-def json_problem(error: ValueError, line: int | None = None) -> str:
+def describe_json_error(error: ValueError, line: int | None = None) -> str:
     """What `load_json` found wrong, in a few words; `line` is the number of the one that it was given alone."""
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at line {line or error.lineno}"
@@ -43,7 +43,9 @@ def read_json_object(path: Path, what: str, advice: str = "fetch it again") -> d
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}); expected {what}: {advice}.") from error
     except ValueError as error:
-        raise BadInput(f"{path} is not valid JSON ({json_problem(error)}); expected {what}: {advice}.") from error
+        raise BadInput(
+            f"{path} is not valid JSON ({describe_json_error(error)}); expected {what}: {advice}."
+        ) from error
     if not isinstance(found, dict):
         raise BadInput(f"{path} holds a {type(found).__name__}, expected {what}, an object: {advice}.")
     return found

@@ -8,8 +8,8 @@ import pytest
 
 from fake import annotations, benches
 from rsvlm.data.catalogue import DATASETS, load
-from rsvlm.data.sources.geochat_bench import polygons
-from rsvlm.data.sources.lhrs_bench import choices_of
+from rsvlm.data.sources.geochat_bench import parse_polygons
+from rsvlm.data.sources.lhrs_bench import parse_choices
 
 
 def test_geochat_bench(tmp_path):
@@ -26,11 +26,11 @@ def test_polygons_in_the_forms_that_sets_publish():
     flat = [0, 0, 2, 0, 2, 1, 0, 1]
     points = [[0, 0], [2, 0], [2, 1], [0, 1]]
     for value in (flat, [flat], points, [points], [0, 0, 2, 1], [[0, 0, 2, 1]]):
-        assert polygons(value) == [square]
-    assert polygons([flat, points]) == [square, square] and polygons([]) == []
+        assert parse_polygons(value) == [square]
+    assert parse_polygons([flat, points]) == [square, square] and parse_polygons([]) == []
     for bad in ("0 0 2 1", {"x": 1}, [1, 2, 3], [[1, 2, "x"]]):
         with pytest.raises(ValueError):
-            polygons(bad)
+            parse_polygons(bad)
 
 
 def test_lhrs_bench(tmp_path):
@@ -54,7 +54,7 @@ def test_lhrs_bench(tmp_path):
     ],
 )
 def test_options(text, options):
-    assert choices_of(text) == options
+    assert parse_choices(text) == options
 
 
 def test_geobench_vlm(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from fake import annotations
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.data.sources import split_groups as together
-from rsvlm.data.sources.layout import hashed_split, words
+from rsvlm.data.sources.layout import class_words, hashed_split
 from rsvlm.errors import BadInput
 
 REAL = Path(os.environ.get("RSVLM_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
@@ -122,7 +122,7 @@ def test_scenes(tmp_path):
 
 
 def test_class_names_read_as_words():
-    assert [words(n) for n in ("AnnualCrop", "storagetanks", "StorageTanks", "small-vehicle", "DontCare")] == [
+    assert [class_words(n) for n in ("AnnualCrop", "storagetanks", "StorageTanks", "small-vehicle", "DontCare")] == [
         "annual crop", "storage tanks", "storage tanks", "small vehicle", "dont care",
     ]  # fmt: skip
 

@@ -7,7 +7,7 @@ rounds only in Vicuna v0, which no system here was trained with.
 
 import pytest
 
-from rsvlm.data.prompt import FRAMES, encode, encode_prompt, prompt_text
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode, encode_prompt, prompt_text
 from rsvlm.sample import IMAGE_TOKEN, Turn
 from rsvlm.systems.build import byte_tokenizer
 
@@ -78,27 +78,27 @@ def text_of(tokenizer, encoded):
 
 
 def test_the_table_holds_every_template():
-    assert set(TABLE) == set(FRAMES) and len(FRAMES) == 9
+    assert set(TABLE) == set(CHAT_TEMPLATES) and len(CHAT_TEMPLATES) == 9
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_a_template_is_written_to_the_letter(tokenizer, name):
     first, second, _ = TABLE[name]
-    frame = FRAMES[name]
+    frame = CHAT_TEMPLATES[name]
     start = "<s>" if frame.bos else ""
     for turns, wanted in (([ONE], first), ([ONE, TWO], first + second)):
         encoded = encode(tokenizer, frame, [turns], image_tokens=1)
         assert text_of(tokenizer, encoded) == start + wanted
     before, after = prompt_text(frame, ONE.question)
     asked = f"{before}<image>{after}"
-    assert first.startswith(asked) and first[len(asked) :] == f"{frame.lead}{ONE.answer}{frame.close}"
+    assert first.startswith(asked) and first[len(asked) :] == f"{frame.answer_prefix}{ONE.answer}{frame.answer_end}"
     assert "###" not in first + second
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_a_prompt_starts_with_the_start_tokens_that_it_was_trained_with(tokenizer, name):
     *_, starts = TABLE[name]
-    ids = encode_prompt(tokenizer, FRAMES[name], ONE.question, image_tokens=1)
+    ids = encode_prompt(tokenizer, CHAT_TEMPLATES[name], ONE.question, image_tokens=1)
     letters = [tokenizer.convert_tokens_to_ids(n) if isinstance(n, str) else n for n in starts]
     assert ids[: len(starts)] == letters
     assert ids.count(3) == starts.count(3)

@@ -8,8 +8,8 @@ import torch
 
 from fake import annotations, runs
 from fake.stages import stage_batches
-from rsvlm.data.loader import Schedule, check_pictures, cropped, picture, to_tensor, turned
-from rsvlm.data.prompt import FRAMES, Encoded
+from rsvlm.data.loader import Schedule, check_image_counts, dihedral_view, load_square, random_crop, to_tensor
+from rsvlm.data.prompt import CHAT_TEMPLATES, EncodedConversation
 from rsvlm.errors import BadInput
 from rsvlm.sample import IGNORE, Image, Sample, Turn
 from rsvlm.systems.build import byte_tokenizer
@@ -37,26 +37,29 @@ def test_weights_are_honoured_and_the_seed_decides():
 
 def test_the_eight_views_are_all_there_is():
     pixels = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
-    views = [turned(pixels, view) for view in range(8)]
+    views = [dihedral_view(pixels, view) for view in range(8)]
     assert np.array_equal(views[0], pixels) and len({view.tobytes() for view in views}) == 8
     assert np.array_equal(views[1], pixels[:, ::-1])
 
 
 def test_pictures_become_squares_in_range(tmp_path):
     image = Image(path=str(annotations.picture(tmp_path / "a.png", size=(30, 20))))
-    square = picture(image, 16)
+    square = load_square(image, 16)
     assert square.shape == (16, 16, 3) and square.dtype == np.uint8
-    assert np.array_equal(picture(image, 16, 3), turned(square, 3))
-    tensor = to_tensor([square, picture(image, 16, 1)])
+    assert np.array_equal(load_square(image, 16, 3), dihedral_view(square, 3))
+    tensor = to_tensor([square, load_square(image, 16, 1)])
     assert tensor.shape == (2, 3, 16, 16) and tensor.dtype == torch.float32 and 0 <= tensor.min() <= tensor.max() <= 1
     assert tensor[0, 1, 2, 3] == square[2, 3, 1] / 255
     rng = np.random.default_rng(0)
     for _ in range(20):
-        assert cropped(square, 8, rng).shape == (8, 8, 3)
+        assert random_crop(square, 8, rng).shape == (8, 8, 3)
 
 
 def test_prompts_are_padded_left_and_replies_right():
-    short, long = Encoded([1], [2], [IGNORE], [0]), Encoded([3, 4, 5], [6, 7, 8], [IGNORE, 7, 8], [0, 0, 1])
+    short, long = (
+        EncodedConversation([1], [2], [IGNORE], [0]),
+        EncodedConversation([3, 4, 5], [6, 7, 8], [IGNORE, 7, 8], [0, 0, 1]),
+    )
     batch = pad_conversations([short, long], pad=9)
     assert batch["prompt"].tolist() == [[9, 9, 1], [3, 4, 5]]
     assert batch["prompt_mask"].tolist() == [[False, False, True], [True] * 3]
@@ -118,17 +121,17 @@ def test_samples_of_another_number_of_pictures_are_refused_by_name(samples):
     pairs = [replace(one, images=(one.images[0], samples[0].images[0])) for one in samples]
     say = r"set, sample set/1, has 2 pictures where the system sees 1 \(found in 4 of 5 samples\)"
     with pytest.raises(BadInput, match=say):
-        check_pictures([samples[0], *pairs[1:]], 1)
+        check_image_counts([samples[0], *pairs[1:]], 1)
     with pytest.raises(BadInput, match="has 1 pictures where the system sees 2"):
-        check_pictures(samples, 2)
-    check_pictures([*samples, Sample(id="text", images=(), source="words")], 1)  # text alone shows nothing
+        check_image_counts(samples, 2)
+    check_image_counts([*samples, Sample(id="text", images=(), source="words")], 1)  # text alone shows nothing
 
 
 def test_a_system_of_two_dates_gets_both_and_in_order(samples):
     pairs = [replace(one, images=(one.images[0], samples[(n + 1) % 5].images[0])) for n, one in enumerate(samples)]
     (batch,) = stage_batches(pairs, views=1)[0]
     drawn = [pairs[n] for n in stage_batches(samples).schedule.sample[:8]]
-    wanted = to_tensor([picture(image, 16) for one in drawn for image in one.images])
+    wanted = to_tensor([load_square(image, 16) for one in drawn for image in one.images])
     assert torch.equal(batch["image"], wanted) and len(batch["prompt"]) == 8
     (tagged,) = stage_batches(pairs, tags=["place"])[0]
     assert len(tagged["image"]) == 16 and len(tagged["tags"]) == 8
@@ -165,7 +168,9 @@ def test_training_loads_the_train_split_only(tmp_path, monkeypatch):
 
 
 def test_encoder_chains_every_fifth_visit():
-    encode = conversation_encoder(byte_tokenizer(), FRAMES["chatml"], image_tokens=4, seed=1, most=3, max_tokens=500)
+    encode = conversation_encoder(
+        byte_tokenizer(), CHAT_TEMPLATES["chatml"], image_tokens=4, seed=1, most=3, max_tokens=500
+    )
     asked = (Turn(question="a?", answer="yes", task="vqa"), Turn(question="b?", answer="no", task="vqa"))
     sample = Sample(id="12345", images=(Image(path="x"),), turns=asked)
     branches = [max(encode(sample, visit).turn) for visit in range(40)]

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from fake.golden import golden
-from rsvlm.data.masks import CELLS, LARGEST, components, decode_rle, decode_runs, encode_rle, grid_cells, polygon_mask
+from rsvlm.data.masks import (
+    GRID_CELLS,
+    MAX_PIXELS,
+    component_areas,
+    decode_rle,
+    decode_runs,
+    encode_rle,
+    grid_cells,
+    polygon_mask,
+)
 from rsvlm.errors import BadInput, MissingPart
 
 GOLDEN = golden("segmentation.json")
@@ -75,7 +84,7 @@ def test_long_runs_and_no_pixels():
         {"size": [10], "counts": [10]},
         {"size": "10", "counts": [10]},
         {"size": [10.0, 10], "counts": [100]},
-        {"size": [LARGEST, LARGEST], "counts": [LARGEST]},
+        {"size": [MAX_PIXELS, MAX_PIXELS], "counts": [MAX_PIXELS]},
     ],
 )
 def test_what_is_not_a_mask_is_named(rle):
@@ -117,7 +126,9 @@ def test_grid_as_recorded():
         mask = decode_rle(case["mask"])
         assert list(grid_cells(mask)) == case["any"]
         assert list(grid_cells(mask, share=0.01)) == case["at_least_1_percent"]
-    assert list(CELLS) == [GOLDEN["localisation"]["labels"][GOLDEN["localisation"]["labels"].index(c)] for c in CELLS]
+    assert list(GRID_CELLS) == [
+        GOLDEN["localisation"]["labels"][GOLDEN["localisation"]["labels"].index(c)] for c in GRID_CELLS
+    ]
 
 
 def test_grid_of_a_tiny_mask():
@@ -137,9 +148,9 @@ def test_components_as_recorded():
     for case in GOLDEN["counts"]["items"]:
         mask = decode_rle(case["mask"])
         for n in (4, 8):
-            assert len(components(mask, connectivity=n)) == case[f"n{n}"]
-            assert len(components(mask, connectivity=n, min_pixels=10)) == case[f"n{n}_min10"]
-        areas = sorted(components(mask).tolist())
+            assert len(component_areas(mask, connectivity=n)) == case[f"n{n}"]
+            assert len(component_areas(mask, connectivity=n, min_pixels=10)) == case[f"n{n}_min10"]
+        areas = sorted(component_areas(mask).tolist())
         recorded = case["areas8_sorted"]
         assert areas[: len(recorded)] == recorded or areas[-len(recorded) :] == recorded
 
@@ -148,6 +159,10 @@ def test_a_missing_package_is_named(monkeypatch):
     for package in ("pycocotools", "pycocotools.mask", "scipy", "scipy.ndimage"):
         monkeypatch.setitem(sys.modules, package, None)
     mask = decode_rle({"size": [1, 2], "counts": [1, 1]})
-    for act in (lambda: encode_rle(mask), lambda: components(mask), lambda: polygon_mask([[0, 0, 1, 0, 1, 1]], (2, 2))):
+    for act in (
+        lambda: encode_rle(mask),
+        lambda: component_areas(mask),
+        lambda: polygon_mask([[0, 0, 1, 0, 1, 1]], (2, 2)),
+    ):
         with pytest.raises(MissingPart, match=r"rsvlm\[evaluate\]"):
             act()

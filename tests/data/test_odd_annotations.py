@@ -15,8 +15,8 @@ from rsvlm.data.catalogue import load
 from rsvlm.data.formats import wds
 from rsvlm.data.images import read_rgb
 from rsvlm.data.sources import voc
-from rsvlm.data.sources.layout import proper_box
-from rsvlm.data.text_file import lines_of, read_lines
+from rsvlm.data.sources.layout import ordered_box
+from rsvlm.data.text_file import read_lines, split_lines
 from rsvlm.errors import BadInput
 
 
@@ -104,7 +104,7 @@ def test_boxes_are_put_in_order_and_empty_ones_counted(tmp_path):
     assert [region.box for region in turned.regions] == [(10, 20, 30, 40), (11, 11, 12, 12)]
     assert turned.meta == {"boxes_without_area": 1}
     assert empty.split == "unlisted" and empty.meta == {"empty_annotation": True}
-    assert proper_box(3, 4, 1, 2) == (1, 2, 3, 4) and proper_box(1, 1, 1, 5) is None
+    assert ordered_box(3, 4, 1, 2) == (1, 2, 3, 4) and ordered_box(1, 1, 1, 5) is None
 
 
 # ---- COCO, Karpathy, DOTA ----
@@ -198,7 +198,7 @@ def test_another_encoding_is_named(tmp_path):
 
 
 def test_lines_end_at_line_feeds_only(tmp_path):
-    assert lines_of("a\u2028b\r\nc\x85d\n\ne") == ["a\u2028b", "c\x85d", "", "e"] and lines_of("") == []
+    assert split_lines("a\u2028b\r\nc\x85d\n\ne") == ["a\u2028b", "c\x85d", "", "e"] and split_lines("") == []
     (tmp_path / "a.txt").write_bytes(codecs.BOM_UTF8 + b"one\r\ntwo")
     assert read_lines(tmp_path / "a.txt") == ["one", "two"]
     rows = [{"id": "1", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "x\u2028y"}]}] * 2
@@ -245,7 +245,7 @@ def test_members_that_nothing_reads_are_named_and_those_apart_refused(tmp_path):
 
 
 def test_a_compressed_tar_has_a_budget_for_each_sample(tmp_path, monkeypatch):
-    monkeypatch.setattr(wds, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(wds, "MAX_SAMPLE_BYTES", 1_000_000)
     with tarfile.open(tmp_path / "a.tar", "w") as file:
         for name in ("0.bin", "0.img"):
             info = tarfile.TarInfo(name)

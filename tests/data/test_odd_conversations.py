@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from rsvlm.data import formats
-from rsvlm.data.formats.placeholders import write_out
+from rsvlm.data.formats.placeholders import expand_placeholders
 from rsvlm.data.images import read_rgb
 from rsvlm.errors import BadInput
 
@@ -89,7 +89,7 @@ def test_placeholders_are_written_out_or_refused(folder):
         lines(folder / "short.jsonl", row("<image>x", "<bbox><bbox>", {"ref": [], "bbox": [[1, 2, 3, 4]]}))
     )
     with pytest.raises(BadInput, match="has more <bbox> in its texts than objects"):
-        write_out(short, "geochat")
+        expand_placeholders(short, "geochat")
 
 
 def test_no_id_no_picture_and_paths_of_windows(folder):

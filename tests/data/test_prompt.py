@@ -4,7 +4,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from rsvlm.data.prompt import FRAMES, encode, encode_prompt, prompt_text
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode, encode_prompt, prompt_text
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Turn
 
 SYSTEM = (
@@ -38,20 +38,22 @@ def tokenizer():
 def rendered(frame, turns) -> str:
     """The whole text with <image> for the picture, as `encode` tokenises it."""
     before, after = prompt_text(frame, turns[0].question)
-    text = f"{before}<image>{after}{frame.lead}{turns[0].answer}{frame.close}"
+    text = f"{before}<image>{after}{frame.answer_prefix}{turns[0].answer}{frame.answer_end}"
     for turn in turns[1:]:
-        text += frame.again.replace("{question}", turn.question) + frame.lead + turn.answer + frame.close
+        text += (
+            frame.later_turn.replace("{question}", turn.question) + frame.answer_prefix + turn.answer + frame.answer_end
+        )
     return text
 
 
 def test_llava_llama_2_one_turn():
-    assert rendered(FRAMES["llava_llama_2"], TURNS[:1]) == (
+    assert rendered(CHAT_TEMPLATES["llava_llama_2"], TURNS[:1]) == (
         f"[INST] <<SYS>>\n{SYSTEM}\n<</SYS>>\n\n<image>\nWhat is shown? [/INST] A harbour with 12 boats. </s>"
     )
 
 
 def test_llava_llama_2_three_turns():
-    assert rendered(FRAMES["llava_llama_2"], TURNS) == (
+    assert rendered(CHAT_TEMPLATES["llava_llama_2"], TURNS) == (
         f"[INST] <<SYS>>\n{SYSTEM}\n<</SYS>>\n\n<image>\nWhat is shown? [/INST] A harbour with 12 boats. </s>"
         "<s>[INST] Is there water? [/INST] Yes </s>"
         "<s>[INST] [VG] Where is the pier? [/INST] [0.12, 0.30, 0.25, 0.41] </s>"
@@ -59,7 +61,7 @@ def test_llava_llama_2_three_turns():
 
 
 def test_minigpt_v2_asks_with_a_start_token_of_its_own():
-    assert rendered(FRAMES["minigpt_v2"], TURNS) == (
+    assert rendered(CHAT_TEMPLATES["minigpt_v2"], TURNS) == (
         "<s>[INST] <Img><image></Img> What is shown? [/INST] A harbour with 12 boats.</s>"
         "<s>[INST] Is there water? [/INST] Yes</s>"
         "<s>[INST] [VG] Where is the pier? [/INST] [0.12, 0.30, 0.25, 0.41]</s>"
@@ -67,7 +69,7 @@ def test_minigpt_v2_asks_with_a_start_token_of_its_own():
 
 
 def test_minigpt_v2_trains_with_one_start_token_and_two_blanks():
-    assert rendered(FRAMES["minigpt_v2_train"], TURNS[:2]) == (
+    assert rendered(CHAT_TEMPLATES["minigpt_v2_train"], TURNS[:2]) == (
         "[INST] <Img><image></Img> What is shown?  [/INST] A harbour with 12 boats.</s>"
         "<s>[INST] Is there water? [/INST] Yes</s>"
     )
@@ -79,7 +81,7 @@ def test_minigpt_v2_counts_its_start_tokens(tokenizer, name, starts):
 
     SentencePiece puts a blank before each of them, which the answer's first word carries here as well.
     """
-    frame, bos = FRAMES[name], tokenizer.bos_token_id
+    frame, bos = CHAT_TEMPLATES[name], tokenizer.bos_token_id
     asked = encode_prompt(tokenizer, frame, "[refer] where is it ?", image_tokens=256)
     assert asked[:starts] == [bos] * starts and asked.count(bos) == starts and asked.count(IMAGE_TOKEN) == 256
 
@@ -87,7 +89,7 @@ def test_minigpt_v2_counts_its_start_tokens(tokenizer, name, starts):
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
     before, after = prompt_text(frame, TURNS[0].question)
-    second = frame.again.replace("{question}", TURNS[1].question)
+    second = frame.later_turn.replace("{question}", TURNS[1].question)
     apart = [ids(before), [IMAGE_TOKEN], ids(after), ids("A harbour with 12 boats.</s>"), ids(second), ids("Yes</s>")]
     encoded = encode(tokenizer, frame, [TURNS[:2]], image_tokens=1)
     assert [*encoded.prompt, *encoded.reply] == [bos, *(token for part in apart for token in part)]
@@ -103,7 +105,7 @@ USER, ASSISTANT = (f"<|start_header_id|>{role}<|end_header_id|>\n\n" for role in
 
 
 def test_llama3_three_turns():
-    assert rendered(FRAMES["llama3"], TURNS) == (
+    assert rendered(CHAT_TEMPLATES["llama3"], TURNS) == (
         f"{NOVA_SYSTEM}{USER}<image>\nWhat is shown?<|eot_id|>{ASSISTANT}A harbour with 12 boats.<|eot_id|>"
         f"{USER}Is there water?<|eot_id|>{ASSISTANT}Yes<|eot_id|>"
         f"{USER}[VG] Where is the pier?<|eot_id|>{ASSISTANT}[0.12, 0.30, 0.25, 0.41]<|eot_id|>"
@@ -145,7 +147,7 @@ def nova_ids_and_labels(tokenizer, text):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_llama3_ids_and_labels_are_those_of_the_released_code(count):
-    tokenizer, frame = llama3_tokenizer(), FRAMES["llama3"]
+    tokenizer, frame = llama3_tokenizer(), CHAT_TEMPLATES["llama3"]
     encoded = encode(tokenizer, frame, [TURNS[:count]], image_tokens=1, max_tokens=9999)
     ids, labels = nova_ids_and_labels(tokenizer, rendered(frame, TURNS[:count]))
     assert [*encoded.prompt, *encoded.reply] == ids
@@ -155,7 +157,7 @@ def test_llama3_ids_and_labels_are_those_of_the_released_code(count):
 
 def test_plain_drops_the_question():
     turn = Turn(question="Describe the image concisely.", answer="a river in a forest")
-    assert rendered(FRAMES["plain"], [turn]) == "<image>a river in a forest\n"
+    assert rendered(CHAT_TEMPLATES["plain"], [turn]) == "<image>a river in a forest\n"
 
 
 def runs(encoded) -> list[list[int]]:
@@ -172,7 +174,7 @@ def runs(encoded) -> list[list[int]]:
 
 
 def test_llama_labels_are_the_answers_and_their_ends(tokenizer):
-    encoded = encode(tokenizer, FRAMES["llava_llama_2"], [TURNS], image_tokens=144)
+    encoded = encode(tokenizer, CHAT_TEMPLATES["llava_llama_2"], [TURNS], image_tokens=144)
     assert encoded.prompt[0] == tokenizer.bos_token_id and encoded.prompt.count(tokenizer.bos_token_id) == 1
     assert encoded.prompt[-144:] == [IMAGE_TOKEN] * 144 and encoded.prompt.count(IMAGE_TOKEN) == 144
     learned = runs(encoded)
@@ -184,7 +186,7 @@ def test_llama_labels_are_the_answers_and_their_ends(tokenizer):
 
 def test_chunks_join_as_the_original_joins_them(tokenizer):
     """Split at <image>, tokenise each part, one start token, one placeholder between (`tokenizer_image_token`)."""
-    frame = FRAMES["llava_llama_2"]
+    frame = CHAT_TEMPLATES["llava_llama_2"]
     encoded = encode(tokenizer, frame, [TURNS], image_tokens=1)
     parts = rendered(frame, TURNS).split("<image>")
     before, after = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in parts)
@@ -193,16 +195,16 @@ def test_chunks_join_as_the_original_joins_them(tokenizer):
 
 def test_plain_learns_the_caption_and_its_line_break(tokenizer):
     turn = Turn(question="dropped", answer="a river in a forest")
-    encoded = encode(tokenizer, FRAMES["plain"], [[turn]], image_tokens=1)
+    encoded = encode(tokenizer, CHAT_TEMPLATES["plain"], [[turn]], image_tokens=1)
     assert encoded.prompt == [tokenizer.bos_token_id, IMAGE_TOKEN]
     assert encoded.labels == encoded.reply, "all that follows the image is learned"
     assert tokenizer.decode(encoded.reply).strip(" ") == "a river in a forest\n"
 
 
-@pytest.mark.parametrize("name", sorted(set(FRAMES) - {"plain"}))
+@pytest.mark.parametrize("name", sorted(set(CHAT_TEMPLATES) - {"plain"}))
 def test_a_prompt_is_the_front_of_what_is_trained_on(tokenizer, name):
     """Else the model would be asked to go on from tokens that it never saw (a blank of its own before the answer)."""
-    frame = FRAMES[name]
+    frame = CHAT_TEMPLATES[name]
     asked = encode_prompt(tokenizer, frame, TURNS[0].question, image_tokens=4)
     encoded = encode(tokenizer, frame, [TURNS[:1]], image_tokens=4)
     assert [*encoded.prompt, *encoded.reply][: len(asked)] == asked
@@ -210,17 +212,17 @@ def test_a_prompt_is_the_front_of_what_is_trained_on(tokenizer, name):
     assert learned_from == len(asked)
 
 
-@pytest.mark.parametrize("name", sorted(FRAMES))
+@pytest.mark.parametrize("name", sorted(CHAT_TEMPLATES))
 def test_every_frame_shows_the_image_once_and_every_question(name):
-    frame = FRAMES[name]
-    assert frame.first.count("{image}") == 1 and "{image}" not in frame.again
-    assert frame.close.endswith(frame.stop)
+    frame = CHAT_TEMPLATES[name]
+    assert frame.first_turn.count("{image}") == 1 and "{image}" not in frame.later_turn
+    assert frame.answer_end.endswith(frame.stop)
     if name != "plain":
-        assert frame.first.count("{question}") == 1 and frame.again.count("{question}") == 1
+        assert frame.first_turn.count("{question}") == 1 and frame.later_turn.count("{question}") == 1
 
 
-@pytest.mark.parametrize("name", sorted(FRAMES))
+@pytest.mark.parametrize("name", sorted(CHAT_TEMPLATES))
 def test_braces_in_a_question_stay(name):
-    before, after = prompt_text(FRAMES[name], "{image} {x} {0}")
+    before, after = prompt_text(CHAT_TEMPLATES[name], "{image} {x} {0}")
     assert "{image}" not in before
     assert name == "plain" or "{image} {x} {0}" in after

@@ -5,9 +5,9 @@ import pytest
 
 from fake import runs
 from rsvlm.data.box_codecs import decode
-from rsvlm.data.resize import FITS, PADDING, box_part, part, resize_square, whole
-from rsvlm.data.synth.box_targets import locator
-from rsvlm.data.synth.referring import ingredient
+from rsvlm.data.resize import PAD_COLOUR, RESIZE_MODES, box_window, crop_window, full_window, resize_square
+from rsvlm.data.synth.box_targets import make_target_sampler
+from rsvlm.data.synth.referring import training_samples
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.solvers import read_boxes
 from rsvlm.recipe import read_recipe
@@ -38,17 +38,17 @@ def test_pad_is_llavas_square(shape):
     square = np.full((side, side, 3), (122, 116, 104), np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = pixels(*shape)
-    assert PADDING == (122, 116, 104)
+    assert PAD_COLOUR == (122, 116, 104)
     assert np.array_equal(resize_square(pixels(*shape), 24, "pad"), resize_square(square, 24))
 
 
-@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("fit", RESIZE_MODES)
 def test_a_square_picture_is_the_same_in_every_way(fit):
     assert np.array_equal(resize_square(pixels(40, 40), 24, fit), resize_square(pixels(40, 40), 24))
-    assert part((40, 40), 24, fit) == (0, 0, 40, 40)
+    assert crop_window((40, 40), 24, fit) == (0, 0, 40, 40)
 
 
-@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("fit", RESIZE_MODES)
 @pytest.mark.parametrize("extent", [(60, 40), (40, 61), (200, 100)])
 def test_a_place_in_the_square_is_found_in_the_picture(fit, extent):
     """A white spot is where `part` says, to half a pixel of either."""
@@ -61,26 +61,28 @@ def test_a_place_in_the_square_is_found_in_the_picture(fit, extent):
     seen = np.where(seen > 130, seen, 0)
     rows, columns = np.indices(seen.shape) + 0.5
     where = (seen * columns).sum() / seen.sum() / 48, (seen * rows).sum() / seen.sum() / 48
-    left, top, wide, high = part(extent, 48, fit)
+    left, top, wide, high = crop_window(extent, 48, fit)
     step = max(wide, high) / 48
     assert abs(left + where[0] * wide - x) < max(step, 1) and abs(top + where[1] * high - y) < max(step, 1)
 
 
 def test_what_is_shown():
-    assert part((60, 40), 20, "pad") == (0, -10, 60, 60)
-    assert part((40, 61), 20, "pad") == (-10, 0, 61, 61)
-    assert part((60, 40), 20, "crop") == (10, 0, 40, 40)
-    assert part((60, 40), 20) == (0, 0, 60, 40)
-    assert box_part(20, "pad", "stored")((60, 40)) == whole((60, 40)) == (0, 0, 60, 40)
-    assert box_part(20, "pad", "shown")((60, 40)) == (0, -10, 60, 60)
+    assert crop_window((60, 40), 20, "pad") == (0, -10, 60, 60)
+    assert crop_window((40, 61), 20, "pad") == (-10, 0, 61, 61)
+    assert crop_window((60, 40), 20, "crop") == (10, 0, 40, 40)
+    assert crop_window((60, 40), 20) == (0, 0, 60, 40)
+    assert box_window(20, "pad", "stored")((60, 40)) == full_window((60, 40)) == (0, 0, 60, 40)
+    assert box_window(20, "pad", "shown")((60, 40)) == (0, -10, 60, 60)
 
 
 def test_boxes_of_what_is_shown_come_back_to_the_picture():
     text = "[0.50, 0.50, 1.00, 1.00]"
     assert read_boxes(text, "lhrs", (60, 40)) == [[30, 20, 60, 40]]
-    assert read_boxes(text, "lhrs", (60, 40), part=part((60, 40), 20, "pad")) == [[30, 20, 60, 40]]  # 50 is cut to 40
+    assert read_boxes(text, "lhrs", (60, 40), part=crop_window((60, 40), 20, "pad")) == [
+        [30, 20, 60, 40]
+    ]  # 50 is cut to 40
     assert read_boxes("[0, 0.25, 0.5, 0.5]", "lhrs", (60, 40), part=(0, -10, 60, 60)) == [[0, 5, 30, 20]]
-    assert read_boxes(text, "lhrs", (60, 40), part=part((60, 40), 20, "crop")) == [[30, 20, 50, 40]]
+    assert read_boxes(text, "lhrs", (60, 40), part=crop_window((60, 40), 20, "crop")) == [[30, 20, 50, 40]]
     turned = decode("{<0><25><50><50>|<30>}", "geochat").pixels((60, 40), (0, -10, 60, 60))
     assert turned == ((0, 5, 30, 20, 30),)
 
@@ -92,13 +94,15 @@ def test_boxes_of_what_is_shown_come_back_to_the_picture():
 def test_what_is_trained_is_what_is_read_back(fit, sides, wanted):
     region = Region(label="ship", box=(30, 10, 60, 30) if fit != "crop" else (30, 10, 50, 30))
     sample = Sample(id="a", images=(Image(path="a.png", width=60, height=40),), regions=(region,))
-    of = box_part(20, fit, sides)
-    (made,) = ingredient([sample], dialect="lhrs", part=of)
+    of = box_window(20, fit, sides)
+    (made,) = training_samples([sample], dialect="lhrs", window_of=of)
     answer = next(turn.answer for turn in made.turns if turn.question == "the ship")
     assert answer == wanted
     assert read_boxes(answer, "lhrs", (60, 40), part=of((60, 40)))[0] == pytest.approx(region.box, abs=0.31)
-    _, targets = locator(byte_tokenizer(), [sample], seed=0, part=box_part(20, fit, "shown"))(sample, 0)
-    left, top, wide, high = part((60, 40), 20, fit)
+    _, targets = make_target_sampler(byte_tokenizer(), [sample], seed=0, window_of=box_window(20, fit, "shown"))(
+        sample, 0
+    )
+    left, top, wide, high = crop_window((60, 40), 20, fit)
     back = [(left + x1 * wide, top + y1 * high, left + x2 * wide, top + y2 * high) for x1, y1, x2, y2 in targets]
     assert back[0] == pytest.approx(region.box)
 

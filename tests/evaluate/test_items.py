@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rsvlm.data.prompt import REFUSAL
-from rsvlm.data.synth.refusals import QUESTIONS as TRAINED
+from rsvlm.data.synth.refusals import UNANSWERABLE_QUESTIONS as TRAINED
 from rsvlm.evaluate.baselines import most_frequent, nearest_image
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.parsers import free_text, number, plain, refusal, scene_name, yes_no

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from rsvlm.data.prompt import FRAMES, encode
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.sample import Image, Sample, Turn
 from rsvlm.systems.build import build, build_tokenizer
@@ -39,7 +39,7 @@ def pictures(model, count: int, seed: int = 0) -> torch.Tensor:
 
 def language(recipe, model, tokenizer, talks=TALKS, *, chained: bool = False) -> dict:
     """A batch of one picture a talk; its turns are branches, or follow one another where `chained`."""
-    frame = FRAMES[recipe.model["frame"]]
+    frame = CHAT_TEMPLATES[recipe.model["frame"]]
     encoded = [
         encode(tokenizer, frame, [talk] if chained else [[turn] for turn in talk], image_tokens=model.image_tokens)
         for talk in talks

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from rsvlm.data.loader import Pictures, Schedule, StageBatches
+from rsvlm.data.loader import ImageCollator, Schedule, StageBatches
 from rsvlm.recipe import Ingredient, Recipe, Stage
 from rsvlm.systems.build import byte_tokenizer
 from rsvlm.train.objectives import tags as tag_objective
@@ -22,7 +22,7 @@ def setting(
         recipe=Recipe(system="fake", size="tiny", seed=text_seed, model={"frame": "chatml", "num_tags": 8}),
         stage=stage, samples=samples, tokenizer=byte_tokenizer(),
         model=SimpleNamespace(image_tokens=4, num_images=1, vision=SimpleNamespace(size=size, fit="squash")),
-        pictures=Pictures(size=size, views=views, seed=seed, levels=levels, first=first),
+        pictures=ImageCollator(size=size, views=views, seed=seed, levels=levels, first=first),
     )  # fmt: skip
 
 

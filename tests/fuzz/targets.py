@@ -17,7 +17,7 @@ from rsvlm.data.sources import plain_pickle
 from rsvlm.data.synth.sub_captions import split_caption
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate import parsers
-from rsvlm.geo.band_meaning import meanings
+from rsvlm.geo.band_meaning import common_names
 from rsvlm.metrics import accuracy, change, choice
 from rsvlm.metrics.text.tokenizer import ptb, whitespace
 from rsvlm.printable import printable
@@ -79,7 +79,7 @@ def text_targets() -> Mapping[str, tuple[tuple[str, ...], Run]]:
         "read_locations": change.read_locations, "read_counts": change.read_counts,
         "released_locations": lambda text: change.read_locations(text, "released"),
         "released_counts": lambda text: change.read_counts(text, "released"),
-        "printable": printable, "plain_text": plain_text, "meanings": lambda text: meanings(text.split(",")),
+        "printable": printable, "plain_text": plain_text, "common_names": lambda text: common_names(text.split(",")),
         "choice": lambda text: choice.letter(text, ("a boat", "a car", "none")),
         "stream_text": lambda text: list(stream_text([(text[:n], 0.5) for n in (1, 5, len(text))], ("stop",))),
     }  # fmt: skip

@@ -12,11 +12,11 @@ from rasterio.enums import ColorInterp
 from fake.rasters import geotiff
 from rsvlm.cli.scenes import info
 from rsvlm.errors import BadInput
-from rsvlm.geo.band_meaning import meanings
+from rsvlm.geo.band_meaning import common_names
 from rsvlm.geo.bands import band_names, choose_bands
 from rsvlm.geo.place import fit_gcps
 from rsvlm.geo.raster import open_scene
-from rsvlm.geo.tiff_header import ROWS_PER_STRIP, header_numbers
+from rsvlm.geo.tiff_header import ROWS_PER_STRIP, read_tiff_tags
 from rsvlm.printable import printable
 
 # ---- which bands are red, green and blue ----
@@ -50,9 +50,9 @@ def test_names_tell_the_order_of_bands(names, shown):
 
 
 def test_meanings_beyond_the_visible():
-    assert meanings(["B02", "B03", "B04", "B08", "B11", "B12"]) == ("blue", "green", "red", "nir", "swir1", "swir2")
-    assert meanings(["red", "red_2", "Red (650 nm)"]) == ("red", "", "")
-    assert meanings([]) == ()
+    assert common_names(["B02", "B03", "B04", "B08", "B11", "B12"]) == ("blue", "green", "red", "nir", "swir1", "swir2")
+    assert common_names(["red", "red_2", "Red (650 nm)"]) == ("red", "", "")
+    assert common_names([]) == ()
 
 
 def test_the_ground_is_red_whatever_the_order(tmp_path):
@@ -204,7 +204,7 @@ def test_control_points_on_both_sides_of_180_degrees():
         return GroundControlPoint(row=row, col=column, x=lon if lon <= 180 else lon - 360, y=45 - row * 0.001)
 
     points = [point(column, row) for column in (0, 200, 400) for row in (0, 300)]
-    fitted, misfit = fit_gcps(points, turn=360.0)
+    fitted, misfit = fit_gcps(points, x_period=360.0)
     assert misfit < 1e-6 and fitted[0] == pytest.approx(0.001) and fitted[2] == pytest.approx(179.9)
     assert fit_gcps(points)[1] > 10, "without the turn no affine fits"
 
@@ -221,10 +221,10 @@ def test_control_points_on_both_sides_of_180_degrees():
         [(float("nan"), 0, 1, 1), (0, 9, 1, 2), (9, 0, 3, 4)],
     ],
 )
-@pytest.mark.parametrize("turn", [None, 360.0])
-def test_control_points_that_tell_no_place(points, turn):
+@pytest.mark.parametrize("x_period", [None, 360.0])
+def test_control_points_that_tell_no_place(points, x_period):
     made = [GroundControlPoint(row=row, col=column, x=x, y=y) for row, column, x, y in points]
-    assert fit_gcps(made, turn=turn) == (None, float("inf"))
+    assert fit_gcps(made, x_period=x_period) == (None, float("inf"))
 
 
 def test_a_scene_whose_control_points_lie_on_one_line_opens(tmp_path):
@@ -244,7 +244,7 @@ def test_a_scene_whose_control_points_lie_on_one_line_opens(tmp_path):
 def test_one_long_compressed_strip_counts_as_a_block(tmp_path):
     path = tmp_path / "strip.tif"
     geotiff(path, np.zeros((1, 3000, 3000), np.uint8), compress="deflate", blockysize=3000)
-    assert header_numbers(path)[ROWS_PER_STRIP] == 3000
+    assert read_tiff_tags(path)[ROWS_PER_STRIP] == 3000
     with pytest.raises(BadInput, match=r"blocks of 3000 x 3000 pixels"):
         open_scene(path, max_pixels=8_000_000)
     open_scene(path, max_pixels=10_000_000).close()
@@ -255,7 +255,7 @@ def test_one_long_compressed_strip_counts_as_a_block(tmp_path):
 )
 def test_a_header_that_is_cut_short_has_no_numbers(tmp_path, data):
     (tmp_path / "cut.tif").write_bytes(data)
-    assert header_numbers(tmp_path / "cut.tif") == {}
+    assert read_tiff_tags(tmp_path / "cut.tif") == {}
 
 
 def test_band_names_cannot_steer_a_terminal(tmp_path, capsys):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from fake.rasters import geotiff
 from rsvlm.errors import BadInput
-from rsvlm.geo.overlay import color_of, draw, preview, save_overlay
+from rsvlm.geo.overlay import color_of, draw_regions, preview, save_overlay
 from rsvlm.geo.raster import open_scene
 from rsvlm.sample import Region
 
@@ -44,9 +44,9 @@ def test_an_unwritable_folder_says_so(tmp_path: Path) -> None:
 
 def test_empty_labels_and_no_regions_draw() -> None:
     pixels = np.zeros((20, 30, 3), np.uint8)
-    assert np.asarray(draw(pixels, [])).max() == 0
-    assert np.asarray(draw(pixels, [Region(label="", box=(2, 2, 9, 9))])).max() > 0
-    draw(np.zeros((1, 1, 3), np.uint8), [])
+    assert np.asarray(draw_regions(pixels, [])).max() == 0
+    assert np.asarray(draw_regions(pixels, [Region(label="", box=(2, 2, 9, 9))])).max() > 0
+    draw_regions(np.zeros((1, 1, 3), np.uint8), [])
 
 
 @pytest.mark.parametrize("shape", [(64, 80), (1, 1), (3, 200), (200, 3)])

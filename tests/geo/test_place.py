@@ -18,14 +18,14 @@ from rsvlm.geo.geodesy import date_from_tags, geodesic_area
 from rsvlm.geo.place import GEOD, Place
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import (
-    collection,
     feature,
-    mask_outline,
-    outline,
-    outline_mask,
+    feature_collection,
+    feature_to_pixels,
+    mask_to_polygon,
+    polygon_to_mask,
+    polygon_to_region,
     region_feature,
-    to_pixels,
-    to_region,
+    region_polygon,
     window_feature,
 )
 from rsvlm.sample import Region
@@ -69,10 +69,12 @@ def test_boxes_become_valid_rings_and_come_back(place, x, y, width, height, angl
     geometry = shape(made["geometry"])
     assert geometry.is_valid and all(part.exterior.is_ccw for part in getattr(geometry, "geoms", [geometry]))
     assert np.abs(shapely.get_coordinates(geometry)[:, 0]).max() <= 180
-    back = to_region(made, place)
-    assert (back.label, back.score) == ("boat", 0.5) and not back.polygon
-    lost = outline(back).symmetric_difference(outline(region)).area
-    assert lost <= 4e-3 * outline(region).length
+    properties = made["properties"]
+    assert (properties["label"], properties["score"]) == ("boat", 0.5)
+    back = polygon_to_region(feature_to_pixels(made, place), "boat", 0.5)
+    assert not back.polygon
+    lost = region_polygon(back).symmetric_difference(region_polygon(region)).area
+    assert lost <= 4e-3 * region_polygon(region).length
     if made["properties"]["area_m2"] > 2:  # under that pyproj's own sum loses its digits
         assert abs(GEOD.geometry_area_perimeter(geometry)[0]) == pytest.approx(made["properties"]["area_m2"], rel=1e-3)
 
@@ -98,9 +100,9 @@ def test_areas_are_geodesic(place, x, y, width, height) -> None:
 def test_masks_come_back_exactly(place, seed, column, row) -> None:
     mask = np.random.default_rng(seed).random((9, 12)) < 0.5
     mask[4, 4] = True
-    made = feature(mask_outline(mask, (column, row)), place, label="water")
+    made = feature(mask_to_polygon(mask, (column, row)), place, label="water")
     assert shape(made["geometry"]).is_valid
-    np.testing.assert_array_equal(outline_mask(to_pixels(made, place), (column, row, 12, 9)), mask)
+    np.testing.assert_array_equal(polygon_to_mask(feature_to_pixels(made, place), (column, row, 12, 9)), mask)
 
 
 def test_areas_of_known_places() -> None:
@@ -123,7 +125,7 @@ def test_the_antimeridian_is_cut_and_healed() -> None:
     whole = Place((0.01, 0, 9.5, 0, -0.01, 10), pyproj.CRS("EPSG:4326"), (50, 50))
     expected = feature(box(10, 10, 90, 60), whole)["properties"]["area_m2"]
     assert made["properties"]["area_m2"] == pytest.approx(expected, rel=1e-4)
-    assert to_region(made, place).box == pytest.approx((10, 10, 90, 60), abs=1e-3)
+    assert polygon_to_region(feature_to_pixels(made, place), "").box == pytest.approx((10, 10, 90, 60), abs=1e-3)
 
 
 def test_a_window_over_the_pole_holds_the_pole() -> None:
@@ -157,24 +159,24 @@ def test_source_coordinates_on_request() -> None:
 def test_without_a_place_pixels_stay() -> None:
     made = region_feature(Region(label="a", box=(1, 2, 3, 5)), None)
     assert made["properties"]["crs"] is None and made["properties"]["area_px"] == 6
-    assert to_region(made, None).box == (1, 2, 3, 5)
-    assert collection([made])["type"] == "FeatureCollection"
+    assert polygon_to_region(feature_to_pixels(made, None), "a").box == (1, 2, 3, 5)
+    assert feature_collection([made])["type"] == "FeatureCollection"
 
 
 def test_broken_shapes() -> None:
     bow = Region(label="x", box=(0, 0, 10, 10), polygon=((0, 0), (10, 10), (10, 0), (0, 10)))
-    assert outline(bow).is_valid and outline(bow).area == 50
+    assert region_polygon(bow).is_valid and region_polygon(bow).area == 50
     for box_ in [(1, 1, 1, 5), (float("nan"), 0, 1, 1)]:
         with pytest.raises(BadInput):
-            outline(Region(label="x", box=box_))
+            region_polygon(Region(label="x", box=box_))
     with pytest.raises(BadInput):
-        outline(Region(label="x", box=(0, 0, 1, 1), polygon=((0, 0), (1, 1))))
+        region_polygon(Region(label="x", box=(0, 0, 1, 1), polygon=((0, 0), (1, 1))))
     with pytest.raises(BadInput):
-        mask_outline(np.zeros((4, 4), bool))
+        mask_to_polygon(np.zeros((4, 4), bool))
 
 
 def test_turned_boxes_turn_counter_clockwise_on_screen() -> None:
-    ring = np.asarray(outline(Region(label="x", box=(0, 4, 10, 6), angle=30)).exterior.coords)
+    ring = np.asarray(region_polygon(Region(label="x", box=(0, 4, 10, 6), angle=30)).exterior.coords)
     right = ring[ring[:, 0].argmax()]
     assert right[1] < 5  # y runs down: the right end has gone up
 

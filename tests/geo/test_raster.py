@@ -298,7 +298,7 @@ def test_large_scene_without_overviews_is_sampled(tmp_path: Path) -> None:
     data = np.random.default_rng(0).integers(100, 900, (1, 4200, 4200)).astype(np.uint16)
     for name, layout in {"tiles": {"tiled": True, "blockxsize": 128, "blockysize": 128}, "strips": {}}.items():
         with open_scene(geotiff(tmp_path / f"{name}.tif", data, **layout)) as scene:
-            assert len(scene._samples()) == 64
+            assert len(scene._stretch_windows()) == 64
             assert 120 < scene.read_rgb(size=200).mean() < 135
 
 

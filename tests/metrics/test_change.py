@@ -9,7 +9,7 @@ from fake.golden import golden
 from rsvlm.data.sources.change_captions import NO_CHANGE, says_change
 from rsvlm.errors import BadInput
 from rsvlm.metrics.change import (
-    CELLS,
+    GRID_CELLS,
     binary_scores,
     change_caption_scores,
     change_count_scores,
@@ -170,7 +170,7 @@ def test_plain_reading_of_counts(text, road, building):
 
 def test_locations_equal_the_released_scores():
     recorded = MASKS["localisation"]
-    assert tuple(recorded["labels"]) == CELLS
+    assert tuple(recorded["labels"]) == GRID_CELLS
     ours = {"precision_micro": "precision", "recall_micro": "recall", "f1_micro": "f1", "hamming": "hamming",
             "jaccard_samples": "jaccard_released", "jaccard_samples_empty1": "jaccard",
             "subset_accuracy": "subset_accuracy"}  # fmt: skip
@@ -188,7 +188,7 @@ def test_locations_equal_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(3)
     said, truth = rng.random((200, 9)) < 0.3, rng.random((200, 9)) < 0.3
-    scores = location_scores(*[[[cell for cell, on in zip(CELLS, row, strict=True) if on] for row in side]
+    scores = location_scores(*[[[cell for cell, on in zip(GRID_CELLS, row, strict=True) if on] for row in side]
                                for side in (said, truth)])  # fmt: skip
     for name, of in (("precision", metrics.precision_score), ("recall", metrics.recall_score),
                      ("f1", metrics.f1_score)):  # fmt: skip

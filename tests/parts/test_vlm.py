@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from fake import batches, runs
-from rsvlm.data.prompt import FRAMES, encode_prompt
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode_prompt
 from rsvlm.parts.vlm import branches
 from rsvlm.sample import IGNORE, Turn
 
@@ -24,7 +24,8 @@ def tiny():
 def prompts(tiny, questions):
     recipe, model, tokenizer = tiny
     ids = [
-        encode_prompt(tokenizer, FRAMES[recipe.model["frame"]], q, image_tokens=model.image_tokens) for q in questions
+        encode_prompt(tokenizer, CHAT_TEMPLATES[recipe.model["frame"]], q, image_tokens=model.image_tokens)
+        for q in questions
     ]
     width = max(map(len, ids))
     return {

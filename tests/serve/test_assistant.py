@@ -20,7 +20,7 @@ from fake.rasters import geotiff
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.geo.raster import open_scene
-from rsvlm.geo.vector import to_pixels
+from rsvlm.geo.vector import feature_to_pixels
 from rsvlm.sample import Answer
 from rsvlm.serve import assistant as ask
 from rsvlm.serve import comparison
@@ -85,8 +85,8 @@ def test_a_large_scene_is_answered_by_tiles_and_as_a_whole(scene):
 def test_evidence_lies_where_the_thing_is(scene):
     cover, water = Assistant(Speaker()).ask(scene, QUESTIONS[1:3], tile=32)
     with open_scene(scene) as opened:
-        lake = shapely.union_all([to_pixels(region, opened.place) for region in water.regions])
-        classes = [to_pixels(region, opened.place) for region in cover.regions]
+        lake = shapely.union_all([feature_to_pixels(region, opened.place) for region in water.regions])
+        classes = [feature_to_pixels(region, opened.place) for region in cover.regions]
     assert lake.buffer(-0.01).within(shapely.box(0, 0, 32, 96)) and lake.area == pytest.approx(32 * 96, rel=1e-3)
     assert classes[0].symmetric_difference(shapely.box(32, 0, 128, 96)).area < 1
     for region in (*cover.regions, *water.regions):
@@ -314,7 +314,7 @@ def test_a_rotated_scene_keeps_its_evidence_in_place(tmp_path):
     path = geotiff(tmp_path / "turned.tif", coast(), transform=turned)
     water = Assistant(Speaker()).ask(path, "Is there water?", tile=32)
     with open_scene(path) as opened:
-        lake = shapely.union_all([to_pixels(region, opened.place) for region in water.regions])
+        lake = shapely.union_all([feature_to_pixels(region, opened.place) for region in water.regions])
     assert lake.buffer(-0.01).within(shapely.box(0, 0, 32, 96)) and lake.area == pytest.approx(32 * 96, rel=1e-3)
 
 

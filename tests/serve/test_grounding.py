@@ -12,7 +12,7 @@ from fake.rasters import geotiff
 from rsvlm.data.box_codecs import DIALECTS
 from rsvlm.data.referring_parser import parse_phrase
 from rsvlm.geo.raster import open_scene
-from rsvlm.geo.vector import to_pixels
+from rsvlm.geo.vector import feature_to_pixels
 from rsvlm.sample import Region, Reply
 from rsvlm.serve import grounding
 from rsvlm.serve.aggregate import ViewReply
@@ -62,7 +62,7 @@ def test_regions_lie_on_the_earth(tmp_path, model):
     (region,) = answer.regions
     known = region["properties"]
     with open_scene(path) as opened:
-        assert to_pixels(region, opened.place).bounds == pytest.approx((100, 40, 104, 44), abs=0.2)
+        assert feature_to_pixels(region, opened.place).bounds == pytest.approx((100, 40, 104, 44), abs=0.2)
         assert opened.place.to_lonlat([(102, 42)])[0] == pytest.approx(known["lonlat"], abs=1e-6)
     assert known["area_m2"] == pytest.approx(16 * 25, rel=0.05) and known["label"] == "boats"
     ring = shape(region["geometry"])

@@ -63,7 +63,12 @@ def test_a_number_is_counted_and_not_looked_for():
 )
 def test_one_or_several(words, asked, one, several):
     read = parse_phrase(words)
-    assert (read.words, read.one, read.several, read.choose is not None) == (asked, one, several, one and several != "")
+    assert (read.words, read.is_single, read.plural_phrase, read.select is not None) == (
+        asked,
+        one,
+        several,
+        one and several != "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,9 +81,9 @@ def test_one_or_several(words, asked, one, several):
     ],
 )  # fmt: skip
 def test_which_one_of_several(words, name):
-    choose = parse_phrase(words).choose
+    choose = parse_phrase(words).select
     assert choose(REGIONS, SIZE).label == name and choose([], SIZE) is None
 
 
 def test_a_rank_that_is_not_there_is_none():
-    assert parse_phrase("the third ship from the left").choose(REGIONS[:2], SIZE) is None
+    assert parse_phrase("the third ship from the left").select(REGIONS[:2], SIZE) is None

@@ -3,7 +3,7 @@
 import pytest
 
 from rsvlm.data.prompt import REFUSAL, TASK_QUESTIONS
-from rsvlm.data.synth.refusals import QUESTIONS
+from rsvlm.data.synth.refusals import UNANSWERABLE_QUESTIONS
 from rsvlm.serve.question_type import (
     QuestionType,
     classify_question,
@@ -57,7 +57,7 @@ def test_kinds(question, kind):
 
 
 def test_what_a_picture_cannot_tell_is_not_counted_or_looked_for_in_tiles():
-    odd = [question for question in QUESTIONS if classify_question(question) is QuestionType.CAPTION]
+    odd = [question for question in UNANSWERABLE_QUESTIONS if classify_question(question) is QuestionType.CAPTION]
     assert odd == []
 
 

@@ -6,7 +6,7 @@ import torch
 
 from fake import chats
 from fake.chats import PICTURES, QUESTIONS
-from rsvlm.data.prompt import FRAMES
+from rsvlm.data.prompt import CHAT_TEMPLATES
 from rsvlm.data.reply import decode_reply
 from rsvlm.errors import BadInput
 from rsvlm.sample import IMAGE_TOKEN
@@ -165,6 +165,9 @@ def test_a_frame_whose_stop_the_tokenizer_does_not_know_is_refused(tmp_path):
 
 def test_a_line_break_ends_a_reply_as_text(tmp_path):
     chat = chats.chat(tmp_path, "lhrs_bot", frame="plain")
-    assert stops_of("mine", chat.tokenizer, FRAMES["plain"]) == (frozenset([chat.tokenizer.eos_token_id]), ("\n",))
+    assert stops_of("mine", chat.tokenizer, CHAT_TEMPLATES["plain"]) == (
+        frozenset([chat.tokenizer.eos_token_id]),
+        ("\n",),
+    )
     ids = chat.tokenizer("one\ntwo")["input_ids"]
     assert chat.limits(9, chat.stop_texts)["ended"](ids) and decode_reply(chat.tokenizer, ids) == "one\ntwo"

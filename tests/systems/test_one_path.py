@@ -10,8 +10,8 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from fake import batches, runs
-from rsvlm.data.loader import Pictures
-from rsvlm.data.prompt import FRAMES
+from rsvlm.data.loader import ImageCollator
+from rsvlm.data.prompt import CHAT_TEMPLATES
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.benchmarks import BENCHMARKS
 from rsvlm.evaluate.solvers import SOLVERS, check_ability
@@ -93,7 +93,7 @@ def batch_of(stage, recipe, model, tokenizer):
     """Three pictures and talks of the fakes as the system's own encoder puts them, each expert with a row."""
     if stage.objective == "tags":
         return batches.tags(model)
-    pictures = Pictures(size=model.vision.size)
+    pictures = ImageCollator(size=model.vision.size)
     encode = encoder_of(
         Setting(recipe=recipe, stage=stage, samples=(), model=model, tokenizer=tokenizer, pictures=pictures)
     )
@@ -125,7 +125,7 @@ def test_the_paper_recipe_builds_and_its_stages_name_what_is_there(name):
             with torch.device("meta"):
                 built = {numbers: build(form)}  # one at a time
         groups = freeze(built[numbers], stage.trainable)
-        assert optimizer(stage, groups).param_groups and form.model["frame"] in FRAMES
+        assert optimizer(stage, groups).param_groups and form.model["frame"] in CHAT_TEMPLATES
         assert all(parameter.is_meta for parameter in built[numbers].parameters())
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fake import batches, runs
-from rsvlm.data.prompt import FRAMES, encode
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Turn
 from rsvlm.train.objectives.language import pad_conversations
@@ -21,7 +21,7 @@ MODEL_NAMES = [
 
 def encoded(recipe, model, tokenizer):
     """Five conversations, of branches or one after another, two of them without a picture."""
-    frame, talks = FRAMES[recipe.model["frame"]], (*TALKS, TALKS[1])
+    frame, talks = CHAT_TEMPLATES[recipe.model["frame"]], (*TALKS, TALKS[1])
     made = []
     for talk, shown in zip(talks, SHOWN, strict=True):
         branches = [[turn] for turn in talk] if shown else [talk]
@@ -107,7 +107,7 @@ def test_the_first_token_of_every_branch_is_predicted_by_the_end_of_the_prompt()
     sides = [Turn(question="", answer="A port."), Turn(question="", answer="Boats.")]
 
     def loss(*branches):
-        made = encode(tokenizer, FRAMES["plain"], branches, image_tokens=model.image_tokens)
+        made = encode(tokenizer, CHAT_TEMPLATES["plain"], branches, image_tokens=model.image_tokens)
         assert IGNORE not in made.labels
         return model.loss(batch_of(model, [made], None))["language"]
 

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from fake import batches
 from rsvlm.data.box_codecs import decode, encode
-from rsvlm.data.prompt import FRAMES, encode_prompt
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode_prompt
 from rsvlm.errors import BadInput
 from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.build import build
@@ -106,7 +106,7 @@ def test_batched_replies_are_those_of_one_by_one(chat):
 
 @torch.no_grad()
 def test_cached_generation_is_the_one_that_reads_everything_anew(chat):
-    ids = encode_prompt(chat.tokenizer, FRAMES["minigpt_v2"], "What?", image_tokens=chat.model.image_tokens)
+    ids = encode_prompt(chat.tokenizer, CHAT_TEMPLATES["minigpt_v2"], "What?", image_tokens=chat.model.image_tokens)
     prompts = torch.tensor([ids])
     batch = {"image": batches.pictures(chat.model, 1), "prompt": prompts,
              "prompt_mask": torch.ones_like(prompts, dtype=torch.bool)}  # fmt: skip

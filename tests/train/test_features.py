@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fake import annotations, batches, runs
-from rsvlm.data.loader import picture, to_tensor
+from rsvlm.data.loader import load_square, to_tensor
 from rsvlm.sample import Image
 from rsvlm.train.features import FeatureCache, weights_hash
 
@@ -25,7 +25,7 @@ def test_cached_levels_are_the_fresh_ones(tower, images, tmp_path):
     cache.fill(lambda *done: said.append(done))
     assert said == [(4, 10), (8, 10), (10, 10)]
     for image, view in ((images[0], 0), (images[9], 1), (images[5], 1)):
-        fresh = tower(to_tensor([picture(image, tower.size, view)]))
+        fresh = tower(to_tensor([load_square(image, tower.size, view)]))
         for level, stored in zip(fresh, cache.levels(image, view), strict=True):
             assert stored.dtype == np.float16
             assert torch.allclose(level[0], torch.from_numpy(stored).float(), atol=2e-3, rtol=1e-3)
@@ -70,7 +70,7 @@ def test_windows_of_one_file_have_levels_of_their_own(tower, tmp_path):
     cache = FeatureCache(tmp_path, tower, parts, views=1)
     cache.fill(lambda *_: None)
     for image in parts:
-        fresh = tower(to_tensor([picture(image, tower.size)]))
+        fresh = tower(to_tensor([load_square(image, tower.size)]))
         for level, stored in zip(fresh, cache.levels(image, 0), strict=True):
             assert torch.allclose(level[0], torch.from_numpy(stored).float(), atol=2e-3, rtol=1e-3)
     assert not np.array_equal(cache.levels(parts[1], 0)[0], cache.levels(parts[2], 0)[0])

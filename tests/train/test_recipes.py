@@ -10,7 +10,7 @@ from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from fake import annotations, runs
-from rsvlm.data.prompt import FRAMES
+from rsvlm.data.prompt import CHAT_TEMPLATES
 from rsvlm.errors import MissingPart
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.build import build
@@ -92,5 +92,5 @@ def test_a_published_recipe_is_laid_out_and_its_stages_name_what_is_there(path):
             with torch.device("meta"):
                 built = {numbers: build(form, for_training=False)}  # one at a time
         groups = freeze(built[numbers], stage.trainable)
-        assert optimizer(stage, groups).param_groups and form.model["frame"] in FRAMES
+        assert optimizer(stage, groups).param_groups and form.model["frame"] in CHAT_TEMPLATES
         assert all(parameter.is_meta for parameter in built[numbers].parameters())

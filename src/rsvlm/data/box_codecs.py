@@ -1,4 +1,4 @@
-"""Boxes in words: one codec per dialect that a vision-language model reads and writes.
+"""Text encoding of boxes: one codec per dialect that a vision-language model reads and writes.
 
 | dialect | systems | one box | numbers |
 |---|---|---|---|
@@ -36,7 +36,7 @@ Rounding = Literal["nearest", "released"]
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedBoxes:
     """The boxes of an answer, in the order of the text, and what had to be repaired or dropped.
 
     Each box is (x1, y1, x2, y2), with degrees as a fifth number where the text gives an angle, or eight numbers for a
@@ -47,16 +47,16 @@ class Decoded:
     boxes: tuple[Numbers, ...]
     problems: tuple[str, ...] = ()
 
-    def pixels(self, size: tuple[int, int], part: Sequence[float] = ()) -> tuple[Numbers, ...]:
+    def pixels(self, size: tuple[int, int], window: Sequence[float] = ()) -> tuple[Numbers, ...]:
         """The boxes in pixels of an image of `size` (width, height); angles stay.
 
-        `part` (x, y, width, height) is what the model was shown of the image, where not all of it: the fractions are
-        of that part, which may reach beyond the image; what lies beyond is cut off.
+        `window` (x, y, width, height) in pixels is the crop window that the model was shown, where not the whole image:
+        the fractions are relative to it. It may reach beyond the image (padding); boxes are clipped to the image.
         """
-        start, extent = (part[:2], part[2:]) if part else ((0, 0), size)
+        start, extent = (window[:2], window[2:]) if window else ((0, 0), size)
 
         def pixel(i: int, n: float) -> float:
-            return min(max(start[i % 2] + n * extent[i % 2], 0.0), float(size[i % 2])) if part else n * size[i % 2]
+            return min(max(start[i % 2] + n * extent[i % 2], 0.0), float(size[i % 2])) if window else n * size[i % 2]
 
         return tuple(
             tuple(n if len(box) == 5 and i == 4 else pixel(i, n) for i, n in enumerate(box)) for box in self.boxes
@@ -95,11 +95,11 @@ def encode(
             raise BadInput(f"A box of {len(box)} numbers cannot be written in {dialect!r}; it takes {codec.lengths}.")
         if not all(map(math.isfinite, box)):
             raise BadInput(f"The box {tuple(box)} holds a number that is not finite; expected pixels.")
-        rows.append(_grid(box, size, scale, floor))
+        rows.append(_quantize(box, size, scale, floor))
     return codec.write(rows, labels)
 
 
-def _grid(box: Sequence[float], size: tuple[float, float], scale: tuple[int, int], floor: bool) -> list[int]:
+def _quantize(box: Sequence[float], size: tuple[float, float], scale: tuple[int, int], floor: bool) -> list[int]:
     half = 0.0 if floor else 0.5
     row = [
         math.floor(min(max(n / size[i % 2], 0.0), 1.0) * scale[i % 2] + half)
@@ -112,7 +112,7 @@ def _grid(box: Sequence[float], size: tuple[float, float], scale: tuple[int, int
     return [*row, round(box[4])] if len(box) == 5 else row
 
 
-def decode(text: str, dialect: str, *, input_size: tuple[int, int] | None = None) -> Decoded:
+def decode(text: str, dialect: str, *, input_size: tuple[int, int] | None = None) -> DecodedBoxes:
     """All boxes in a model's answer: lenient about form, strict about numbers, never guessing another dialect.
 
     HTML entities are decoded; `<think>` is dropped; only the inside of `<answer>` counts where there is one. Corners
@@ -121,20 +121,22 @@ def decode(text: str, dialect: str, *, input_size: tuple[int, int] | None = None
     """
     codec = _dialect(dialect)
     scale = _scale(codec, dialect, input_size)
-    text = _strip(text, codec.angle_bracket)
+    text = _strip_markup(text, codec.angle_bracket)
     boxes: list[Numbers] = []
     problems: list[str] = []
     for numbers, problem in codec.find(text):
         if problem:
             problems.append(problem)
         if numbers is not None and codec.scale > 1 and max(numbers) <= 1 and not all(n.is_integer() for n in numbers):
-            problems.append(f"dropped {_show(numbers)}: fractions, where this dialect counts to {codec.scale}")
+            problems.append(
+                f"dropped {_format_numbers(numbers)}: fractions, where this dialect counts to {codec.scale}"
+            )
         elif numbers is not None:
-            box, repairs = _normal(numbers, scale)
+            box, repairs = _normalize(numbers, scale)
             problems += repairs
             if box is not None:
                 boxes.append(box)
-    return Decoded(tuple(boxes), tuple(problems))
+    return DecodedBoxes(tuple(boxes), tuple(problems))
 
 
 def smart_resize(
@@ -174,7 +176,7 @@ def _scale(codec: BoxCodec, name: str, input_size: tuple[int, int] | None) -> tu
     return input_size[0], input_size[1]
 
 
-def _strip(text: str, angle_bracket: bool) -> str:
+def _strip_markup(text: str, angle_bracket: bool) -> str:
     text = html.unescape(text)
     head, close, tail = text.rpartition("</think>")  # each <think> in `head + close` has an end: no quadratic search
     text = re.sub(r"<think>.*?</think>", "", head + close, flags=re.DOTALL) + tail
@@ -185,21 +187,21 @@ def _strip(text: str, angle_bracket: bool) -> str:
     return text.replace("</s>", "") if angle_bracket else text
 
 
-def _normal(numbers: Numbers, scale: tuple[int, int]) -> tuple[Numbers | None, list[str]]:
+def _normalize(numbers: Numbers, scale: tuple[int, int]) -> tuple[Numbers | None, list[str]]:
     """A box in fractions, sorted and clipped; None where it lies wholly outside."""
     points, angle = (numbers[:4], numbers[4:]) if len(numbers) == 5 else (numbers, ())
     xs, ys = [n / scale[0] for n in points[::2]], [n / scale[1] for n in points[1::2]]
     repairs: list[str] = []
     if len(points) == 4 and (xs != sorted(xs) or ys != sorted(ys)):
         xs, ys = sorted(xs), sorted(ys)
-        repairs.append(f"sorted the corners of {_show(numbers)}")
+        repairs.append(f"sorted the corners of {_format_numbers(numbers)}")
     if min(xs) > 1 or min(ys) > 1 or max(xs) < 0 or max(ys) < 0:
-        return None, [f"dropped {_show(numbers)}: wholly outside the image"]
+        return None, [f"dropped {_format_numbers(numbers)}: wholly outside the image"]
     clipped = [min(max(n, 0.0), 1.0) for pair in zip(xs, ys, strict=True) for n in pair]
     if min(xs + ys) < 0 or max(xs + ys) > 1:
-        repairs.append(f"clipped {_show(numbers)} to the image")
+        repairs.append(f"clipped {_format_numbers(numbers)} to the image")
     return (*clipped, *angle), repairs
 
 
-def _show(numbers: Numbers) -> str:
+def _format_numbers(numbers: Numbers) -> str:
     return "[" + ", ".join(f"{n:g}" for n in numbers) + "]"

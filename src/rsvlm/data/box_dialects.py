@@ -1,4 +1,4 @@
-"""The grammar of each box dialect: how boxes are found in a model's words, and how they are written."""
+"""The grammar of each box dialect: how boxes are parsed from a model's text, and how they are written."""
 
 import json
 import math
@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 Numbers = tuple[float, ...]  # 4: x1, y1, x2, y2; 5: and degrees; 8: four corners x, y
-Found = Iterator[tuple[Numbers | None, str]]  # numbers in the dialect's own scale (None: spoilt), and what was wrong
+FoundBoxes = Iterator[
+    tuple[Numbers | None, str]
+]  # numbers in the dialect's own scale (None: malformed), and the problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +23,13 @@ class BoxCodec:
     scale: int  # 0: pixels of `input_size`
     lengths: tuple[int, ...]  # how many numbers a box may have
     write: Callable[[list[list[int]], Sequence[str]], str]
-    find: Callable[[str], Found]
+    find: Callable[[str], FoundBoxes]
     angle_bracket: bool = False
     truncates: bool = False  # the released code cuts decimals off where we round
     decimals: int = 0  # written as n / 10**decimals
 
 
-def _spoilt(what: str) -> tuple[None, str]:
+def _malformed(what: str) -> tuple[None, str]:
     return None, f"dropped {' '.join(what.split())[:60]!r}: not a box of this dialect"
 
 
@@ -35,36 +37,36 @@ def _spoilt(what: str) -> tuple[None, str]:
 
 _BRACE = re.compile(r"\{([^{}]*)(\}|\Z)")
 _FOUR = re.compile(r"((?:<-?[0-9]{1,3}>){4})(?:\|<(-?[0-9]{1,3})>)?")
-_FOUR_CUT = re.compile(r"((?:<-?[0-9]{1,3}>){4})\|(?:<(?:-?[0-9]{0,3})?)?")  # the text ends inside the angle
+_FOUR_TRUNCATED = re.compile(r"((?:<-?[0-9]{1,3}>){4})\|(?:<(?:-?[0-9]{0,3})?)?")  # the text ends inside the angle
 _FALCON = re.compile(r"<(quad|box)>(.*?)(</(?:quad|box)>|(?=<(?:quad|box)>)|\Z)", re.DOTALL)
 _FALCON_BODY = re.compile(r"(?:<-?[0-9]{1,4}>){4}(?:(?:<-?[0-9]{1,4}>){4})?")
 _WHOLE = re.compile(r"-?[0-9]+")
 
 
-def _find_braces(text: str) -> Found:
+def _find_braces(text: str) -> FoundBoxes:
     if "{" not in text:
-        yield from _elsewhere(text, "in braces")
+        yield from _misplaced_lists(text, "in braces")
     for found in _BRACE.finditer(text):
         body = re.sub(r"\s+", "", found.group(1))
         closed = bool(found.group(2))
         match, problem = _FOUR.fullmatch(body), "" if closed else "the last brace is not closed"
         if match is None and not closed:
-            match, problem = _FOUR_CUT.fullmatch(body), "the last angle is cut off"
+            match, problem = _FOUR_TRUNCATED.fullmatch(body), "the last angle is cut off"
         if match is None:
-            yield _spoilt(found.group())
+            yield _malformed(found.group())
             continue
         numbers = tuple(float(n) for n in _WHOLE.findall(match.group(1)))
         angle = match.group(2) if match.re is _FOUR else None
         yield (*numbers, float(angle)) if angle else numbers, problem
 
 
-def _find_falcon(text: str) -> Found:
+def _find_falcon(text: str) -> FoundBoxes:
     for found in _FALCON.finditer(text):
         tag, body, end = found.group(1), re.sub(r"\s+", "", found.group(2)), found.group(3)
         numbers = tuple(float(n) for n in _WHOLE.findall(body)) if _FALCON_BODY.fullmatch(body) else ()
         cut = not end and found.end() == len(text)
         if len(numbers) != (8 if tag == "quad" else 4) or not (cut or end == f"</{tag}>"):
-            yield _spoilt(found.group())
+            yield _malformed(found.group())
         else:
             yield numbers, "the last tag is not closed" if cut else ""
 
@@ -80,7 +82,7 @@ _POINTS = re.compile(_POINT)
 _BLANK = " \t\r\n\f\v"
 
 
-def _four(parts: Sequence[str]) -> Numbers | None:
+def _parse_four(parts: Sequence[str]) -> Numbers | None:
     stripped = [part.strip(_BLANK) for part in parts]
     if len(stripped) != 4 or not all(map(_NUMBER.fullmatch, stripped)):
         return None
@@ -88,20 +90,20 @@ def _four(parts: Sequence[str]) -> Numbers | None:
     return numbers if all(map(math.isfinite, numbers)) else None
 
 
-def _find_lists(text: str) -> Found:
+def _find_lists(text: str) -> FoundBoxes:
     for found in _LIST.finditer(text):
-        numbers = _four(found.group(1).split(","))
-        yield (numbers, "") if numbers is not None else _spoilt(found.group())
+        numbers = _parse_four(found.group(1).split(","))
+        yield (numbers, "") if numbers is not None else _malformed(found.group())
     if text.rfind("[") > text.rfind("]"):
         yield None, "dropped a list that is cut off"
 
 
-def _in_tag(tag: str) -> Callable[[str], Found]:
+def _find_in_tag(tag: str) -> Callable[[str], FoundBoxes]:
     pattern = re.compile(rf"<{tag}>(.*?)(</{tag}>|\Z)", re.DOTALL)
 
-    def find(text: str) -> Found:
+    def find(text: str) -> FoundBoxes:
         if f"<{tag}>" not in text:
-            yield from _elsewhere(text, f"in <{tag}>")
+            yield from _misplaced_lists(text, f"in <{tag}>")
         for found in pattern.finditer(text):
             yield from _find_lists(found.group(1))
             if not found.group(2):
@@ -110,9 +112,9 @@ def _in_tag(tag: str) -> Callable[[str], Found]:
     return find
 
 
-def _find_qwen(text: str) -> Found:
+def _find_qwen(text: str) -> FoundBoxes:
     """`bbox_2d` keys, else point pairs, else bare lists: the first kind that yields a box wins."""
-    keyed = [_one(found.group(2)[1:-1].split(","), found.group()) for found in _KEYED.finditer(text)]
+    keyed = [_parsed_box(found.group(2)[1:-1].split(","), found.group()) for found in _KEYED.finditer(text)]
     points = list(_find_points(text))
     for results in (keyed, points):
         if any(numbers is not None for numbers, _ in results):
@@ -121,33 +123,33 @@ def _find_qwen(text: str) -> Found:
     yield from list(_find_lists(text)) or points
 
 
-def _find_points(text: str) -> Found:
+def _find_points(text: str) -> FoundBoxes:
     """Boxes out of two points, `(x1,y1),(x2,y2)`; points in a row of another number are none, such as a quad's four."""
     row: list[re.Match[str]] = []
     for point in _POINTS.finditer(text):
         if row and text[row[-1].end() : point.start()].strip(_BLANK) != ",":
-            yield _box_of(row, text)
+            yield _points_box(row, text)
             row = []
         row.append(point)
     if row:
-        yield _box_of(row, text)
+        yield _points_box(row, text)
 
 
-def _box_of(row: Sequence[re.Match[str]], text: str) -> tuple[Numbers | None, str]:
+def _points_box(row: Sequence[re.Match[str]], text: str) -> tuple[Numbers | None, str]:
     shown = text[row[0].start() : row[-1].end()]
-    return _one([*row[0].groups(), *row[1].groups()], shown) if len(row) == 2 else _spoilt(shown)
+    return _parsed_box([*row[0].groups(), *row[1].groups()], shown) if len(row) == 2 else _malformed(shown)
 
 
-def _elsewhere(text: str, where: str) -> Found:
+def _misplaced_lists(text: str, where: str) -> FoundBoxes:
     """Four numbers in a plain list, in a dialect that writes its boxes elsewhere: named, not guessed."""
     for found in _LIST.finditer(text):
-        if _four(found.group(1).split(",")) is not None:
+        if _parse_four(found.group(1).split(",")) is not None:
             yield None, f"dropped {found.group()[:60]!r}: boxes of this dialect are written {where}"
 
 
-def _one(parts: Sequence[str], shown: str) -> tuple[Numbers | None, str]:
-    numbers = _four(parts)
-    return (numbers, "") if numbers is not None else _spoilt(shown)
+def _parsed_box(parts: Sequence[str], shown: str) -> tuple[Numbers | None, str]:
+    numbers = _parse_four(parts)
+    return (numbers, "") if numbers is not None else _malformed(shown)
 
 
 # ---- writers ----
@@ -201,16 +203,16 @@ def _write_falcon(rows: list[list[int]], _labels: Sequence[str]) -> str:
     )
 
 
-_PLAIN, _TURNED = (4,), (4, 5)
+_AXIS_ALIGNED, _ORIENTED = (4,), (4, 5)
 DIALECTS: dict[str, BoxCodec] = {
-    "geochat": BoxCodec(100, _TURNED, _write_braces(""), _find_braces, angle_bracket=True),
-    "vrsbench": BoxCodec(100, _TURNED, _write_braces(""), _find_braces, angle_bracket=True, truncates=True),
-    "minigpt": BoxCodec(100, _TURNED, _write_braces("<delim>"), _find_braces, angle_bracket=True, truncates=True),
-    "lhrs": BoxCodec(1, _PLAIN, _write_lhrs, _find_lists, decimals=2),
-    "nova": BoxCodec(1, _PLAIN, _write_nova, _in_tag("bbox"), decimals=2),
-    "qwen2vl": BoxCodec(1000, _PLAIN, _write_points, _find_qwen),
-    "qwen25vl": BoxCodec(0, _PLAIN, _write_json, _find_qwen),
-    "qwen3vl": BoxCodec(1000, _PLAIN, _write_json, _find_qwen),
-    "internvl": BoxCodec(1000, _PLAIN, _write_internvl, _in_tag("box")),
+    "geochat": BoxCodec(100, _ORIENTED, _write_braces(""), _find_braces, angle_bracket=True),
+    "vrsbench": BoxCodec(100, _ORIENTED, _write_braces(""), _find_braces, angle_bracket=True, truncates=True),
+    "minigpt": BoxCodec(100, _ORIENTED, _write_braces("<delim>"), _find_braces, angle_bracket=True, truncates=True),
+    "lhrs": BoxCodec(1, _AXIS_ALIGNED, _write_lhrs, _find_lists, decimals=2),
+    "nova": BoxCodec(1, _AXIS_ALIGNED, _write_nova, _find_in_tag("bbox"), decimals=2),
+    "qwen2vl": BoxCodec(1000, _AXIS_ALIGNED, _write_points, _find_qwen),
+    "qwen25vl": BoxCodec(0, _AXIS_ALIGNED, _write_json, _find_qwen),
+    "qwen3vl": BoxCodec(1000, _AXIS_ALIGNED, _write_json, _find_qwen),
+    "internvl": BoxCodec(1000, _AXIS_ALIGNED, _write_internvl, _find_in_tag("box")),
     "falcon": BoxCodec(1000, (4, 8), _write_falcon, _find_falcon, angle_bracket=True),
 }

@@ -26,7 +26,7 @@ for _group in sorted(iter_modules(cards.__path__, f"{cards.__name__}."), key=lam
 
 
 # What a reader meets in a record whose values have other types, are missing, or are out of range.
-_FORM = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError)
+_MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, OSError)
 
 
 def load(name: str, root: str | Path, split: str = "train", *, skip_missing: bool = False) -> list[Sample]:
@@ -47,7 +47,7 @@ def load(name: str, root: str | Path, split: str = "train", *, skip_missing: boo
         there = Counter(sample.split for sample in samples)
         found = ", ".join(f"{count} {key}" for key, count in sorted(there.items())) or "none at all"
         raise BadInput(f"{card.title} at {root} has no {split} samples (found: {found}); choose another split.")
-    missing = [image.path for sample in chosen for image in sample.images if not _there(image.path, image.data)]
+    missing = [image.path for sample in chosen for image in sample.images if not _is_available(image.path, image.data)]
     if not missing:
         return chosen
     if not skip_missing:
@@ -64,7 +64,7 @@ def _read(card: DatasetCard, root: str | Path) -> list[Sample]:
     path = dataset_path(card, root)
     try:
         return list(card.reader(path, card.name))
-    except _FORM as error:
+    except _MALFORMED as error:
         raise BadInput(
             f"{card.title} at {path} holds a record of another form ({type(error).__name__}: {str(error)[:120]}); "
             f"expected {', '.join(card.files)} as its authors publish them."
@@ -83,7 +83,7 @@ def _check_classes(card: DatasetCard, samples: Sequence[Sample], root: str | Pat
         )
 
 
-def _there(path: str, data: bytes | None) -> bool:
+def _is_available(path: str, data: bytes | None) -> bool:
     return data is not None or is_file(Path(path))
 
 

@@ -13,8 +13,8 @@ from rsvlm.errors import BadInput
 from rsvlm.sample import Image
 
 PIXEL_BUDGET = 64_000_000  # 8000 x 8000; a larger picture must come by windows (below Pillow's own bomb warning)
-_PICTURES = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-_EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+_PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 _RASTER_MAGIC = (
     b"II*\0",
     b"MM\0*",
@@ -35,27 +35,27 @@ def read_rgb(image: Image) -> NDArray[np.uint8]:
     """
     head = image.data[:12] if image.data is not None else _head(image.path)
     if head.startswith(_RASTER_MAGIC):
-        return _raster(image)
+        return _read_raster(image)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)  # our own budget is lower
             with PIL.Image.open(
-                image.path if image.data is None else io.BytesIO(image.data), formats=_PICTURES
+                image.path if image.data is None else io.BytesIO(image.data), formats=_PILLOW_FORMATS
             ) as file:
                 if file.width * file.height > PIXEL_BUDGET:
                     raise BadInput(
                         f"{image.path} has {file.width} x {file.height} pixels; at most {PIXEL_BUDGET:,} are read at "
                         "once, cut it into tiles first."
                     )
-                if file.mode in _EIGHT_BIT:
-                    return np.array(_cut(file, image).convert("RGB"))
+                if file.mode in _EIGHT_BIT_MODES:
+                    return np.array(_crop(file, image).convert("RGB"))
     except PIL.UnidentifiedImageError as error:
         raise BadInput(f"{image.path} is not an image that can be read; expected JPEG, PNG or GeoTIFF.") from error
     except PIL.Image.DecompressionBombError as error:
         raise BadInput(f"{image.path} has more pixels than can be read at once ({PIXEL_BUDGET:,}).") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise BadInput(f"{image.path} is damaged or truncated ({error}); fetch it again.") from error
-    return _raster(image)
+    return _read_raster(image)
 
 
 def picture_size(image: Image) -> tuple[int, int]:
@@ -65,7 +65,9 @@ def picture_size(image: Image) -> tuple[int, int]:
     if image.width and image.height:
         return image.width, image.height
     try:
-        with PIL.Image.open(image.path if image.data is None else io.BytesIO(image.data), formats=_PICTURES) as file:
+        with PIL.Image.open(
+            image.path if image.data is None else io.BytesIO(image.data), formats=_PILLOW_FORMATS
+        ) as file:
             return file.size
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError):  # a raster, or broken: reading says
         height, width = read_rgb(image).shape[:2]
@@ -80,7 +82,7 @@ def _head(path: str) -> bytes:
         raise BadInput(f"There is no image at {path} ({error.strerror}); check the path.") from error
 
 
-def _cut(file: PIL.Image.Image, image: Image) -> PIL.Image.Image:
+def _crop(file: PIL.Image.Image, image: Image) -> PIL.Image.Image:
     if image.window is None:
         return file
     column, row, width, height = image.window
@@ -91,7 +93,7 @@ def _cut(file: PIL.Image.Image, image: Image) -> PIL.Image.Image:
     return file.crop((column, row, column + width, row + height))
 
 
-def _raster(image: Image) -> NDArray[np.uint8]:
+def _read_raster(image: Image) -> NDArray[np.uint8]:
     from rsvlm.geo.raster import open_scene  # imports rasterio, an extra that plain pictures do not need
 
     if image.data is None:

@@ -1,6 +1,6 @@
-"""What a recipe mixes, in its words: "a+b" are sets about the same pictures, "a/referring" what a builder makes of one.
+"""Parser of a recipe's data mixture: "a+b" joins sets of the same pictures, "a/referring" applies a builder to a set.
 
-The language is read here and nowhere else: by training, by the trace of a model, and by the leak check.
+The only parser of this syntax: for training, for the trace of a model, and for the leak check.
 """
 
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ BUILDERS = ("referring",)  # `rsvlm.data.synth.referring`
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A data set of the catalogue, and what is made of it: a name of `BUILDERS`, or "" for the set as it is."""
+class IngredientSet:
+    """A data set of the catalogue and the builder applied to it: a name of `BUILDERS`, or "" for none."""
 
     dataset: str
     builder: str = ""
 
 
-def parse(text: str) -> tuple[Made, ...]:
+def parse_ingredient(text: str) -> tuple[IngredientSet, ...]:
     """The parts of an ingredient, in order. Raises BadInput for a builder that is not known."""
     parts = [name.partition("/") for name in text.split("+")]
     for _, slash, builder in parts:
         if slash and builder not in BUILDERS:
             raise BadInput(unknown("builder", builder, BUILDERS))
-    return tuple(Made(dataset, builder) for dataset, _, builder in parts)
+    return tuple(IngredientSet(dataset, builder) for dataset, _, builder in parts)
 
 
-def datasets_of(text: str) -> tuple[str, ...]:
-    """The names of the data sets in an ingredient, in order, each once. Raises like `parse`."""
-    return tuple(dict.fromkeys(made.dataset for made in parse(text)))
+def dataset_names(text: str) -> tuple[str, ...]:
+    """The names of the data sets in an ingredient, in order, each once. Raises like `parse_ingredient`."""
+    return tuple(dict.fromkeys(made.dataset for made in parse_ingredient(text)))

@@ -1,6 +1,6 @@
-"""From samples to batches: a schedule fixed by the seed, pictures in turned views, cached levels, padded tensors.
+"""From samples to batches: a schedule fixed by the seed, dihedral augmentation, cached features, padded tensors.
 
-Nothing here has a state: batch k of a stage is a function of (seed, stage, k), so a run resumes by counting. What a
+Stateless: batch k of a stage is a function of (seed, stage, k), so a run resumes by counting. What a
 batch holds is said by the stage's objective (`rsvlm.train.objectives`).
 """
 
@@ -49,19 +49,21 @@ class Schedule:
         return cls(sample, visit)
 
 
-def picture(image: Image, size: int, view: int = 0, fit: str = "squash") -> NDArray[np.uint8]:
-    """(size, size, 3) uint8: the picture made square (`rsvlm.data.resize`), then turned: view 0..7, 0 = as it is."""
-    return turned(resize_square(read_rgb(image), size, fit), view)
+def load_square(image: Image, size: int, view: int = 0, fit: str = "squash") -> NDArray[np.uint8]:
+    """(size, size, 3) uint8: the picture resized (`rsvlm.data.resize`), in dihedral view 0..7 (0: identity)."""
+    return dihedral_view(resize_square(read_rgb(image), size, fit), view)
 
 
-def turned(pixels: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
+def dihedral_view(pixels: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
     """The view-th of the eight flips and quarter turns of (H, W, C) pixels: mirror for odd views, view // 2 turns."""
     return np.rot90(pixels[:, ::-1] if view % 2 else pixels, view // 2)
 
 
-def cropped(pixels: NDArray[np.uint8], size: int, rng: np.random.Generator, least: float = 0.6) -> NDArray[np.uint8]:
-    """A random square of `least`..1 of the area of (H, W, 3) pixels, resized to `size`."""
-    side = int(min(pixels.shape[:2]) * np.sqrt(rng.uniform(least, 1.0)))
+def random_crop(
+    pixels: NDArray[np.uint8], size: int, rng: np.random.Generator, min_area: float = 0.6
+) -> NDArray[np.uint8]:
+    """A random square crop of (H, W, 3) pixels, `min_area`..1 of the largest square's area, resized to `size`."""
+    side = int(min(pixels.shape[:2]) * np.sqrt(rng.uniform(min_area, 1.0)))
     top, left = (int(rng.integers(0, extent - side + 1)) for extent in pixels.shape[:2])
     cut = PILImage.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
     return np.asarray(cut.resize((size, size), PILImage.Resampling.BILINEAR))
@@ -72,7 +74,7 @@ def to_tensor(pixels: Sequence[NDArray[np.uint8]]) -> Tensor:
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float().div(255)
 
 
-def padded_prompts(rows: Sequence[Sequence[int]], pad: int = 0) -> Batch:
+def pad_prompts(rows: Sequence[Sequence[int]], pad: int = 0) -> Batch:
     """Ids of prompts as `prompt` and `prompt_mask` of the batch contract: (B, P), padded on the left."""
     width = max(map(len, rows))
     return {
@@ -81,20 +83,20 @@ def padded_prompts(rows: Sequence[Sequence[int]], pad: int = 0) -> Batch:
     }
 
 
-def padded(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Ids of questions as `question` of the batch contract: (B, Q), -1 behind the shorter ones."""
+def pad_right(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Token ids as (B, longest), padded on the right with -1 (`question` of the batch contract)."""
     width = max(map(len, rows))
     return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows])
 
 
-def padded_texts(tokenizer: Any, texts: Sequence[str], most: int) -> Batch:
+def pad_texts(tokenizer: Any, texts: Sequence[str], most: int) -> Batch:
     """Texts as `text` and `text_mask` of the batch contract: at most `most` tokens each, padded on the right."""
     rows = [tokenizer(text, add_special_tokens=False)["input_ids"][:most] or [tokenizer.pad_token_id] for text in texts]
-    ids = padded(rows)
+    ids = pad_right(rows)
     return {"text": ids.clamp(min=0), "text_mask": ids >= 0}
 
 
-def check_pictures(samples: Sequence[Sample], num_images: int) -> None:
+def check_image_counts(samples: Sequence[Sample], num_images: int) -> None:
     """Raises BadInput where a sample has another number of pictures than a system sees; text alone is let through."""
     odd = [sample for sample in samples if len(sample.images) not in (0, num_images)]
     if odd:
@@ -107,17 +109,20 @@ def check_pictures(samples: Sequence[Sample], num_images: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """One sample as a step draws it: for the `visit`-th time, at `place` in the stage; `number` is its number."""
+class ScheduledSample:
+    """A sample at one position of a stage's schedule, drawn for the `visit`-th time.
+
+    `sample_index`: its index in the stage's samples. `position`: its index in the schedule.
+    """
 
     sample: Sample
-    number: int
+    sample_index: int
     visit: int
-    place: int
+    position: int
 
 
 # The draws of a step's global batch, and of it the draws of each micro-batch of this process -> the micro-batches.
-Collate = Callable[[list[Draw], list[list[Draw]]], list[Batch]]
+Collate = Callable[[list[ScheduledSample], list[list[ScheduledSample]]], list[Batch]]
 
 
 class StageBatches(Dataset[list[Batch]]):
@@ -148,14 +153,14 @@ class StageBatches(Dataset[list[Batch]]):
         own = [draws[self.rank + index * self.world :: parts] for index in range(self.accumulate)]
         return self.collate(draws, own)
 
-    def _draw(self, place: int) -> Draw:
+    def _draw(self, place: int) -> ScheduledSample:
         number = int(self.schedule.sample[place])
-        return Draw(self.samples[number], number, int(self.schedule.visit[place]), place)
+        return ScheduledSample(self.samples[number], number, int(self.schedule.visit[place]), place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pictures:
-    """The pictures of draws, as pixels of `size` made square by `fit`, or as cached `levels(image, view)`.
+class ImageCollator:
+    """Collates the pictures of scheduled samples: pixels resized to `size` by `fit`, or cached `levels(image, view)`.
 
     A sample's pictures follow one another. With `views` above 1 each visit turns or mirrors them. `first` is any
     picture of the stage, whose cached levels say what a blank picture's look like.
@@ -168,40 +173,40 @@ class Pictures:
     levels: Levels | None = None
     first: Image | None = None
 
-    def of(self, draws: Sequence[Draw]) -> Batch:
+    def collate(self, draws: Sequence[ScheduledSample]) -> Batch:
         """`image` or `levels` of the batch contract: visits walk through the views, each image starting at its own.
 
         Where no draw has a picture, a blank one is given, which no prompt asks about: see `BATCH_CONTRACT`.
         """
         which = [(image, self.view(draw), draw) for draw in draws for image in draw.sample.images]
         if self.levels is None:
-            pixels = [self._fresh(image, view, draw) for image, view, draw in which]
+            pixels = [self._augmented(image, view, draw) for image, view, draw in which]
             return {"image": to_tensor(pixels or [np.zeros((self.size, self.size, 3), np.uint8)])}
         seen = [self.levels(image, view) for image, view, _ in which] or [self._blank(self.levels)]
         return {"levels": [torch.from_numpy(np.stack(column)).float() for column in zip(*seen, strict=True)]}
 
-    def view(self, draw: Draw) -> int:
+    def view(self, draw: ScheduledSample) -> int:
         """The view that a draw's pictures are seen in, 0..7: the sample's own (`meta["view"]`) where it knows one."""
         own = draw.sample.meta.get("view")
-        return (draw.number + draw.visit) % self.views if own is None else int(own)
+        return (draw.sample_index + draw.visit) % self.views if own is None else int(own)
 
-    def cropped(self, draw: Draw) -> list[NDArray[np.uint8]]:
-        """A draw's pictures in a random view, a random part of each; those of one draw are cut alike."""
+    def random_crops(self, draw: ScheduledSample) -> list[NDArray[np.uint8]]:
+        """A sample's pictures in a random view, randomly cropped; the pictures of one sample share view and crop."""
         found: list[NDArray[np.uint8]] = []
         for image in draw.sample.images:
-            rng = np.random.default_rng([self.seed, draw.place])
-            found.append(cropped(turned(read_rgb(image), int(rng.integers(8))), self.size, rng))
+            rng = np.random.default_rng([self.seed, draw.position])
+            found.append(random_crop(dihedral_view(read_rgb(image), int(rng.integers(8))), self.size, rng))
         return found
 
-    def _fresh(self, image: Image, view: int, draw: Draw) -> NDArray[np.uint8]:
+    def _augmented(self, image: Image, view: int, draw: ScheduledSample) -> NDArray[np.uint8]:
         """The picture in a view; every second time (in runs with views) only a random part of it.
 
         A sample that knows its view speaks of places in the whole picture, and is shown whole.
         """
-        rng = np.random.default_rng([self.seed, draw.place])
+        rng = np.random.default_rng([self.seed, draw.position])
         if "view" in draw.sample.meta or self.views == 1 or rng.random() < 0.5:
-            return picture(image, self.size, view, self.fit)
-        return cropped(turned(read_rgb(image), view), self.size, rng, least=0.75)
+            return load_square(image, self.size, view, self.fit)
+        return random_crop(dihedral_view(read_rgb(image), view), self.size, rng, min_area=0.75)
 
     def _blank(self, levels: Levels) -> list[NDArray[Any]]:
         assert self.first is not None

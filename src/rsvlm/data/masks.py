@@ -1,4 +1,4 @@
-"""Masks: COCO run lengths <-> bool arrays, polygons -> masks, the 3x3 grid, connected parts.
+"""Masks: COCO run lengths <-> bool arrays, polygons -> masks, the 3x3 grid of cells, connected components.
 
 A mask is bool (H, W), rows from the top. COCO run lengths go down the columns and start with zeros: `{"size": [H, W],
 "counts": ...}` with `counts` a list of runs (uncompressed) or pycocotools' text.
@@ -15,9 +15,9 @@ from rsvlm.errors import BadInput, missing_extra
 Mask = NDArray[np.bool_]
 Rle = Mapping[str, Any]
 
-CELLS = tuple(f"{row}-{column}" for row in ("top", "center", "bottom") for column in ("left", "center", "right"))
-LARGEST = 2**30  # pixels of a mask: a few bytes of run lengths can claim any size
-FARTHEST = 2**17  # pixels from the corner: pycocotools walks along every edge, inside the image or not
+GRID_CELLS = tuple(f"{row}-{column}" for row in ("top", "center", "bottom") for column in ("left", "center", "right"))
+MAX_PIXELS = 2**30  # pixels of a mask: a few bytes of run lengths can claim any size
+MAX_COORDINATE = 2**17  # pixels from the corner: pycocotools walks along every edge, inside the image or not
 
 
 def decode_rle(rle: Rle) -> Mask:
@@ -27,7 +27,7 @@ def decode_rle(rle: Rle) -> Mask:
     """
     height, width = rle_size(rle)
     runs = decode_runs(rle.get("counts"))
-    if (len(runs) and (runs.min() < 0 or runs.max() > LARGEST)) or runs.sum() != height * width:
+    if (len(runs) and (runs.min() < 0 or runs.max() > MAX_PIXELS)) or runs.sum() != height * width:
         raise BadInput(
             f"The run lengths of a mask cover {runs.sum()} pixels; expected {height} x {width}, none negative."
         )
@@ -35,14 +35,14 @@ def decode_rle(rle: Rle) -> Mask:
 
 
 def rle_size(rle: Rle) -> tuple[int, int]:
-    """The (height, width) that run lengths claim. Raises BadInput where it is no size, or above LARGEST pixels."""
+    """The (height, width) that run lengths claim. Raises BadInput where it is no size, or above MAX_PIXELS pixels."""
     size: Any = rle.get("size")
     numbers = [int(n) for n in size if isinstance(n, int | np.integer) and n >= 0] if isinstance(size, Sequence) else []
     if len(numbers) != 2 or len(size) != 2:
         raise BadInput(f"The size of a mask is {size!r}; expected [height, width] in whole pixels.")
     height, width = numbers
-    if height * width > LARGEST:
-        raise BadInput(f"A mask of {height} x {width} pixels is too large; expected {LARGEST} pixels at most.")
+    if height * width > MAX_PIXELS:
+        raise BadInput(f"A mask of {height} x {width} pixels is too large; expected {MAX_PIXELS} pixels at most.")
     return height, width
 
 
@@ -53,7 +53,7 @@ def decode_runs(counts: object) -> NDArray[np.int64]:
     the difference to the run before the last.
     """
     if isinstance(counts, list | tuple):
-        if not all(type(n) is int and 0 <= n <= LARGEST for n in cast(Sequence[object], counts)):
+        if not all(type(n) is int and 0 <= n <= MAX_PIXELS for n in cast(Sequence[object], counts)):
             raise BadInput("The run lengths of a mask hold something other than whole numbers of pixels.")
         return np.array(counts, dtype=np.int64)
     if not isinstance(counts, str | bytes):
@@ -76,30 +76,30 @@ def decode_runs(counts: object) -> NDArray[np.int64]:
 
 def encode_rle(mask: Mask) -> dict[str, Any]:
     """COCO's compressed run lengths of a mask (pycocotools), `counts` as text so that JSON takes it."""
-    coded = _coco().encode(np.asfortranarray(mask, dtype=np.uint8))
+    coded = _pycocotools().encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(n) for n in coded["size"]], "counts": coded["counts"].decode("ascii")}
 
 
 def polygon_mask(polygons: Sequence[Sequence[float]], size: tuple[int, int]) -> Mask:
     """The union of polygons, each x1, y1, x2, y2, ... in pixels, as a mask of `size` (height, width), COCO's raster.
 
-    Raises BadInput for a polygon of fewer than three points, or with a number that is not finite or beyond FARTHEST.
+    Raises BadInput for fewer than three points, or a number that is not finite or beyond MAX_COORDINATE.
     """
     for ring in polygons:
         numbers = np.asarray(ring, dtype=np.float64)
-        if len(ring) < 6 or len(ring) % 2 or not (np.abs(numbers) <= FARTHEST).all():
+        if len(ring) < 6 or len(ring) % 2 or not (np.abs(numbers) <= MAX_COORDINATE).all():
             raise BadInput(
                 f"A polygon of {len(ring)} numbers is not one; expected x, y of three or more points within "
-                f"{FARTHEST} pixels of the corner."
+                f"{MAX_COORDINATE} pixels of the corner."
             )
     if not polygons:
         return np.zeros(size, bool)
-    coco = _coco()
+    coco = _pycocotools()
     return decode_rle(coco.merge(coco.frPyObjects([list(map(float, ring)) for ring in polygons], *size)))
 
 
 def grid_cells(mask: Mask, *, share: float = 0.0) -> tuple[str, ...]:
-    """The cells of CELLS that a mask touches: any pixel, or at least `share` (0-1) of the mask's pixels.
+    """The cells of GRID_CELLS that a mask touches: any pixel, or at least `share` (0-1) of the mask's pixels.
 
     Cell (r, c) is rows r * H // 3 to (r + 1) * H // 3, columns alike.
     """
@@ -109,11 +109,11 @@ def grid_cells(mask: Mask, *, share: float = 0.0) -> tuple[str, ...]:
         for r in range(3)
         for c in range(3)
     ]
-    return tuple(cell for cell, count in zip(CELLS, counts, strict=True) if count and count / sum(counts) >= share)
+    return tuple(cell for cell, count in zip(GRID_CELLS, counts, strict=True) if count and count / sum(counts) >= share)
 
 
-def components(mask: Mask, *, connectivity: Literal[4, 8] = 8, min_pixels: int = 1) -> NDArray[np.int64]:
-    """The areas in pixels of the connected parts of a mask, in raster order; as many numbers as there are parts.
+def component_areas(mask: Mask, *, connectivity: Literal[4, 8] = 8, min_pixels: int = 1) -> NDArray[np.int64]:
+    """The areas in pixels of the connected components of a mask, in raster order.
 
     Pixels touch by their sides (4) or also by their corners (8); parts below `min_pixels` do not count.
     """
@@ -127,7 +127,7 @@ def components(mask: Mask, *, connectivity: Literal[4, 8] = 8, min_pixels: int =
     return areas[areas >= min_pixels]
 
 
-def _coco() -> Any:
+def _pycocotools() -> Any:
     try:
         from pycocotools import mask
     except ImportError as err:

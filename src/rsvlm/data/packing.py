@@ -1,4 +1,4 @@
-"""Several conversations in one row: which of a batch share one, so that little of the rows is padding."""
+"""Sequence packing: which conversations of a batch share a row, so that little of a row is padding."""
 
 from collections.abc import Hashable, Sequence
 
@@ -6,7 +6,7 @@ from rsvlm.errors import BadInput
 
 
 def first_fit(lengths: Sequence[int], size: int, kinds: Sequence[Hashable] = ()) -> list[int]:
-    """The row of each conversation, from 0: in order, each goes to the first row of at most `size` tokens with room.
+    """First-fit bin packing: the row of each conversation, from 0, in rows of at most `size` tokens.
 
     `lengths` are the conversations' tokens; with `kinds` (one a conversation) only those of one kind share a row.
     Raises BadInput for a conversation that is longer than a row.

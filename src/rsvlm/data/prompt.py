@@ -1,7 +1,7 @@
-"""Words and frames: how tasks are asked, how a conversation becomes text, and which of its tokens are learned.
+"""Prompts: the wording of tasks, chat templates, and tokenisation of conversations with labels.
 
-`TASK_QUESTIONS` lists the wordings of each task; the first one is the wording of the benchmarks. A `Frame` is a
-conversation template: it says what stands around a question and an answer.
+`TASK_QUESTIONS` lists the wordings of each task; the first one is the wording of the benchmarks. A
+`ChatTemplate` (`frame` in a recipe) is the text around questions and answers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,22 +71,22 @@ REFUSAL = "I cannot tell that from this image."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """A conversation template as plain pieces. `{image}` in `first` is where the visual tokens go.
+class ChatTemplate:
+    """A chat template as plain pieces of text. `{image}` in `first_turn` is where the visual tokens go.
 
-    One round is `first` (or `again` from the second on) with the question in, then the answer, then `close`, which is
-    learned too. `stop` is the token that ends a reply. `bos` says whether the tokenizer's start token comes first.
-    `lead` is a blank between question and answer that the model writes itself, as part of the answer's first word: at
-    the end of a prompt it would be a token of its own, which training never shows.
+    One turn is `first_turn` (`later_turn` from the second on) with its {question}, then the answer, then `answer_end`,
+    which is learned too. `stop` is the token that ends a reply. `bos`: whether the tokenizer's start token comes first.
+    `answer_prefix` is a blank between question and answer that the model writes itself, as part of the answer's first
+    word: at the end of a prompt it would be a token of its own, which training never shows.
     """
 
     name: str
-    first: str
-    again: str
-    close: str
+    first_turn: str
+    later_turn: str
+    answer_end: str
     stop: str
     bos: bool = True
-    lead: str = ""
+    answer_prefix: str = ""
 
 
 _LHRS_SYSTEM = (
@@ -99,91 +99,91 @@ _VICUNA_SYSTEM = (
 )
 # "your", and a start token in the text on top of the one that the tokenizer adds: both as LHRS-Bot-Nova was trained.
 _NOVA_SYSTEM = f"{_VICUNA_SYSTEM} If your don't know the answer to a question, please don't share false information."
-_ASKED = "<|start_header_id|>user<|end_header_id|>\n\n"
-_ANSWERS = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
-FRAMES: Registry[Frame] = Registry("frame")  # a system may add its own: FRAMES.add(frame.name, frame)
-for _frame in (
-    Frame(
+_LLAMA3_USER = "<|start_header_id|>user<|end_header_id|>\n\n"
+_LLAMA3_ASSISTANT = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+CHAT_TEMPLATES: Registry[ChatTemplate] = Registry("frame")  # a system may add its own: FRAMES.add(frame.name, frame)
+for _template in (
+    ChatTemplate(
         name="chatml",
-        first="<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n",
-        again="\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
-        close="<|im_end|>",
+        first_turn="<|im_start|>user\n{image}\n{question}<|im_end|>\n<|im_start|>assistant\n",
+        later_turn="\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n",
+        answer_end="<|im_end|>",
         stop="<|im_end|>",
         bos=False,
     ),
     # rsvlm-mini: as few tokens as a small model on a CPU needs to tell question from answer.
-    Frame(
+    ChatTemplate(
         name="brief",
-        first="<|im_start|>{image}{question}\n",
-        again="\n{question}\n",
-        close="<|im_end|>",
+        first_turn="<|im_start|>{image}{question}\n",
+        later_turn="\n{question}\n",
+        answer_end="<|im_end|>",
         stop="<|im_end|>",
         bos=False,
     ),
     # Stage 1 of LHRS-Bot: the question is dropped, the caption and its line break are learned.
-    Frame(name="plain", first="{image}", again="", close="\n", stop="\n"),
+    ChatTemplate(name="plain", first_turn="{image}", later_turn="", answer_end="\n", stop="\n"),
     # LHRS-Bot, stages 2 and 3, as its `llava_llama_2` renders; the tokenizer adds the leading <s>.
-    Frame(
+    ChatTemplate(
         name="llava_llama_2",
-        first=f"[INST] <<SYS>>\n{_LHRS_SYSTEM}\n<</SYS>>\n\n{{image}}\n{{question}} [/INST]",
-        again="<s>[INST] {question} [/INST]",
-        close=" </s>",
+        first_turn=f"[INST] <<SYS>>\n{_LHRS_SYSTEM}\n<</SYS>>\n\n{{image}}\n{{question}} [/INST]",
+        later_turn="<s>[INST] {question} [/INST]",
+        answer_end=" </s>",
         stop="</s>",
-        lead=" ",
+        answer_prefix=" ",
     ),
     # LHRS-Bot-Nova, stages 2 and 3, as its `llama3` renders.
-    Frame(
+    ChatTemplate(
         name="llama3",
-        first=(
+        first_turn=(
             f"<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{_NOVA_SYSTEM}<|eot_id|>"
-            f"{_ASKED}{{image}}\n{{question}}{_ANSWERS}"
+            f"{_LLAMA3_USER}{{image}}\n{{question}}{_LLAMA3_ASSISTANT}"
         ),
-        again=f"{_ASKED}{{question}}{_ANSWERS}",
-        close="<|eot_id|>",
+        later_turn=f"{_LLAMA3_USER}{{question}}{_LLAMA3_ASSISTANT}",
+        answer_end="<|eot_id|>",
         stop="<|eot_id|>",
     ),
     # LLaVA-1.5 (RS-GPT4V's base) and GeoChat as trained: their `v1`, also named `vicuna_v1`.
-    Frame(
+    ChatTemplate(
         name="vicuna_v1",
-        first=f"{_VICUNA_SYSTEM} USER: {{image}}\n{{question}} ASSISTANT:",
-        again="USER: {question} ASSISTANT:",
-        close="</s>",
+        first_turn=f"{_VICUNA_SYSTEM} USER: {{image}}\n{{question}} ASSISTANT:",
+        later_turn="USER: {question} ASSISTANT:",
+        answer_end="</s>",
         stop="</s>",
-        lead=" ",
+        answer_prefix=" ",
     ),
     # The same as GeoChat's evaluation scripts ask by default (`llava_v1`), though it was trained with vicuna_v1.
-    Frame(
+    ChatTemplate(
         name="llava_v1",
-        first=f"{_VICUNA_SYSTEM.replace('user', 'human')} USER: {{image}}\n{{question}} ASSISTANT:",
-        again="USER: {question} ASSISTANT:",
-        close="</s>",
+        first_turn=f"{_VICUNA_SYSTEM.replace('user', 'human')} USER: {{image}}\n{{question}} ASSISTANT:",
+        later_turn="USER: {question} ASSISTANT:",
+        answer_end="</s>",
         stop="</s>",
-        lead=" ",
+        answer_prefix=" ",
     ),
     # SkyEyeGPT, as MiniGPT-v2's `CONV_VISION_minigptv2` asks: it writes a start token, the tokenizer adds another.
-    Frame(
+    ChatTemplate(
         name="minigpt_v2",
-        first="<s>[INST] <Img>{image}</Img> {question} [/INST]",
-        again="<s>[INST] {question} [/INST]",
-        close="</s>",
+        first_turn="<s>[INST] <Img>{image}</Img> {question} [/INST]",
+        later_turn="<s>[INST] {question} [/INST]",
+        answer_end="</s>",
         stop="</s>",
-        lead=" ",
+        answer_prefix=" ",
     ),
     # The same as MiniGPT-v2 trains: one start token, and two blanks before the first [/INST].
-    Frame(
+    ChatTemplate(
         name="minigpt_v2_train",
-        first="[INST] <Img>{image}</Img> {question}  [/INST]",
-        again="<s>[INST] {question} [/INST]",
-        close="</s>",
+        first_turn="[INST] <Img>{image}</Img> {question}  [/INST]",
+        later_turn="<s>[INST] {question} [/INST]",
+        answer_end="</s>",
         stop="</s>",
-        lead=" ",
+        answer_prefix=" ",
     ),
 ):
-    FRAMES.add(_frame.name, _frame)
+    CHAT_TEMPLATES.add(_template.name, _template)
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedConversation:
     """Token ids of a conversation: `prompt` is what all replies share, `reply` what follows it.
 
     `labels` and `turn` go with `reply`: the ids that are learned (IGNORE elsewhere), and the branch each token is in.
@@ -198,16 +198,16 @@ class Encoded:
     expert: int | None = None
 
 
-def prompt_text(frame: Frame, question: str) -> tuple[str, str]:
+def prompt_text(template: ChatTemplate, question: str) -> tuple[str, str]:
     """The text before and after the image for a first question, ready for the answer."""
-    before, after = frame.first.split("{image}")
+    before, after = template.first_turn.split("{image}")
     return before, after.replace("{question}", question)
 
 
-def encode_prompt(tokenizer: Any, frame: Frame, question: str, *, image_tokens: int) -> list[int]:
+def encode_prompt(tokenizer: Any, template: ChatTemplate, question: str, *, image_tokens: int) -> list[int]:
     """Token ids of a first question, ready for the answer; the image is IMAGE_TOKEN `image_tokens` times."""
-    after = tokenizer(prompt_text(frame, question)[1], add_special_tokens=False)["input_ids"]
-    return [*_head(tokenizer, frame, image_tokens), *after]
+    after = tokenizer(prompt_text(template, question)[1], add_special_tokens=False)["input_ids"]
+    return [*_encode_prefix(tokenizer, template, image_tokens), *after]
 
 
 def encode_question(tokenizer: Any, question: str) -> list[int]:
@@ -216,23 +216,28 @@ def encode_question(tokenizer: Any, question: str) -> list[int]:
 
 
 def encode(
-    tokenizer: Any, frame: Frame, conversations: Sequence[Sequence[Turn]], *, image_tokens: int, max_tokens: int = 512
-) -> Encoded:
-    """Tokenise conversations about one image, as branches that share it and do not see one another.
+    tokenizer: Any,
+    template: ChatTemplate,
+    conversations: Sequence[Sequence[Turn]],
+    *,
+    image_tokens: int,
+    max_tokens: int = 512,
+) -> EncodedConversation:
+    """Tokenise conversations about one image, as branches that share it and do not attend to each other.
 
     Labels are found by character offsets, never by re-tokenised lengths: the text after the image is tokenised once, as
-    it will be read, and a token is learned when it overlaps an answer or its close. Branches after the first that would
+    it will be read, and a token is learned when it overlaps an answer or its end. Branches after the first that would
     make the reply longer than `max_tokens` are left out; a first one that is longer by itself is cut.
     """
-    out = Encoded(_head(tokenizer, frame, image_tokens), [], [], [])
+    out = EncodedConversation(_encode_prefix(tokenizer, template, image_tokens), [], [], [])
     for branch, turns in enumerate(conversations):
         text, spans = "", []
         for index, turn in enumerate(turns):
-            asked = frame.again if index else frame.first.split("{image}")[1]
-            text += asked.replace("{question}", turn.question)
-            said = frame.lead + turn.answer + frame.close
-            spans.append((len(text), len(text) + len(said)))
-            text += said
+            question_template = template.later_turn if index else template.first_turn.split("{image}")[1]
+            text += question_template.replace("{question}", turn.question)
+            answer_text = template.answer_prefix + turn.answer + template.answer_end
+            spans.append((len(text), len(text) + len(answer_text)))
+            text += answer_text
         tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids, offsets = tokens["input_ids"][:max_tokens], tokens["offset_mapping"]
         if branch and len(out.reply) + len(ids) > max_tokens:
@@ -244,8 +249,8 @@ def encode(
     return out
 
 
-def _head(tokenizer: Any, frame: Frame, image_tokens: int) -> list[int]:
-    before = frame.first.split("{image}")[0]
+def _encode_prefix(tokenizer: Any, template: ChatTemplate, image_tokens: int) -> list[int]:
+    before = template.first_turn.split("{image}")[0]
     ids = tokenizer(before, add_special_tokens=False)["input_ids"] if before else []
-    start = [tokenizer.bos_token_id] if frame.bos else []
+    start = [tokenizer.bos_token_id] if template.bos else []
     return [*start, *ids, *[IMAGE_TOKEN] * image_tokens]

@@ -1,61 +1,63 @@
-"""Which one of several things a phrase means, read from its words: by size, by place, or counted from a side. Ours.
+"""Parser of referring expressions: by size ("largest"), position ("on the left") or rank ("second from the top"). Ours.
 
-A small detector knows a kind of thing better than relations between things: it is asked for all of a kind, and the one
-that is meant is chosen by geometry. So it is over the tiles of a scene, too: "the largest boat" cannot be asked of a
-tile. The words known here are those of `rsvlm.data.synth.referring`, by which phrases for training are made.
+A small detector knows classes better than relations between objects: it is asked for all objects of a class, and the
+one meant is selected by geometry. This also serves tiled scenes: "the largest boat" cannot be asked of a single tile.
+The words known here are those of `rsvlm.data.synth.referring`, by which phrases for training are made.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rsvlm.data.synth.referring import plural
+from rsvlm.data.synth.referring import pluralize
 from rsvlm.sample import Region
 
 _I = re.IGNORECASE
-_PLACE = r"(?:at|in|on|from|near|next|by|with|along|of|beside|between|under|over|behind|around|close)"
-_ONES = {"people", "men", "women"}  # plurals without an s
+_PREPOSITIONS = r"(?:at|in|on|from|near|next|by|with|along|of|beside|between|under|over|behind|around|close)"
+_IRREGULAR_PLURALS = {"people", "men", "women"}  # plurals without an s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Phrase:
-    """`words` are asked of a scene in one piece. `one`: a single thing is meant.
+class ParsedPhrase:
+    """A parsed phrase. `words`: what an untiled scene is asked. `is_single`: whether it means a single object.
 
-    Where it can be chosen among several, `several` asks for all of them, and `choose` takes the one from their regions
-    in a scene of (width, height); `choose` gives None where there is none. `several` is "" where no rule fits.
+    Where a rule fits, `plural_phrase` asks for all objects of the class ("" otherwise), and `select(regions, size)`
+    returns the region that is meant, of a scene of `size` (width, height), or None where there is none.
     """
 
     words: str
-    one: bool
-    several: str = ""
-    choose: Callable[[Sequence[Region], tuple[int, int]], Region | None] | None = None
+    is_single: bool
+    plural_phrase: str = ""
+    select: Callable[[Sequence[Region], tuple[int, int]], Region | None] | None = None
 
 
-def parse_phrase(words: str) -> Phrase:
-    """A phrase understood: "the boats" are several, "a boat" is any and so all of them, "the boat" is one."""
+def parse_phrase(words: str) -> ParsedPhrase:
+    """Parse a phrase: "the boats" are several, "a boat" is any and so all of them, "the boat" is one."""
     if article := re.match(r"(?:a|an|any|some|every|each)\s+(?=[\w-]+(?: [\w-]+)?$)", words, _I):
         rest = words[article.end() :]
-        words = rest if _is_plural(rest) else plural(rest)
+        words = rest if _is_plural(rest) else pluralize(rest)
     if not words.lower().startswith("the "):
-        return Phrase(words=words, one=False, several=words)
+        return ParsedPhrase(words=words, is_single=False, plural_phrase=words)
     bare = words[4:]
-    head = re.split(rf"\s{_PLACE}\s", bare, maxsplit=1, flags=_I)[0]
+    head = re.split(rf"\s{_PREPOSITIONS}\s", bare, maxsplit=1, flags=_I)[0]
     if _is_plural(head):
-        return Phrase(words=bare, one=False, several=bare)
+        return ParsedPhrase(words=bare, is_single=False, plural_phrase=bare)
     for pattern, rules in _RULES:
         if (found := pattern.fullmatch(bare)) and (key := rules.get(found["which"].lower())):
             rank = _ORDINALS.get((found.groupdict().get("rank") or "").lower(), 0)
-            return Phrase(words=words, one=True, several=plural(found["thing"]), choose=_chooser(key, rank))
-    return Phrase(words=words, one=True)
+            return ParsedPhrase(
+                words=words, is_single=True, plural_phrase=pluralize(found["thing"]), select=_make_selector(key, rank)
+            )
+    return ParsedPhrase(words=words, is_single=True)
 
 
 def _is_plural(head: str) -> bool:
     last = (head.lower().split() or [""])[-1]
-    return last in _ONES or (last.endswith("s") and not last.endswith(("ss", "us", "is")))
+    return last in _IRREGULAR_PLURALS or (last.endswith("s") and not last.endswith(("ss", "us", "is")))
 
 
-_Key = Callable[[float, float, float], float]  # x, y of the centre in fractions, area in pixels -> least is meant
-_SIZES: dict[str, _Key] = {
+_SortKey = Callable[[float, float, float], float]  # x, y of the centre in fractions, area in pixels -> least is meant
+_SIZES: dict[str, _SortKey] = {
     **dict.fromkeys(("largest", "biggest"), lambda x, y, area: -area),
     **dict.fromkeys(("smallest",), lambda x, y, area: area),
     **dict.fromkeys(("leftmost",), lambda x, y, area: x),
@@ -63,7 +65,7 @@ _SIZES: dict[str, _Key] = {
     **dict.fromkeys(("topmost", "highest"), lambda x, y, area: y),
     **dict.fromkeys(("lowest", "bottommost"), lambda x, y, area: -y),
 }
-_SIDES: dict[str, _Key] = {
+_SIDES: dict[str, _SortKey] = {
     "left": lambda x, y, area: x,
     "right": lambda x, y, area: -x,
     "top": lambda x, y, area: y,
@@ -83,7 +85,7 @@ _RULES = (
 )
 
 
-def _chooser(key: _Key, rank: int) -> Callable[[Sequence[Region], tuple[int, int]], Region | None]:
+def _make_selector(key: _SortKey, rank: int) -> Callable[[Sequence[Region], tuple[int, int]], Region | None]:
     def choose(regions: Sequence[Region], size: tuple[int, int]) -> Region | None:
         def value(region: Region) -> float:
             x1, y1, x2, y2 = region.box

@@ -1,4 +1,4 @@
-"""Replies as text: what token ids say, where a stop string ends them, and how a text is told while it grows."""
+"""Replies as text: decoding of token ids, stop strings, and streaming."""
 
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from rsvlm.errors import BadInput
 from rsvlm.sample import Reply
 
-_MOST_DIGITS = 18
-_UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what stands for the first bytes of a letter until its last one is there
+_MAX_DIGITS = 18
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # what stands for the first bytes of a letter until its last one is there
 
 
 def decode_reply(tokenizer: Any, ids: Sequence[int]) -> str:
@@ -29,33 +29,33 @@ def find_stop(text: str, stop: Sequence[str]) -> int:
 
 
 def cut_at_stop(text: str, stop: Sequence[str] = ()) -> str:
-    """What a model said, of all that it generated: up to the first stop string, without blanks around it."""
+    """The generated text up to the first stop string, stripped."""
     end = find_stop(text, stop)
     return (text if end < 0 else text[:end]).strip()
 
 
-def stream_text(grown: Iterable[tuple[str, float]], stop: Sequence[str] = ()) -> Generator[str, None, Reply]:
-    """A reply while it grows, in pieces that make its text; the whole Reply is returned.
+def stream_text(snapshots: Iterable[tuple[str, float]], stop: Sequence[str] = ()) -> Generator[str, None, Reply]:
+    """Yield the text of a reply in pieces while it is generated; return the complete Reply.
 
-    `grown` gives all the text so far and its confidence, again and again. Kept back is what may still change: a letter
-    whose last bytes are not there yet, blanks that may be the last, and what may be the beginning of a stop string.
+    `snapshots` gives all the text so far and its confidence, after each step. What may still change is held back: a
+    character with missing bytes, trailing blanks, and what may be the beginning of a stop string.
     """
-    told, reply = 0, Reply(text="", confidence=0.0)
-    for text, confidence in grown:
+    emitted, reply = 0, Reply(text="", confidence=0.0)
+    for text, confidence in snapshots:
         reply = Reply(text=cut_at_stop(text, stop), confidence=confidence)
-        if piece := _sure(text, stop)[told:]:
-            told += len(piece)
+        if piece := _settled_text(text, stop)[emitted:]:
+            emitted += len(piece)
             yield piece
-    if piece := reply.text[told:]:
+    if piece := reply.text[emitted:]:
         yield piece
     return reply
 
 
-def _sure(text: str, stop: Sequence[str]) -> str:
-    """The part of a growing text that nothing which may follow can change."""
+def _settled_text(text: str, stop: Sequence[str]) -> str:
+    """The prefix of a partial text that no continuation can change."""
     if find_stop(text, stop) >= 0:
         return cut_at_stop(text, stop)
-    text = text.rstrip(_UNFINISHED)
+    text = text.rstrip(_REPLACEMENT)
     begun = (n for one in stop for n in range(len(one) - 1, 0, -1) if text.endswith(one[:n]))
     return text[: len(text) - max(begun, default=0)].strip()
 
@@ -63,4 +63,4 @@ def _sure(text: str, stop: Sequence[str]) -> str:
 def whole_number(digits: str) -> int | None:
     """The number that digits write; None above 18 of them, which count nothing and take Python long to read."""
     digits = digits.lstrip("0") or "0"
-    return int(digits) if len(digits) <= _MOST_DIGITS else None
+    return int(digits) if len(digits) <= _MAX_DIGITS else None

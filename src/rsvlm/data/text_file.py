@@ -17,11 +17,11 @@ def read_text(path: Path) -> str:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def lines_of(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     """The lines of a text. `str.splitlines` would end them at U+2028 and U+0085, too, which may stand in a caption."""
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a file. Raises as `read_text`."""
-    return lines_of(read_text(path))
+    return split_lines(read_text(path))

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.data.images import read_rgb
-from rsvlm.data.ingredients import datasets_of
+from rsvlm.data.ingredients import dataset_names
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.evaluate.baselines import Embed, constants, nearest_image
 from rsvlm.evaluate.benchmarks import find
@@ -182,7 +182,7 @@ def _trained_on(names: str) -> list[str]:
     found: list[str] = []
     for text in names.split():
         try:
-            found += datasets_of(text)
+            found += dataset_names(text)
         except BadInput:  # a builder of another version, or a name of somebody else's
             found.append(text.partition("/")[0])
     return [name for name in dict.fromkeys(found) if name in DATASETS]

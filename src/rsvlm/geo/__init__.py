@@ -1,1 +1,1 @@
-"""Pixels that know where they are: rasters, bands, tiles, places, GeoJSON and pictures of answers."""
+"""Georeferenced rasters: opening, bands, tiling, pixel to longitude/latitude, GeoJSON, overlays of answers."""

@@ -1,4 +1,4 @@
-"""What a band shows, read from its name: a colour word, a wavelength, or its number in the products of a sensor."""
+"""The common name of a band (red, nir, swir1, ...) from its description: a word, a wavelength, or a band number."""
 
 import re
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ _LANDSAT_OLI = {"2": "blue", "3": "green", "4": "red", "5": "nir", "6": "swir1",
 _LANDSAT_TM = {"1": "blue", "2": "green", "3": "red", "4": "nir", "5": "swir1", "7": "swir2"}
 
 
-def meanings(names: Sequence[str]) -> tuple[str, ...]:
+def common_names(names: Sequence[str]) -> tuple[str, ...]:
     """ "red", "green", "blue", "nir", "swir1", "swir2" for each band, "" where its name does not tell.
 
-    A word goes before a wavelength, and that before a number. A meaning that several bands have is told of the first
-    whose name is that word alone.
+    A word in the name takes precedence over a wavelength, and that over a band number. Where several bands have one
+    common name, the first of them keeps it.
     """
     lower = [name.strip().lower() for name in names]
     found = [_by_word(name) or _by_wavelength(name) for name in lower]
@@ -47,8 +47,8 @@ def _by_word(name: str) -> str:
 
 
 def _by_wavelength(name: str) -> str:
-    told = _NANOMETRES.search(name)
-    return next((what for low, high, what in _WAVELENGTHS if told and low <= int(told[1]) <= high), "")
+    match = _NANOMETRES.search(name)
+    return next((what for low, high, what in _WAVELENGTHS if match and low <= int(match[1]) <= high), "")
 
 
 def _by_number(names: Sequence[str]) -> list[str]:
@@ -57,9 +57,9 @@ def _by_number(names: Sequence[str]) -> list[str]:
     Landsat 4 to 7 have no band 6 among the reflective ones, Landsat 8 and 9 have. B1 to B7 alone are Landsat 8's, too,
     whose red, green and blue have the numbers of Sentinel-2's.
     """
-    read = [_NUMBERED.match(name) for name in names]
-    numbers = {one[1] for one in read if one}
+    matches = [_NUMBERED.match(name) for name in names]
+    numbers = {one[1] for one in matches if one}
     landsat = any(name.startswith("sr_") for name in names)
     thematic_mapper = {"1", "2", "3", "4", "5", "7"} <= numbers and not numbers & {"6", "8", "9", "10", "11", "12"}
     table = _LANDSAT_TM if thematic_mapper else _LANDSAT_OLI if landsat or "8" not in numbers else _SENTINEL2
-    return [table.get(one[1], "") if one and not one[2] else "" for one in read]
+    return [table.get(one[1], "") if one and not one[2] else "" for one in matches]

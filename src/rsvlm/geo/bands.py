@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.band_meaning import meanings
+from rsvlm.geo.band_meaning import common_names
 from rsvlm.registry import Registry, unknown
 
-Choice = str | int | Sequence[str | int] | None
+BandChoice = str | int | Sequence[str | int] | None
 
 
 class BandRecipe(NamedTuple):
@@ -26,10 +26,12 @@ class BandRecipe(NamedTuple):
 
 
 _RGB = ("red", "green", "blue")
-RECIPES: Registry[BandRecipe] = Registry("band recipe")
-RECIPES.add("rgb", BandRecipe((_RGB, ("r", "g", "b")), dict.fromkeys(range(3, 6), (1, 2, 3)), "red, green, blue first"))
-RECIPES.add("naip", BandRecipe((_RGB,), {3: (1, 2, 3), 4: (1, 2, 3)}, "NAIP: red, green, blue, near infrared"))
-RECIPES.add(
+BAND_RECIPES: Registry[BandRecipe] = Registry("band recipe")
+BAND_RECIPES.add(
+    "rgb", BandRecipe((_RGB, ("r", "g", "b")), dict.fromkeys(range(3, 6), (1, 2, 3)), "red, green, blue first")
+)
+BAND_RECIPES.add("naip", BandRecipe((_RGB,), {3: (1, 2, 3), 4: (1, 2, 3)}, "NAIP: red, green, blue, near infrared"))
+BAND_RECIPES.add(
     "landsat",  # Collection 2 band tables, https://www.usgs.gov/faqs/what-are-band-designations-landsat-satellites
     BandRecipe(
         (_RGB, ("sr_b4", "sr_b3", "sr_b2"), ("b4", "b3", "b2")),
@@ -37,11 +39,11 @@ RECIPES.add(
         "Landsat 4-7 (six reflective bands: 3, 2, 1) or 8-9 (seven and more: 4, 3, 2)",
     ),
 )
-RECIPES.add(
+BAND_RECIPES.add(
     "landsat-swir",
     BandRecipe((("swir1", "nir", "red"),), {4: (1, 2, 3)}, "false colour of SWIR1, NIR, Red(, Green) stacks"),
 )
-RECIPES.add(
+BAND_RECIPES.add(
     "sentinel2",  # band order of SAFE, Earth Engine and BigEarthNet products
     BandRecipe(
         (_RGB, ("b04", "b03", "b02"), ("b4", "b3", "b2")),
@@ -51,18 +53,18 @@ RECIPES.add(
 )
 
 
-def band_names(descriptions: Sequence[str | None], meanings: Sequence[str]) -> tuple[str, ...]:
+def band_names(descriptions: Sequence[str | None], interpretations: Sequence[str]) -> tuple[str, ...]:
     """One unique name a band: its description, else its colour meaning where that says something, else "band<n>"."""
     names: dict[str, None] = {}
-    only = len(meanings) == 1
-    for number, (text, meaning) in enumerate(zip(descriptions, meanings, strict=True), start=1):
+    only = len(interpretations) == 1
+    for number, (text, meaning) in enumerate(zip(descriptions, interpretations, strict=True), start=1):
         vague = meaning == "undefined" or (meaning in ("gray", "grey") and not only)
         name = (text or "").strip() or (f"band{number}" if vague else meaning)
         names[name if name not in names else f"{name}_{number}"] = None
     return tuple(names)
 
 
-def choose_bands(choice: Choice, names: Sequence[str], where: str) -> tuple[int, ...]:
+def choose_bands(choice: BandChoice, names: Sequence[str], where: str) -> tuple[int, ...]:
     """The band numbers, from 1, that show as red, green, blue (3) or grey (1).
 
     `choice` is a recipe, a name, a number, "a,b,c", or a sequence of names and numbers; None takes red, green and blue
@@ -72,7 +74,7 @@ def choose_bands(choice: Choice, names: Sequence[str], where: str) -> tuple[int,
     visible = [name for name in names if name.lower() != "alpha"]
     if choice is None:
         return natural_colour(names) or ((1, 2, 3) if len(visible) >= 3 else (1,))
-    if isinstance(choice, str) and choice.lower() in RECIPES and choice.lower() not in _lower(names):
+    if isinstance(choice, str) and choice.lower() in BAND_RECIPES and choice.lower() not in _lower(names):
         return _by_recipe(choice.lower(), names, len(visible), where)
     parts: list[str | int]
     if isinstance(choice, str):
@@ -81,12 +83,12 @@ def choose_bands(choice: Choice, names: Sequence[str], where: str) -> tuple[int,
         parts = [choice] if isinstance(choice, int) else list(choice)
     if len(parts) not in (1, 3):
         raise BadInput(f"A picture needs one or three bands, found {len(parts)} in {choice!r}; give for example 3,2,1.")
-    return tuple(_number(part, names, where) for part in parts)
+    return tuple(_band_number(part, names, where) for part in parts)
 
 
 def natural_colour(names: Sequence[str]) -> tuple[int, ...] | None:
     """The numbers of the bands that are red, green and blue by their names; None where these do not tell."""
-    return _by_names(_RGB, meanings(names))
+    return _by_names(_RGB, common_names(names))
 
 
 def _lower(names: Sequence[str]) -> list[str]:
@@ -99,7 +101,7 @@ def _by_names(wanted: Sequence[str], names: Sequence[str]) -> tuple[int, ...] | 
 
 
 def _by_recipe(name: str, names: Sequence[str], visible: int, where: str) -> tuple[int, ...]:
-    recipe = RECIPES[name]
+    recipe = BAND_RECIPES[name]
     for wanted in recipe.names:
         if found := _by_names(wanted, names):
             return found
@@ -112,7 +114,7 @@ def _by_recipe(name: str, names: Sequence[str], visible: int, where: str) -> tup
     )
 
 
-def _number(part: str | int, names: Sequence[str], where: str) -> int:
+def _band_number(part: str | int, names: Sequence[str], where: str) -> int:
     have = _lower(names)
     if isinstance(part, str) and part.lower() in have:
         return have.index(part.lower()) + 1
@@ -120,7 +122,7 @@ def _number(part: str | int, names: Sequence[str], where: str) -> int:
         if 1 <= int(part) <= len(names):
             return int(part)
         raise BadInput(f"{where} has bands 1 to {len(names)}, there is no band {part}; choose one of these.")
-    known = [*names, *RECIPES] if len(names) else list(RECIPES)
+    known = [*names, *BAND_RECIPES] if len(names) else list(BAND_RECIPES)
     raise BadInput(f"{where}: {unknown('band', part, known)}")
 
 

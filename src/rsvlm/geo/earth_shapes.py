@@ -1,6 +1,6 @@
-"""Shapes in pixels to shapes in longitude and latitude: valid, cut at the antimeridian, closed along a pole.
+"""Pixel geometries to geometries in longitude and latitude: valid, split at the antimeridian, closed along a pole.
 
-Off the Earth (the rim of a geostationary scene) there is no place: BadInput. Source of the rules: RFC 7946.
+A point off the Earth (the rim of a geostationary scene) raises BadInput. Source of the rules: RFC 7946.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ try:
 except ImportError as error:  # pragma: no cover - the core install
     raise missing_extra("shapely", "geo") from error
 
-_MOST_PARTS = 64  # pieces that one edge may be cut into
+_MAX_SUBDIVISIONS = 64  # pieces that one edge may be cut into
 
 
 def make_polygonal(geometry: BaseGeometry, label: str) -> Any:
@@ -46,19 +46,22 @@ def polygons_of(geometry: Any) -> list[Polygon]:
 
 
 def to_lonlat(geometry: Any, place: Place) -> Any:
-    """A shape in pixels as one in degrees: edges cut until they are straight enough, cut at the antimeridian."""
+    """A pixel geometry in degrees: edges densified to within 0.1 pixel or less, split at the antimeridian."""
     tolerance = min(0.1, 1e-4 * geometry.area**0.5)
     made = []
     for part in polygons_of(geometry):
-        outer = _unwrap(_ring(part.exterior.coords, place, tolerance), place, part)
-        holes = [_near(_unwrap(_ring(hole.coords, place, tolerance), None, part), outer) for hole in part.interiors]
+        outer = _unwrap(_densify_ring(part.exterior.coords, place, tolerance), place, part)
+        holes = [
+            _align_hole(_unwrap(_densify_ring(hole.coords, place, tolerance), None, part), outer)
+            for hole in part.interiors
+        ]
         made.append(make_polygonal(Polygon(outer, holes), "shape"))
     whole = shapely.union_all(made) if len(made) > 1 else made[0]
-    return oriented(_cut(whole))
+    return oriented(_split_at_antimeridian(whole))
 
 
-def _ring(coords: ArrayLike, place: Place, tolerance: float) -> Floats:
-    """A closed pixel ring in degrees, edges cut until geodesics between points stay within `tolerance` pixels."""
+def _densify_ring(coords: ArrayLike, place: Place, tolerance: float) -> Floats:
+    """A closed pixel ring in degrees, edges subdivided until geodesics stay within `tolerance` pixels of them."""
     ring = np.asarray(coords, np.float64)[:, :2]
     start, step = ring[:-1], np.diff(ring, axis=0)
     cuts = 1
@@ -73,13 +76,13 @@ def _ring(coords: ArrayLike, place: Place, tolerance: float) -> Floats:
                 f"{lost} of {len(degrees)} points of a shape lie off the Earth in the scene's projection; "
                 f"choose a region inside the visible disc."
             )
-        if cuts >= _MOST_PARTS or _bent(pixels, degrees, place) <= tolerance:
+        if cuts >= _MAX_SUBDIVISIONS or _max_deviation(pixels, degrees, place) <= tolerance:
             return degrees
         cuts *= 2
 
 
-def _bent(pixels: Floats, degrees: Floats, place: Place) -> float:
-    """The farthest, in pixels, that the middle of a geodesic or of a straight line in degrees lies from its edge."""
+def _max_deviation(pixels: Floats, degrees: Floats, place: Place) -> float:
+    """Largest distance in pixels of an edge's midpoint from that of its geodesic or straight line in degrees."""
     a, b = degrees[:-1], degrees[1:]
     turn = (b[:, 0] - a[:, 0] + 180) % 360 - 180
     if np.abs(b[:, 0] - a[:, 0]).max() > 60 and len(a) < 16:
@@ -101,21 +104,22 @@ def _unwrap(ring: Floats, place: Place | None, part: Polygon) -> Floats:
     around = ring[-1, 0] - ring[0, 0]
     if abs(around) < 180 or place is None:
         return ring
-    pole = 90.0 if _holds(part, place, 90.0) else -90.0
+    pole = 90.0 if _contains_pole(part, place, 90.0) else -90.0
     return np.concatenate([ring, [[ring[-1, 0], pole], [ring[0, 0], pole], ring[0]]])
 
 
-def _holds(part: Polygon, place: Place, latitude: float) -> bool:
+def _contains_pole(part: Polygon, place: Place, latitude: float) -> bool:
+    """Whether a pixel polygon contains the pole at `latitude` 90 or -90."""
     at = place.to_pixel([(0.0, latitude)])[0]
     return bool(np.isfinite(at).all() and part.intersects(shapely.Point(at)))
 
 
-def _near(hole: Floats, outer: Floats) -> Floats:
-    """A hole moved by whole turns to where its outer ring is."""
+def _align_hole(hole: Floats, outer: Floats) -> Floats:
+    """A hole shifted by multiples of 360 degrees of longitude to lie within its outer ring."""
     return hole - [360 * np.rint((hole[:, 0].mean() - outer[:, 0].mean()) / 360), 0]
 
 
-def _cut(geometry: Any) -> Any:
+def _split_at_antimeridian(geometry: Any) -> Any:
     """Split where longitude passes 180 degrees, as RFC 7946 (3.1.9) asks, and bring every part into [-180, 180]."""
     west, _, east, _ = geometry.bounds
     if west >= -180 and east <= 180:
@@ -129,7 +133,7 @@ def _cut(geometry: Any) -> Any:
 
 
 def clip_to_earth(flat: Polygon, place: Place) -> Any:
-    """The part of a pixel rectangle that lies on the Earth: its rim is drawn in towards a point there."""
+    """The part of a pixel rectangle that lies on the Earth: its boundary is moved inwards. Raises BadInput."""
     rim = np.asarray(shapely.segmentize(flat, max(flat.length / 256, 1.0)).exterior.coords)
     off = ~np.isfinite(place.to_lonlat(rim)).all(axis=1)
     if not off.any():

@@ -1,4 +1,4 @@
-"""Facts about a scene that a model should not have to guess: metres per pixel, areas, the date."""
+"""Ground sampling distance (metres per pixel), geodesic areas, and the acquisition date from metadata tags."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _DATE_TAGS = (
     "sensing_time", "datatake_1_datatake_sensing_start", "datetime_original", "exif_datetimeoriginal", "datetime",
     "exif_datetime", "tifftag_datetime",
 )  # fmt: skip
-_SMALL = 0.01  # degrees: under about a kilometre a shape is flat to one part in a million
+_PLANAR_LIMIT = 0.01  # degrees: under about a kilometre a shape is flat to one part in a million
 _DATE = re.compile(r"((?:19|20)\d\d)[-:/]?(\d\d)[-:/]?(\d\d)")
 
 
@@ -46,14 +46,14 @@ def geodesic_area(geometry: Any) -> float:
         cuts = np.linspace(west, east, 5)
         sectors = [geometry.intersection(shapely.box(a, south, b, north)) for a, b in pairwise(cuts)]
         return sum(geodesic_area(sector) for sector in sectors if not sector.is_empty)
-    if max(east - west, north - south) < _SMALL and max(abs(south), abs(north)) < 85:
+    if max(east - west, north - south) < _PLANAR_LIMIT and max(abs(south), abs(north)) < 85:
         # The geodesic sum runs over trapezoids down to the equator and loses its digits under some square metres.
-        return float(geometry.area) * _square_degree((south + north) / 2)
+        return float(geometry.area) * _square_degree_area((south + north) / 2)
     polygons = [part for part in shapely.get_parts(geometry) if isinstance(part, shapely.Polygon)]
     return sum(abs(float(GEOD.geometry_area_perimeter(orient(part))[0])) for part in polygons)
 
 
-def _square_degree(latitude: float) -> float:
+def _square_degree_area(latitude: float) -> float:
     """Square metres of a square degree around a latitude: the two radii of curvature of the ellipsoid."""
     sine = np.sin(np.radians(latitude))
     shrink = 1 - GEOD.es * sine**2

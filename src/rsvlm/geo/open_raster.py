@@ -1,7 +1,7 @@
-"""The door: which files are opened as rasters, by content, and with which GDAL settings.
+"""Safe opening of rasters: which files are accepted, by their first bytes, and with which GDAL settings.
 
 GDAL reads some 150 formats, several of which (VRT, MRF, WMS, HTTP, GTI) fetch or write other files when they are
-opened. Only four formats enter here, each by its own driver, chosen from the first bytes of a regular local file.
+opened. Only four formats are accepted, each by its own driver, chosen from the first bytes of a regular local file.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput, missing_extra
-from rsvlm.geo.tiff_header import ROWS_PER_STRIP, header_numbers
+from rsvlm.geo.tiff_header import ROWS_PER_STRIP, read_tiff_tags
 
 try:
     import rasterio
@@ -35,7 +35,7 @@ DRIVERS: dict[bytes, str] = {
     b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JP2OpenJPEG",
     b"\xff\x4f\xff\x51": "JP2OpenJPEG",
 }
-_REFUSED = {  # what hostile or mistaken files look like, for a better sentence
+_UNSUPPORTED = {  # what hostile or mistaken files look like, for a better sentence
     b"<VRTDataset": "a GDAL VRT, which points to other files",
     b"<MRF_META": "a GDAL MRF, which points to other files",
     b"<GDAL_WMS": "a GDAL WMS description, which points to a server",
@@ -87,18 +87,18 @@ def readable_errors(path: Path) -> Iterator[None]:
 
 
 def open_dataset(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
-    """Open a raster that may enter; the caller closes the rasterio dataset that is returned.
+    """Open a raster of an accepted format; the caller closes the rasterio dataset that is returned.
 
     Raises BadInput where `path` is not a regular local file, is none of the four formats by its first bytes, has no
     bands, or would need more than the pixel budget `max_pixels` (whole picture for PNG and JPEG, one block otherwise).
     """
-    file = _local(path)
-    driver = _driver(file)
+    file = _local_path(path)
+    driver = _detect_driver(file)
     with gdal_settings(file), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(file, driver=driver)
         try:
-            _check(dataset, file, max_pixels)
+            _check_limits(dataset, file, max_pixels)
             if driver == "GTiff" and dataset.compression:
                 # Threads decode blocks side by side; without a codec they only cost.
                 dataset.close()
@@ -109,7 +109,7 @@ def open_dataset(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
     return dataset
 
 
-def _local(path: str | Path) -> Path:
+def _local_path(path: str | Path) -> Path:
     text = os.fspath(path)
     if "://" in text or text.startswith("/vsi") or text.lower().startswith(("http:", "https:", "s3:", "file:")):
         raise BadInput(f"{text} is not a local file: scenes are read from disk only, so download it and give the path.")
@@ -126,7 +126,7 @@ def _local(path: str | Path) -> Path:
     return file
 
 
-def _driver(file: Path) -> str:
+def _detect_driver(file: Path) -> str:
     try:
         with file.open("rb") as stream:
             head = stream.read(4096)
@@ -138,14 +138,14 @@ def _driver(file: Path) -> str:
         if head.startswith(magic):
             return driver
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-    for mark, name in _REFUSED.items():
+    for mark, name in _UNSUPPORTED.items():
         if start.startswith(mark) or (mark.startswith(b"<") and mark in head):
             raise BadInput(f"{file} is {name}, whatever its name says; {_EXPECTED}.")
     raise BadInput(f"{file} is not an image of a known kind (it starts with {head[:12]!r}); {_EXPECTED}.")
 
 
-def _check(dataset: Any, file: Path, max_pixels: int) -> None:
-    """Refuse what would cost more than it shows. Reads no pixels."""
+def _check_limits(dataset: Any, file: Path, max_pixels: int) -> None:
+    """Raises BadInput for a raster over the pixel budget, complex, bandless, or with an external overview."""
     width, height, count = dataset.width, dataset.height, dataset.count
     if count < 1 or width < 1 or height < 1:
         raise BadInput(f"{file} has no bands to show (size {width} x {height}, {count} bands); {_EXPECTED}.")
@@ -170,7 +170,7 @@ def _check(dataset: Any, file: Path, max_pixels: int) -> None:
         return
     rows, columns = dataset.block_shapes[0]
     if dataset.compression and columns == width:  # GDAL calls a long compressed strip rows, but decodes all of it
-        rows = max(rows, min(header_numbers(file).get(ROWS_PER_STRIP, rows), height))
+        rows = max(rows, min(read_tiff_tags(file).get(ROWS_PER_STRIP, rows), height))
     together = count if dataset.interleaving == Interleaving.pixel else 1
     block = rows * columns * together * max(1, _itemsize(dataset.dtypes[0]))
     if rows * columns > max_pixels or block > max_pixels * _BYTES_PER_PIXEL:

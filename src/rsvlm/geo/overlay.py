@@ -1,4 +1,4 @@
-"""Answers drawn on the scene: a PNG with outlines, labels and scores, and a small preview for the terminal."""
+"""Regions drawn on the scene: a PNG with outlines, labels and scores, and a small preview for the terminal."""
 
 import os
 import zlib
@@ -13,13 +13,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from rsvlm.errors import BadInput
 from rsvlm.geo.scene import Scene
-from rsvlm.geo.vector import outline
+from rsvlm.geo.vector import region_polygon
 from rsvlm.sample import Region
 
 # Okabe and Ito's colours, told apart by every kind of sight (https://jfly.uni-koeln.de/color/).
 _COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
-_SIDE = 1600
-_LEAST = 800  # pixels: words need some room
+_MAX_SIDE = 1600
+_MIN_SIDE = 800  # pixels: smaller scenes are enlarged, so that labels fit
 
 
 def color_of(label: str) -> tuple[int, int, int]:
@@ -27,32 +27,32 @@ def color_of(label: str) -> tuple[int, int, int]:
     return _COLORS[zlib.crc32(label.encode()) % len(_COLORS)]
 
 
-def draw(pixels: NDArray[np.uint8], regions: Sequence[Region], scale: float = 1.0) -> Image.Image:
+def draw_regions(pixels: NDArray[np.uint8], regions: Sequence[Region], scale: float = 1.0) -> Image.Image:
     """A Pillow image of pixels (H, W, 3) with regions on it; `scale` = picture pixels per pixel of a region."""
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     pen = ImageDraw.Draw(picture)
     thick = max(2, round(max(picture.size) / 500))
     font = ImageFont.load_default(size=max(11, round(max(picture.size) / 70)))
     for region in regions:
-        for part in _polygons(outline(region)):
+        for part in _polygons(region_polygon(region)):
             for ring in (part.exterior, *part.interiors):
                 line = [(x * scale, y * scale) for x, y in ring.coords]
                 pen.line(line, fill=(0, 0, 0), width=thick + 2, joint="curve")  # a dark rim shows on bright ground
                 pen.line(line, fill=color_of(region.label), width=thick, joint="curve")
     for region in regions:  # after all outlines, so that no line crosses a word
-        _tag(pen, region, scale, font, picture.size)
+        _draw_label(pen, region, scale, font, picture.size)
     return picture
 
 
-def overlay(scene: Scene, regions: Sequence[Region], *, size: int = _SIDE) -> Image.Image:
+def overlay(scene: Scene, regions: Sequence[Region], *, size: int = _MAX_SIDE) -> Image.Image:
     """The whole scene with regions given in scene pixels, at most `size` wide and high; small ones are enlarged."""
     pixels = scene.read_rgb(size=size)
-    if (times := _LEAST // max(pixels.shape[:2])) > 1:
+    if (times := _MIN_SIDE // max(pixels.shape[:2])) > 1:
         pixels = pixels.repeat(times, axis=0).repeat(times, axis=1)
-    return draw(pixels, regions, pixels.shape[1] / scene.width)
+    return draw_regions(pixels, regions, pixels.shape[1] / scene.width)
 
 
-def save_overlay(scene: Scene, regions: Sequence[Region], path: str | Path, *, size: int = _SIDE) -> Path:
+def save_overlay(scene: Scene, regions: Sequence[Region], path: str | Path, *, size: int = _MAX_SIDE) -> Path:
     """Write `overlay` as a PNG, aside first and then renamed. Raises BadInput where the folder cannot be written."""
     path = Path(path)
     picture = overlay(scene, regions, size=size)
@@ -94,12 +94,12 @@ def _polygons(shape: Any) -> list[Any]:
     return list(getattr(shape, "geoms", [shape]))
 
 
-def _tag(pen: ImageDraw.ImageDraw, region: Region, scale: float, font: Any, size: tuple[int, int]) -> None:
+def _draw_label(pen: ImageDraw.ImageDraw, region: Region, scale: float, font: Any, size: tuple[int, int]) -> None:
     """The label and score above the region, or just inside where there is no room."""
     text = region.label if region.score is None else f"{region.label} {region.score:.2f}".strip()
     if not text:
         return
-    corners = [corner for part in _polygons(outline(region)) for corner in part.exterior.coords]
+    corners = [corner for part in _polygons(region_polygon(region)) for corner in part.exterior.coords]
     y, x = min((corner[1] * scale, corner[0] * scale) for corner in corners)  # the top corner, left one first
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     width, height = right - left + 6, bottom - top + 4

@@ -1,4 +1,4 @@
-"""Where pixels lie on Earth: the way from (column, row) to longitude and latitude, and back.
+"""Georeferencing: from pixel (column, row) to longitude and latitude, and back.
 
 Pixel (0, 0) is the outer corner of the top-left pixel; (0.5, 0.5) its centre. Longitude and latitude are WGS 84
 degrees, longitude first (RFC 7946).
@@ -92,7 +92,7 @@ class Place:
 
 
 def find_place(dataset: Any) -> tuple[Place | None, str]:
-    """The place of an open rasterio dataset; or None and why there is none (half a sentence).
+    """(place, "") of an open rasterio dataset; or (None, reason), the reason as half a sentence.
 
     From its transform and CRS, else from its ground control points where an affine fits them to a pixel. Raises
     BadInput where the transform is not finite or has no inverse.
@@ -101,7 +101,7 @@ def find_place(dataset: Any) -> tuple[Place | None, str]:
     crs, gcps = dataset.crs, dataset.gcps
     if dataset.transform.is_identity and gcps[0]:
         crs = gcps[1] or crs
-        fitted, misfit = fit_gcps(gcps[0], turn=360.0 if crs and crs.is_geographic else None)
+        fitted, misfit = fit_gcps(gcps[0], x_period=360.0 if crs and crs.is_geographic else None)
         if fitted is None or misfit > _MAX_GCP_MISFIT:
             off = f" (off by {misfit:.1f} pixels)" if fitted else ""
             return None, (
@@ -113,10 +113,10 @@ def find_place(dataset: Any) -> tuple[Place | None, str]:
         rpc = " but only RPCs; orthorectify it first with gdalwarp -rpc" if dataset.rpcs else ""
         return None, f"it has no geotransform{rpc}"
     if not crs:
-        _ = _checked(transform, dataset.name)
+        _ = _check_invertible(transform, dataset.name)
         return None, "it has no coordinate reference system; set one with gdal_edit -a_srs"
     middle = (dataset.width / 2, dataset.height / 2)
-    _ = _checked(transform, dataset.name)
+    _ = _check_invertible(transform, dataset.name)
     try:
         place = Place(transform, pyproj.CRS.from_user_input(crs.to_wkt()).to_2d(), middle)
         corners = [(x, y) for x in (0, dataset.width) for y in (0, dataset.height)]
@@ -133,18 +133,18 @@ def find_place(dataset: Any) -> tuple[Place | None, str]:
         return None, f"its coordinates cannot be brought to longitude and latitude ({str(error).splitlines()[0]:.120})"
 
 
-def fit_gcps(gcps: Any, *, turn: float | None = None) -> tuple[Transform | None, float]:
+def fit_gcps(gcps: Any, *, x_period: float | None = None) -> tuple[Transform | None, float]:
     """The affine that fits rasterio ground control points best, and its worst miss in pixels; None where there is none.
 
     That is under three points, points on one line (of the picture or of the map), and numbers that are not finite.
-    With `turn`, x goes round the Earth: points on both sides of 180 degrees are brought to one side first.
+    `x_period`: the period of x (360 for degrees of longitude); points on both sides of 180 degrees are unwrapped first.
     """
     pixels = np.array([(point.col, point.row) for point in gcps], np.float64).reshape(-1, 2)
     coords = np.array([(point.x, point.y) for point in gcps], np.float64).reshape(-1, 2)
     if len(pixels) < 3 or not (np.abs(pixels) < _FARTHEST).all() or not (np.abs(coords) < _FARTHEST).all():
         return None, float("inf")
-    if turn and np.ptp(coords[:, 0]) > turn / 2:
-        coords[:, 0] %= turn
+    if x_period and np.ptp(coords[:, 0]) > x_period / 2:
+        coords[:, 0] %= x_period
     origin = coords.mean(axis=0)  # large eastings cost digits in the normal equations
     left = np.column_stack([pixels, np.ones(len(pixels))])
     solved, _, rank, _ = np.linalg.lstsq(left, coords - origin, rcond=None)
@@ -157,7 +157,7 @@ def fit_gcps(gcps: Any, *, turn: float | None = None) -> tuple[Transform | None,
     )
 
 
-def _checked(transform: Transform, where: str) -> Transform:
+def _check_invertible(transform: Transform, where: str) -> Transform:
     a, b, _, d, e, _ = transform
     scale = max(abs(a), abs(b), abs(d), abs(e))
     if not np.isfinite(transform).all() or abs(a * e - b * d) <= 1e-12 * scale * scale:

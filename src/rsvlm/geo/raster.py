@@ -1,4 +1,4 @@
-"""`open_scene`: a raster file opened and looked over: driver, bands, place, date, and whether it has a valid pixel."""
+"""`open_scene`: open a raster file and read its metadata: driver, bands, georeference, date, nodata."""
 
 import warnings
 from pathlib import Path
@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.bands import Choice, band_names, choose_bands, natural_colour
+from rsvlm.geo.bands import BandChoice, band_names, choose_bands, natural_colour
 from rsvlm.geo.geodesy import date_from_tags
-from rsvlm.geo.notes import notes_of
+from rsvlm.geo.notes import raster_notes
 from rsvlm.geo.open_raster import MAX_PIXELS, gdal_settings, open_dataset
 from rsvlm.geo.place import find_place
 from rsvlm.geo.scene import Scene
 from rsvlm.geo.stored import alpha_with_data, brightness_table
 
-from rasterio.enums import ColorInterp  # isort: skip  # after admit, which words a missing extra
+from rasterio.enums import ColorInterp  # isort: skip  # after open_raster: it names the missing extra
 from rasterio.errors import NotGeoreferencedWarning  # isort: skip
 
 
-def open_scene(path: str | Path, *, bands: Choice = None, max_pixels: int = MAX_PIXELS) -> Scene:
+def open_scene(path: str | Path, *, bands: BandChoice = None, max_pixels: int = MAX_PIXELS) -> Scene:
     """Open a GeoTIFF, COG, JPEG 2000, PNG or JPEG file for reading.
 
     `bands`: see `choose_bands`. `max_pixels`: budget for one decoded picture, block or read. Raises BadInput in one
@@ -37,7 +37,7 @@ def open_scene(path: str | Path, *, bands: Choice = None, max_pixels: int = MAX_
     return scene
 
 
-def _scene(dataset: Any, path: Path, bands: Choice, max_pixels: int) -> Scene:
+def _scene(dataset: Any, path: Path, bands: BandChoice, max_pixels: int) -> Scene:
     with gdal_settings(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         alpha = alpha_with_data(dataset)
@@ -47,8 +47,8 @@ def _scene(dataset: Any, path: Path, bands: Choice, max_pixels: int) -> Scene:
         palette = _palette(dataset, shown)
         place, unplaced = find_place(dataset)
         tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
-        told = bands is not None or natural_colour(names) is not None
-        notes = notes_of(dataset, path, shown=shown, told=told, alpha=alpha)
+        colours_named = bands is not None or natural_colour(names) is not None
+        notes = raster_notes(dataset, path, shown=shown, colours_named=colours_named, alpha=alpha)
         dataset.overviews(1)  # found now, while the settings forbid a look at neighbouring files
     return Scene(
         path=path,
@@ -67,7 +67,7 @@ def _scene(dataset: Any, path: Path, bands: Choice, max_pixels: int) -> Scene:
         _dataset=dataset,
         _palette=palette,
         _brightness=brightness_table(dataset, shown[0]),
-        _opaque=bool(alpha),
+        _alpha_is_data=bool(alpha),
     )
 
 

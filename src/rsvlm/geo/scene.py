@@ -1,4 +1,4 @@
-"""`Scene`: an open raster that knows its bands, its place, its date and which of its pixels are real.
+"""`Scene`: an open raster with its bands, georeference, date and mask of valid pixels.
 
 Windows are (column, row, width, height) in pixels of the file. Pixels come out as RGB uint8 (H, W, 3).
 """
@@ -20,17 +20,17 @@ from rsvlm.geo.geodesy import ground_sampling_distance
 from rsvlm.geo.open_raster import gdal_settings, readable_errors
 from rsvlm.geo.place import Place, Transform
 from rsvlm.geo.stored import missing_values, white_is_zero
-from rsvlm.geo.tiles import Tile, Window, grid
+from rsvlm.geo.tiles import Tile, Window, tile_windows
 
-from rasterio.enums import MaskFlags, Resampling  # isort: skip  # after admit, which words a missing extra
+from rasterio.enums import MaskFlags, Resampling  # isort: skip  # after open_raster: it names the missing extra
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Size = int | tuple[int, int]
 
-_SAMPLE = 1024  # pixels: longest side of the decimated read that sets the stretch
-_SAMPLE_BLOCKS = 64
-_SCAN = 1024  # pixels: window of the search for one valid pixel
+_STRETCH_SIDE = 1024  # pixels: longest side of the decimated read that sets the stretch
+_STRETCH_BLOCKS = 64
+_SEARCH_SIDE = 1024  # pixels: window of the search for one valid pixel
 
 
 @dataclass(eq=False, kw_only=True)
@@ -59,7 +59,7 @@ class Scene:
     _dataset: Any = field(repr=False)
     _palette: Pixels | None = field(default=None, repr=False)
     _brightness: Pixels | None = field(default=None, repr=False)
-    _opaque: bool = False  # an alpha band is none
+    _alpha_is_data: bool = False  # a band flagged as alpha holds data, not transparency
     _lock: Any = field(default_factory=threading.RLock, repr=False)
 
     @property
@@ -108,17 +108,17 @@ class Scene:
 
     def valid(self, window: Window | None = None, size: Size | None = None) -> Mask:
         """True (H, W) where there is data: not nodata in all shown bands, no NaN, not masked, not transparent."""
-        window = self._window(window)
-        shape = self._shape(window, size)
+        window = self._check_window(window)
+        shape = self._output_shape(window, size)
         if self._masking == "none":
             return np.broadcast_to(np.True_, shape)
         if self._masking == "values":
-            return self._valid_values(self._raw(window, shape, nearest=True))
-        with self._lock, self._reading(self.path):
+            return self._valid_values(self._read_stored(window, shape, nearest=True))
+        with self._lock, self._read_guard(self.path):
             mask = self._dataset.read_masks(self.shown[0], window=_slices(window), out_shape=shape)
         good = mask > 0
-        if self._valued:
-            good &= self._valid_values(self._raw(window, shape, nearest=True))
+        if self._has_nodata:
+            good &= self._valid_values(self._read_stored(window, shape, nearest=True))
         return good
 
     def tiles(self, size: int = 512, overlap: int = 0) -> Iterator[Tile]:
@@ -127,28 +127,28 @@ class Scene:
         The last tiles of a row or column move inwards so that every tile has the full size (a smaller scene gives one
         smaller tile). Memory is one tile; the file stays open between tiles.
         """
-        for window in grid(self.width, self.height, size, overlap):
+        for window in tile_windows(self.width, self.height, size, overlap):
             pixels, good = self._read(window, None)
-            yield Tile(window, pixels, good if good is not None else self._later(window, pixels))
+            yield Tile(window, pixels, good if good is not None else self._lazy_mask(window, pixels))
 
     @property
-    def _reading(self) -> Any:
-        """The guard of a read: entering a GDAL environment costs a tenth of a bare tile, so only JPEG has it."""
+    def _read_guard(self) -> Any:
+        """Context manager of a read. A GDAL environment costs a tenth of reading a tile, so only JPEG enters one."""
         return gdal_settings if self.driver == "JPEG" else readable_errors
 
-    def _later(self, window: Window, pixels: Pixels) -> Any:
-        """The mask of a tile whose pixels are the stored values: worked out only if somebody looks at it."""
+    def _lazy_mask(self, window: Window, pixels: Pixels) -> Any:
+        """A function that computes the valid mask of a tile, called when `Tile.valid` is first used."""
         if self._masking == "values" and self._palette is None and self._brightness is None:
             shown = len(self.shown)
             return lambda: self._valid_values(np.moveaxis(pixels[..., :shown], -1, 0))
         return lambda: self.valid(window)
 
     def _read(self, window: Window | None, size: Size | None) -> tuple[Pixels, Mask | None]:
-        """The picture, and its mask where reading gave one anyway."""
-        window = self._window(window)
-        shape = self._shape(window, size)
+        """RGB pixels (H, W, 3), and the valid mask (H, W) where computing them needed it, else None."""
+        window = self._check_window(window)
+        shape = self._output_shape(window, size)
         good: Mask | None = None
-        raw = self._raw(window, shape, nearest=self._palette is not None)
+        raw = self._read_stored(window, shape, nearest=self._palette is not None)
         if self._palette is not None:
             return self._palette[raw[0]], None
         if self.dtype != "uint8":
@@ -164,17 +164,17 @@ class Scene:
             raw = np.repeat(raw, 3, axis=0)
         return raw.transpose(1, 2, 0), good
 
-    def _raw(self, window: Window, shape: tuple[int, int], *, nearest: bool = False) -> NDArray[Any]:
+    def _read_stored(self, window: Window, shape: tuple[int, int], *, nearest: bool = False) -> NDArray[Any]:
         """Stored values of the shown bands (C, H, W)."""
         if self._dataset.closed:
             raise BadInput(f"{self.path} is closed; read it inside its `with` block.")
         shrinks = shape[0] < window[3] or shape[1] < window[2]
         how = Resampling.average if shrinks and not nearest else Resampling.nearest
-        with self._lock, self._reading(self.path):
+        with self._lock, self._read_guard(self.path):
             wanted = (len(self.shown), *shape)
             return self._dataset.read(list(self.shown), window=_slices(window), out_shape=wanted, resampling=how)
 
-    def _window(self, window: Window | None) -> Window:
+    def _check_window(self, window: Window | None) -> Window:
         if window is None:
             return self.window
         column, row, width, height = (int(value) for value in window)
@@ -186,7 +186,7 @@ class Scene:
             )
         return column, row, width, height
 
-    def _shape(self, window: Window, size: Size | None) -> tuple[int, int]:
+    def _output_shape(self, window: Window, size: Size | None) -> tuple[int, int]:
         """(height, width) of what comes out."""
         width, height = window[2:]
         if isinstance(size, int):
@@ -206,16 +206,16 @@ class Scene:
     # -- which pixels are real -----------------------------------------------------------------------------------------
 
     @cached_property
-    def _valued(self) -> bool:
+    def _has_nodata(self) -> bool:
         """Whether values themselves can say "no data": a nodata number, or NaN."""
         return self.nodata is not None or np.dtype(self.dtype).kind == "f"
 
     @cached_property
     def _masking(self) -> str:
         flags = self._dataset.mask_flag_enums[self.shown[0] - 1]
-        if MaskFlags.per_dataset in flags and not (MaskFlags.alpha in flags and self._opaque):
+        if MaskFlags.per_dataset in flags and not (MaskFlags.alpha in flags and self._alpha_is_data):
             return "mask"
-        return "values" if self._valued else "none"
+        return "values" if self._has_nodata else "none"
 
     def _valid_values(self, raw: NDArray[Any]) -> Mask:
         """raw (C, H, W) -> (H, W). One black band of three is a dark pixel, not a hole; one NaN is a hole."""
@@ -225,26 +225,26 @@ class Scene:
     @cached_property
     def _stretch(self) -> Stretch:
         """2-98 % of valid values over the whole scene, from an overview or a sample of blocks; read once."""
-        parts = [self._raw(window, shape, nearest=True) for window, shape in self._samples()]
-        masks = [self.valid(window, (shape[1], shape[0])) for window, shape in self._samples()]
+        parts = [self._read_stored(window, shape, nearest=True) for window, shape in self._stretch_windows()]
+        masks = [self.valid(window, (shape[1], shape[0])) for window, shape in self._stretch_windows()]
         raw = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
         good = np.concatenate([mask.ravel() for mask in masks])
         return Stretch.fit(raw, good & ~missing_values(raw, self.nodata))
 
-    def _samples(self) -> list[tuple[Window, tuple[int, int]]]:
+    def _stretch_windows(self) -> list[tuple[Window, tuple[int, int]]]:
         """(window, shape) pairs to sample: the scene decimated where that is cheap, else blocks spread over it."""
-        whole = self._shape(self.window, _SAMPLE)
-        if self._dataset.overviews(self.shown[0]) or self.width * self.height <= 16 * _SAMPLE**2:
+        whole = self._output_shape(self.window, _STRETCH_SIDE)
+        if self._dataset.overviews(self.shown[0]) or self.width * self.height <= 16 * _STRETCH_SIDE**2:
             return [(self.window, whole)]
         rows, columns = self._dataset.block_shapes[self.shown[0] - 1]
         down, across = -(-self.height // rows), -(-self.width // columns)
-        per_row = min(across, round(_SAMPLE_BLOCKS**0.5) if down > 1 else _SAMPLE_BLOCKS)
+        per_row = min(across, round(_STRETCH_BLOCKS**0.5) if down > 1 else _STRETCH_BLOCKS)
         picked = []
-        for i in np.unique(np.linspace(0, down - 1, _SAMPLE_BLOCKS // per_row).round().astype(int)):
+        for i in np.unique(np.linspace(0, down - 1, _STRETCH_BLOCKS // per_row).round().astype(int)):
             for j in np.unique(np.linspace(0, across - 1, per_row).round().astype(int)):
                 x, y = int(j) * columns, int(i) * rows
                 window = (x, y, min(columns, self.width - x), min(rows, self.height - y))
-                shape = self._shape(window, _SAMPLE)
+                shape = self._output_shape(window, _STRETCH_SIDE)
                 picked.append((window, (max(shape[0], min(rows, window[3], 64)), shape[1])))
         return picked
 
@@ -252,15 +252,15 @@ class Scene:
         """Whether one pixel at least is valid: the middle is looked at first, everything only if it must."""
         if self._masking == "none":
             return True
-        side = min(_SCAN, self.width), min(_SCAN, self.height)
+        side = min(_SEARCH_SIDE, self.width), min(_SEARCH_SIDE, self.height)
         middle = ((self.width - side[0]) // 2, (self.height - side[1]) // 2, *side)
         return bool(self.valid(middle).any()) or any(
-            self.valid(window).any() for window in grid(self.width, self.height, _SCAN, 0)
+            self.valid(window).any() for window in tile_windows(self.width, self.height, _SEARCH_SIDE, 0)
         )
 
     # -- where pixels lie ----------------------------------------------------------------------------------------------
 
-    def _placed(self) -> Place:
+    def _require_place(self) -> Place:
         if self.place is None:
             raise BadInput(f"{self.path.name} has no place on Earth: {self.unplaced}.")
         return self.place
@@ -270,14 +270,14 @@ class Scene:
 
         Raises BadInput where the scene has no georeference.
         """
-        return self._placed().to_lonlat(points)
+        return self._require_place().to_lonlat(points)
 
     def lonlat_to_pixel(self, lonlat: ArrayLike) -> NDArray[np.float64]:
         """WGS 84 degrees (N, 2), longitude first -> pixels (N, 2); inf where the CRS cannot show the place.
 
         Raises BadInput where the scene has no georeference.
         """
-        return self._placed().to_pixel(lonlat)
+        return self._require_place().to_pixel(lonlat)
 
 
 def _slices(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:

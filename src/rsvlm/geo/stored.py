@@ -1,4 +1,4 @@
-"""How values are stored: fewer than eight bits, white as zero, fill values, and alpha bands that are none."""
+"""Stored values that need interpretation: fewer than 8 bits, MINISWHITE, fill values, alpha bands that hold data."""
 
 from typing import Any
 
@@ -9,9 +9,11 @@ from rsvlm.geo.open_raster import GDAL_OPTIONS as _GDAL  # noqa: F401  (words a 
 
 from rasterio.enums import ColorInterp  # isort: skip
 
-FILL = 1e36  # magnitude from which a floating value is a fill value: -3.4e38, 9.97e36 (NetCDF), never a measurement
-_SIDE = 256  # pixels: side of the windows in which an alpha band is looked at
-_BETWEEN = 0.05  # share of values that are neither 0 nor the largest, from which a band flagged as alpha is data
+FILL_MAGNITUDE = (
+    1e36  # magnitude from which a floating value is a fill value: -3.4e38, 9.97e36 (NetCDF), never a measurement
+)
+_SAMPLE_SIDE = 256  # pixels: side of the windows in which an alpha band is looked at
+_MIN_DATA_SHARE = 0.05  # share of values that are neither 0 nor the largest, from which a band flagged as alpha is data
 
 
 def missing_values(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
@@ -19,7 +21,7 @@ def missing_values(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]
     if raw.dtype.kind != "f":
         return raw == nodata if nodata is not None else np.zeros(raw.shape, bool)
     with np.errstate(invalid="ignore"):
-        missing = ~(np.abs(raw) < FILL)  # NaN, too
+        missing = ~(np.abs(raw) < FILL_MAGNITUDE)  # NaN, too
         if nodata is not None and not np.isnan(nodata):
             # A tag is text: -3.4e38 and -9999.9 are rounded, and float32 rounds once more.
             missing |= np.isclose(raw, nodata, rtol=1e-6, atol=0)
@@ -54,14 +56,14 @@ def alpha_with_data(dataset: Any) -> int:
     name = (dataset.descriptions[flagged[0] - 1] or "").strip().lower()
     if name:
         return 0 if name in ("alpha", "mask", "transparency", "opacity") else flagged[0]
-    values = np.concatenate([dataset.read(flagged[0], window=window).ravel() for window in _windows(dataset)])
+    values = np.concatenate([dataset.read(flagged[0], window=window).ravel() for window in _sample_windows(dataset)])
     top = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1.0
-    return flagged[0] if np.mean((values != 0) & (values != top)) > _BETWEEN else 0
+    return flagged[0] if np.mean((values != 0) & (values != top)) > _MIN_DATA_SHARE else 0
 
 
-def _windows(dataset: Any) -> list[Any]:
+def _sample_windows(dataset: Any) -> list[Any]:
     """Five windows over the raster: the corners and the middle."""
-    width, height = min(_SIDE, dataset.width), min(_SIDE, dataset.height)
+    width, height = min(_SAMPLE_SIDE, dataset.width), min(_SAMPLE_SIDE, dataset.height)
     right, bottom = dataset.width - width, dataset.height - height
     starts = {(0, 0), (right, 0), (0, bottom), (right, bottom), (right // 2, bottom // 2)}
     return [((row, row + height), (column, column + width)) for column, row in sorted(starts)]

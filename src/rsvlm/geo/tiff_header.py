@@ -1,15 +1,15 @@
-"""Whole numbers of a TIFF's first directory that GDAL does not pass on: rows of a strip, orientation."""
+"""Integer tags of a TIFF's first image file directory that GDAL does not expose: RowsPerStrip, Orientation."""
 
 import struct
 from pathlib import Path
 from typing import BinaryIO
 
 ORIENTATION, ROWS_PER_STRIP = 274, 278
-_MOST_ENTRIES = 4096  # of a directory that is read; imagery has some twenty
-_KINDS = {3: "H", 4: "I", 16: "Q"}  # SHORT, LONG, LONG8
+_MAX_ENTRIES = 4096  # of a directory that is read; imagery has some twenty
+_TYPE_CODES = {3: "H", 4: "I", 16: "Q"}  # SHORT, LONG, LONG8
 
 
-def header_numbers(path: Path, wanted: tuple[int, ...] = (ORIENTATION, ROWS_PER_STRIP)) -> dict[int, int]:
+def read_tiff_tags(path: Path, wanted: tuple[int, ...] = (ORIENTATION, ROWS_PER_STRIP)) -> dict[int, int]:
     """The values of the `wanted` tags that are there; none of a file that is no TIFF or is cut short."""
     try:
         with path.open("rb") as file:
@@ -29,10 +29,10 @@ def _read(file: BinaryIO, wanted: tuple[int, ...]) -> dict[int, int]:
     seek(start)
     count = struct.unpack(order + ("Q" if big else "H"), read(8 if big else 2))[0]
     size, place = (20, 12) if big else (12, 8)
-    entries = read(min(count, _MOST_ENTRIES) * size)
+    entries = read(min(count, _MAX_ENTRIES) * size)
     found: dict[int, int] = {}
     for at in range(0, len(entries) - size + 1, size):
         tag, kind = struct.unpack_from(order + "HH", entries, at)
-        if tag in wanted and kind in _KINDS:
-            found[tag] = struct.unpack_from(order + _KINDS[kind], entries, at + place)[0]
+        if tag in wanted and kind in _TYPE_CODES:
+            found[tag] = struct.unpack_from(order + _TYPE_CODES[kind], entries, at + place)[0]
     return found

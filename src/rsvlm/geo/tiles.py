@@ -1,4 +1,4 @@
-"""Windows that cover a scene, and the tiles that are read through them."""
+"""Tiling: windows that cover a scene, and the tiles (pixels and valid mask) read from them."""
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -41,8 +41,8 @@ def window_starts(length: int, size: int, overlap: int) -> list[int]:
     return [*range(0, last, size - overlap), last]
 
 
-def grid(width: int, height: int, size: int, overlap: int = 0) -> Iterator[Window]:
-    """Windows of `size` x `size` over a scene, row by row; see `window_starts`."""
+def tile_windows(width: int, height: int, size: int, overlap: int = 0) -> Iterator[Window]:
+    """Windows of `size` x `size` pixels that cover a scene, row by row; see `window_starts`."""
     columns = window_starts(width, size, overlap)
     for row in window_starts(height, size, overlap):
         for column in columns:

@@ -1,6 +1,6 @@
-"""Shapes between pixels and GeoJSON: boxes (straight and rotated), polygons and masks, there and back.
+"""Conversion between pixel geometries (boxes, rotated boxes, polygons, masks) and GeoJSON.
 
-Out: RFC 7946 features in longitude, latitude (WGS 84), valid rings, outer ones counter-clockwise, cut at the
+GeoJSON output: RFC 7946 features in longitude, latitude (WGS 84), valid rings, outer ones counter-clockwise, cut at the
 antimeridian, with the geodesic `area_m2`. Edges that are straight in the image but curved on the map get extra points.
 A scene without a place keeps pixel coordinates and says so with `"crs": null` in the properties.
 """
@@ -26,11 +26,11 @@ except ImportError as error:  # pragma: no cover - the core install
     raise missing_extra("shapely", "geo") from error
 
 Feature = dict[str, Any]
-_DIGITS = 11  # of a degree: 0.001 mm
+_DECIMALS = 11  # of a degree: 0.001 mm
 
 
-def outline(region: Region) -> Any:
-    """The shapely Polygon of a region in pixels: its polygon where it has one, else its box turned by its angle.
+def region_polygon(region: Region) -> Any:
+    """The shapely Polygon of a region in pixels: its polygon where it has one, else its box rotated by its angle.
 
     Raises BadInput for a region without area.
     """
@@ -43,7 +43,7 @@ def outline(region: Region) -> Any:
     return make_polygonal(affinity.rotate(flat, -region.angle, "center") if region.angle else flat, region.label)
 
 
-def mask_outline(mask: NDArray[Any], offset: tuple[int, int] = (0, 0)) -> Any:
+def mask_to_polygon(mask: NDArray[Any], offset: tuple[int, int] = (0, 0)) -> Any:
     """The True pixels of a mask (H, W) as one shapely geometry along the pixel edges, holes kept.
 
     `offset` is (column, row) of the mask within the scene. Raises BadInput for an empty mask.
@@ -56,7 +56,7 @@ def mask_outline(mask: NDArray[Any], offset: tuple[int, int] = (0, 0)) -> Any:
     return make_polygonal(merged, "mask")
 
 
-def outline_mask(geometry: Any, window: Window) -> NDArray[np.bool_]:
+def polygon_to_mask(geometry: Any, window: Window) -> NDArray[np.bool_]:
     """The mask (H, W) of a pixel geometry within a window: True where a pixel's centre lies inside."""
     from rasterio.features import rasterize
 
@@ -75,13 +75,13 @@ def feature(geometry: Any, place: Place | None, *, source: bool = False, **prope
     geometry = make_polygonal(geometry, str(properties.get("label", "shape")))
     if place is None:
         made = oriented(geometry)
-        return _wrap(made, {**properties, "crs": None, "area_px": float(geometry.area)})
+        return _make_feature(made, {**properties, "crs": None, "area_px": float(geometry.area)})
     lonlat = to_lonlat(geometry, place)
     extra: dict[str, Any] = {"area_m2": geodesic_area(lonlat)}
     if source:
         inside = oriented(shapely.transform(geometry, place.to_crs))
-        extra["source"] = {"crs": place.crs_name, "geometry": _plain(mapping(inside))}
-    return _wrap(lonlat, {**properties, **extra})
+        extra["source"] = {"crs": place.crs_name, "geometry": _to_lists(mapping(inside))}
+    return _make_feature(lonlat, {**properties, **extra})
 
 
 def region_feature(region: Region, place: Place | None, *, source: bool = False) -> Feature:
@@ -89,7 +89,7 @@ def region_feature(region: Region, place: Place | None, *, source: bool = False)
     properties: dict[str, Any] = {"label": region.label, "score": region.score, "box_px": list(region.box)}
     if region.angle:
         properties["angle"] = region.angle
-    return feature(outline(region), place, source=source, **properties)
+    return feature(region_polygon(region), place, source=source, **properties)
 
 
 def window_feature(window: Window, place: Place | None, **properties: Any) -> Feature:
@@ -101,17 +101,17 @@ def window_feature(window: Window, place: Place | None, **properties: Any) -> Fe
     return feature(flat, place, window=list(window), **properties)
 
 
-def collection(features: Iterable[Mapping[str, Any]]) -> Feature:
+def feature_collection(features: Iterable[Mapping[str, Any]]) -> Feature:
     """A GeoJSON FeatureCollection."""
     return {"type": "FeatureCollection", "features": [dict(one) for one in features]}
 
 
-def to_pixels(found: Mapping[str, Any], place: Place | None) -> Any:
+def feature_to_pixels(geojson: Mapping[str, Any], place: Place | None) -> Any:
     """The shapely pixel geometry of a Feature made here or elsewhere (Polygon or MultiPolygon, longitude and latitude).
 
     Raises BadInput where it is not polygonal or the scene's CRS cannot show it.
     """
-    geometry = shape(found["geometry"])
+    geometry = shape(geojson["geometry"])
     if not isinstance(geometry, Polygon | MultiPolygon):
         raise BadInput(f"A {geometry.geom_type} is not a region; give a Polygon or a MultiPolygon.")
     if place is not None:
@@ -126,14 +126,8 @@ def to_pixels(found: Mapping[str, Any], place: Place | None) -> Any:
     return geometry
 
 
-def to_region(found: Mapping[str, Any], place: Place | None) -> Region:
-    """A Feature back as a Region in pixels: a box where it is one (turned or not), else a polygon (holes dropped)."""
-    properties = found.get("properties") or {}
-    return shape_region(to_pixels(found, place), str(properties.get("label", "")), properties.get("score"))
-
-
-def shape_region(geometry: Any, label: str, score: float | None = None, *, tolerance: float = 1e-3) -> Region:
-    """A pixel geometry as a Region; `tolerance` in pixels decides what still counts as a box."""
+def polygon_to_region(geometry: Any, label: str, score: float | None = None, *, tolerance: float = 1e-3) -> Region:
+    """A pixel geometry as a Region; `tolerance` in pixels decides what still counts as a (rotated) box."""
     geometry = make_polygonal(geometry, label)
     x1, y1, x2, y2 = (float(value) for value in geometry.bounds)
     bounds = x1, y1, x2, y2
@@ -144,14 +138,14 @@ def shape_region(geometry: Any, label: str, score: float | None = None, *, toler
         return Region(label=label, box=bounds, score=score)
     turned = geometry.minimum_rotated_rectangle
     if turned.area - geometry.area <= slack:
-        flat, angle = _unturned(np.asarray(turned.exterior.coords)[:4])
+        flat, angle = _unrotate(np.asarray(turned.exterior.coords)[:4])
         return Region(label=label, box=flat, angle=angle, score=score)
     ring = tuple((float(x), float(y)) for x, y in geometry.exterior.coords[:-1])
     return Region(label=label, box=bounds, polygon=ring, score=score)
 
 
-def _unturned(corners: Floats) -> tuple[tuple[float, float, float, float], float]:
-    """Four corners of a rectangle -> the box before it was turned, and the angle in (-45, 45]."""
+def _unrotate(corners: Floats) -> tuple[tuple[float, float, float, float], float]:
+    """Four corners of a rotated rectangle -> the axis-aligned box and its angle in degrees, in (-45, 45]."""
     across, down = corners[1] - corners[0], corners[2] - corners[1]
     angle = float(np.degrees(np.arctan2(-across[1], across[0])))
     width, height = float(np.hypot(*across)), float(np.hypot(*down))
@@ -162,13 +156,13 @@ def _unturned(corners: Floats) -> tuple[tuple[float, float, float, float], float
     return (x - width / 2, y - height / 2, x + width / 2, y + height / 2), angle - 90 * quarter
 
 
-def _wrap(geometry: Any, properties: dict[str, Any]) -> Feature:
-    rounded = shapely.transform(geometry, lambda points: np.round(points, _DIGITS))
+def _make_feature(geometry: Any, properties: dict[str, Any]) -> Feature:
+    rounded = shapely.transform(geometry, lambda points: np.round(points, _DECIMALS))
     made = rounded if rounded.is_valid else oriented(make_polygonal(rounded, "shape"))
-    return {"type": "Feature", "geometry": _plain(mapping(made)), "properties": properties}
+    return {"type": "Feature", "geometry": _to_lists(mapping(made)), "properties": properties}
 
 
-def _plain(geometry: Mapping[str, Any]) -> dict[str, Any]:
+def _to_lists(geometry: Mapping[str, Any]) -> dict[str, Any]:
     """Shapely's tuples as the lists that JSON gives back."""
 
     def lists(value: Any) -> Any:

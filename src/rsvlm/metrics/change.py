@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from rsvlm.data.masks import CELLS
+from rsvlm.data.masks import GRID_CELLS
 from rsvlm.metrics.score import Array, Finish, Score, mean_score, pooled_score, ratio
 from rsvlm.metrics.text.captions import Lone, caption_scores, spread
 from rsvlm.metrics.text.tokenizer import Tokenizer, ptb, tokenize, whitespace
@@ -142,8 +142,10 @@ def location_scores(
     said of nothing changed is 1; `jaccard_released`, where it is 0, which most of the data is (the papers' form);
     `subset_accuracy`; `hamming`, the share of wrong cells (lower is better). None (not read): no cells, never right.
     """
-    said = np.array([[cell in (p or ()) for cell in CELLS] for p in predictions], bool).reshape(-1, len(CELLS))
-    expected = np.array([[cell in r for cell in CELLS] for r in references], bool).reshape(-1, len(CELLS))
+    said = np.array([[cell in (p or ()) for cell in GRID_CELLS] for p in predictions], bool).reshape(
+        -1, len(GRID_CELLS)
+    )
+    expected = np.array([[cell in r for cell in GRID_CELLS] for r in references], bool).reshape(-1, len(GRID_CELLS))
     if len(said) != len(expected):
         raise ValueError(f"{len(said)} predictions need as many references, not {len(expected)}")
     read = np.array([p is not None for p in predictions], bool)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rsvlm.data.masks import Mask, Rle, components, decode_rle, polygon_mask, rle_size
+from rsvlm.data.masks import Mask, Rle, component_areas, decode_rle, polygon_mask, rle_size
 from rsvlm.errors import BadInput
 from rsvlm.metrics.change import count_scores
 from rsvlm.metrics.score import Score, mean_score, pooled_score, ratio
@@ -88,7 +88,7 @@ def mask_count_scores(
     """
 
     def parts(mask: Given) -> NDArray[np.int64]:
-        return components(mask_array(mask), connectivity=connectivity, min_pixels=min_pixels)
+        return component_areas(mask_array(mask), connectivity=connectivity, min_pixels=min_pixels)
 
     said = [None if p is None else parts(p) for p in predictions]
     expected = [parts(t) for t in references]

@@ -10,7 +10,7 @@ from rsvlm.errors import BadInput
 from rsvlm.files import atomic_folder
 from rsvlm.geo.overlay import save_overlay
 from rsvlm.geo.scene import Scene
-from rsvlm.geo.vector import collection
+from rsvlm.geo.vector import feature_collection
 from rsvlm.sample import Answer, Region
 from rsvlm.serve.comparison_page import page
 from rsvlm.serve.results import Side, as_json, cells_json, dumps
@@ -43,7 +43,7 @@ def write_answers(folder: Path, scene: Scene, answers: Sequence[Answer], regions
         (aside / "answer.json").write_text(
             dumps(records[0] if len(records) == 1 else records, indent=1) + "\n", "utf-8"
         )
-        (aside / "answer.geojson").write_text(dumps(collection(found)) + "\n", "utf-8")
+        (aside / "answer.geojson").write_text(dumps(feature_collection(found)) + "\n", "utf-8")
         save_overlay(scene, regions, aside / "overlay.png")
 
 
@@ -63,7 +63,7 @@ def write_comparison(folder: Path, scene: Scene, questions: Sequence[str], sides
     shown = page(scene, questions, sides)
     with _answer_folder(folder) as aside:
         (aside / "answer.json").write_text(dumps(record, indent=1) + "\n", "utf-8")
-        (aside / "answer.geojson").write_text(dumps(collection(found)) + "\n", "utf-8")
+        (aside / "answer.geojson").write_text(dumps(feature_collection(found)) + "\n", "utf-8")
         (aside / "answer.html").write_text(shown, "utf-8")
 
 

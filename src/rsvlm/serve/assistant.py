@@ -14,7 +14,7 @@ from typing import Any, overload
 
 from rsvlm import __version__
 from rsvlm.errors import BadInput
-from rsvlm.geo.bands import Choice
+from rsvlm.geo.bands import BandChoice
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.scene import Scene
 from rsvlm.sample import Answer, Region
@@ -55,18 +55,18 @@ class Assistant:
 
     @overload
     def ask(
-        self, scene: str | Path | Scene, questions: str, *, bands: Choice = None, tile: int | None = None,
+        self, scene: str | Path | Scene, questions: str, *, bands: BandChoice = None, tile: int | None = None,
         max_new_tokens: int = 64, batch: int = 8, advance: Advance = _silent,
     ) -> Answer: ...  # fmt: skip
 
     @overload
     def ask(
-        self, scene: str | Path | Scene, questions: list[str] | tuple[str, ...], *, bands: Choice = None,
+        self, scene: str | Path | Scene, questions: list[str] | tuple[str, ...], *, bands: BandChoice = None,
         tile: int | None = None, max_new_tokens: int = 64, batch: int = 8, advance: Advance = _silent,
     ) -> list[Answer]: ...  # fmt: skip
 
     def ask(
-        self, scene: str | Path | Scene, questions: str | list[str] | tuple[str, ...], *, bands: Choice = None,
+        self, scene: str | Path | Scene, questions: str | list[str] | tuple[str, ...], *, bands: BandChoice = None,
         tile: int | None = None, max_new_tokens: int = 64, batch: int = 8, advance: Advance = _silent,
     ) -> Answer | list[Answer]:  # fmt: skip
         """The Answer to one question about a scene, or a list of them for a list of questions.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsvlm.errors import BadInput, RsvlmError
-from rsvlm.geo.bands import Choice
+from rsvlm.geo.bands import BandChoice
 from rsvlm.geo.raster import open_scene
 from rsvlm.serve.answer_files import check_folder, write_comparison
 from rsvlm.serve.assistant import Assistant, check_questions, load
@@ -19,7 +19,7 @@ from rsvlm.serve.run_views import Advance
 
 def ask(
     scene: str | Path, questions: str | Sequence[str], *, model: str | Sequence[str] = "mini",
-    out: str | Path | None = None, bands: Choice = None, tile: int | None = None, max_new_tokens: int = 64,
+    out: str | Path | None = None, bands: BandChoice = None, tile: int | None = None, max_new_tokens: int = 64,
     batch: int = 8,
 ) -> list[Side]:  # fmt: skip
     """What each of several models answers to the same questions about the same tiles of a scene: a Side each, in order.
@@ -54,7 +54,7 @@ def check_model_names(models: str | Sequence[str]) -> list[str]:
 class Settings:
     """How scenes are shown to a model: as the arguments of `rsvlm.load(...).ask`."""
 
-    bands: Choice
+    bands: BandChoice
     tile: int | None
     max_new_tokens: int
     batch: int

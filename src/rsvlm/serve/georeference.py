@@ -11,7 +11,7 @@ import shapely
 from rsvlm.errors import BadInput
 from rsvlm.geo.place import Place
 from rsvlm.geo.tiles import Window
-from rsvlm.geo.vector import feature, outline, region_feature, window_feature
+from rsvlm.geo.vector import feature, region_feature, region_polygon, window_feature
 from rsvlm.sample import Region
 from rsvlm.serve.aggregate import Evidence, SceneAnswer
 
@@ -97,7 +97,7 @@ def overlay_regions(evidence: Iterable[Evidence]) -> list[Region]:
 
 def evidence_shape(one: Evidence) -> Any:
     """The shapely shape of an evidence in scene pixels."""
-    return outline(one.region) if one.region else shapely.union_all(_boxes(one.windows))
+    return region_polygon(one.region) if one.region else shapely.union_all(_boxes(one.windows))
 
 
 def _short(label: str) -> str:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rsvlm.data.prompt import TASK_QUESTIONS
-from rsvlm.data.referring_parser import Phrase, parse_phrase
+from rsvlm.data.referring_parser import ParsedPhrase, parse_phrase
 from rsvlm.errors import BadInput
 from rsvlm.geo.merge import merge_regions
-from rsvlm.geo.vector import outline
+from rsvlm.geo.vector import region_polygon
 from rsvlm.sample import Region, Reply
 from rsvlm.serve.aggregate import Evidence, SceneAnswer, ViewReply
 from rsvlm.serve.question_type import QuestionType, classify_question, grounding_phrase, is_refusal, native_question
@@ -43,7 +43,7 @@ class ModelQuestion:
     question: str
     kind: QuestionType
     words: str
-    phrase: Phrase | None = None
+    phrase: ParsedPhrase | None = None
 
 
 def model_question(model: Answers, question: str, *, tiled: bool) -> ModelQuestion:
@@ -53,7 +53,7 @@ def model_question(model: Answers, question: str, *, tiled: bool) -> ModelQuesti
         return ModelQuestion(question=question, kind=kind, words=native_question(model, question))
     phrase = parse_phrase(grounding_phrase(question))
     return ModelQuestion(
-        question=question, kind=kind, words=(phrase.several if tiled else "") or phrase.words, phrase=phrase
+        question=question, kind=kind, words=(phrase.plural_phrase if tiled else "") or phrase.words, phrase=phrase
     )
 
 
@@ -90,19 +90,19 @@ def _scored(found: text_boxes.Grounding) -> tuple[Reply, tuple[Region, ...]]:
     return found.reply, _with_area([replace(region, score=sure) for region in found.regions])
 
 
-def aggregate_boxes(phrase: Phrase, seen: Sequence[ViewReply], size: tuple[int, int]) -> SceneAnswer:
+def aggregate_boxes(phrase: ParsedPhrase, seen: Sequence[ViewReply], size: tuple[int, int]) -> SceneAnswer:
     """Aggregate the boxes found for a phrase in a scene of (width, height); `seen`: the tiles and, last, the whole."""
     tiles, whole = seen[:-1], seen[-1]
     label = re.sub(r"^(?:all|every)\s+(?:the\s+)?", "", phrase.words, flags=re.IGNORECASE)
     rule = "boxes of the one view of the whole scene"
     if not tiles:
         kept = list(whole.found)
-    elif phrase.several:
+    elif phrase.plural_phrase:
         rule = f"boxes of {len(tiles)} tiles, joined over the seams, and those of the whole that are larger than a tile"
         kept = _merge_views(tiles, whole, size)
-        if phrase.choose:
-            rule = f"{rule}; chosen by its size or place among all {phrase.several} ({len(kept)})"
-            chosen = phrase.choose(kept, size)
+        if phrase.select:
+            rule = f"{rule}; chosen by its size or place among all {phrase.plural_phrase} ({len(kept)})"
+            chosen = phrase.select(kept, size)
             kept = [chosen] if chosen else []
     else:
         rule = f"the surest box of {len(tiles)} tiles and the whole"
@@ -135,7 +135,7 @@ def _merge_views(tiles: Sequence[ViewReply], whole: ViewReply, size: tuple[int, 
     side = max(max(tile.window[2:]) for tile in tiles)
     large = tuple(r for r in whole.found if max(r.box[2] - r.box[0], r.box[3] - r.box[1]) > side)
     views = [(one.window, one.found) for one in tiles] + [(whole.window, large)]
-    return merge_regions(views, size, iou=SAME, touch=max(1.0, SEAM * side))
+    return merge_regions(views, size, iou=SAME, edge_tolerance=max(1.0, SEAM * side))
 
 
 def _in_scene(one: ViewReply) -> list[Region]:
@@ -146,7 +146,7 @@ def _with_area(regions: Sequence[Region]) -> tuple[Region, ...]:
     kept = []
     for region in regions:
         with suppress(BadInput):  # without area
-            outline(region)
+            region_polygon(region)
             kept.append(region)
     return tuple(kept)
 

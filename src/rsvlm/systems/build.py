@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rsvlm import assets
-from rsvlm.data.resize import FITS
+from rsvlm.data.resize import RESIZE_MODES
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.files import is_folder
 from rsvlm.parts.budget import measured
@@ -189,7 +189,7 @@ class _Parts:
 
     def vision(self, *, tower: str, weights: str = "random", fit: str = "squash", **numbers: Any) -> Tower:
         """The tower called `tower`; `weights` are "random", "imagenet", a published file or a finished model's name."""
-        for kind, name, known in (("vision tower", tower, list(_TOWERS)), ("fit", fit, FITS)):
+        for kind, name, known in (("vision tower", tower, list(_TOWERS)), ("fit", fit, RESIZE_MODES)):
             if name not in known:
                 raise BadInput(unknown(kind, name, known))
         model: Tower = _TOWERS[tower](**numbers)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rsvlm.data.loader import picture, to_tensor, turned
+from rsvlm.data.loader import dihedral_view, load_square, to_tensor
 from rsvlm.files import write_text
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.sample import Image
@@ -36,7 +36,9 @@ class FeatureCache:
     def __init__(self, root: Path, tower: Tower, images: Sequence[Image], *, views: int, bf16: bool = False) -> None:
         keys = [image.key for image in images]
         self.tower, self.images, self.views, self.bf16 = tower, list(images), views, bf16
-        self.shapes = [tuple(level.shape[1:]) for level in self._see([picture(images[0], tower.size, fit=tower.fit)])]
+        self.shapes = [
+            tuple(level.shape[1:]) for level in self._see([load_square(images[0], tower.size, fit=tower.fit)])
+        ]
         made_by = [weights_hash(tower), self.shapes, bf16, keys, tower.size, views]
         made_by += [tower.fit] if tower.fit != "squash" else []  # older caches of squashed pictures stay good
         digest = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:16]
@@ -54,8 +56,8 @@ class FeatureCache:
             self._maps.append(np.lib.format.open_memmap(path, "r+" if done else "w+", np.float16, (rows, *shape)))
         for start in range(done, total, chunk):
             part = self.images[start : start + chunk]
-            upright = [picture(image, self.tower.size, fit=self.tower.fit) for image in part]
-            pixels = [turned(one, view) for one in upright for view in range(self.views)]
+            upright = [load_square(image, self.tower.size, fit=self.tower.fit) for image in part]
+            pixels = [dihedral_view(one, view) for one in upright for view in range(self.views)]
             at = slice(start * self.views, start * self.views + len(pixels))
             for stored, level in zip(self._maps, self._see(pixels), strict=True):
                 stored[at] = level.to(torch.float16).numpy()

@@ -9,11 +9,11 @@ from typing import Any
 from accelerate import Accelerator
 
 from rsvlm.data.catalogue import load
-from rsvlm.data.ingredients import Made, parse
-from rsvlm.data.loader import Levels, Pictures, Schedule, StageBatches, check_pictures
-from rsvlm.data.resize import box_part
-from rsvlm.data.synth.conversations import merge
-from rsvlm.data.synth.referring import ingredient
+from rsvlm.data.ingredients import IngredientSet, parse_ingredient
+from rsvlm.data.loader import ImageCollator, Levels, Schedule, StageBatches, check_image_counts
+from rsvlm.data.resize import box_window
+from rsvlm.data.synth.conversations import merge_by_image
+from rsvlm.data.synth.referring import training_samples
 from rsvlm.recipe import Recipe, Stage
 from rsvlm.sample import Sample
 from rsvlm.systems.build import build_tokenizer
@@ -40,11 +40,11 @@ class StageData:
         objective = load_objective(stage.objective)
         groups = [self.samples(part.set, model) for part in stage.data]
         samples = [sample for group in groups for sample in group]
-        check_pictures(samples, model.num_images)
+        check_image_counts(samples, model.num_images)
         check_samples(stage, objective, samples)
         weights = [part.weight for part in stage.data]
         schedule = Schedule.draw([len(group) for group in groups], weights, stage.steps * stage.batch, [seed, index])
-        pictures = Pictures(
+        pictures = ImageCollator(
             size=stage.size or model.tower(stage.objective).size, fit=model.vision.fit, views=self.recipe.views,
             seed=seed, first=next((image for sample in samples for image in sample.images), None),
             levels=self._levels(stage, model, samples) if objective.CACHED else None,
@@ -60,7 +60,7 @@ class StageData:
 
     def samples(self, names: str, model: Any) -> list[Sample]:
         """The train splits of an ingredient (`rsvlm.data.ingredients`), as one list."""
-        group = merge([self._built(made, model) for made in parse(names)])
+        group = merge_by_image([self._built(made, model) for made in parse_ingredient(names)])
         digest = hash_of(group)
         if self.hashes.setdefault(names, digest) != digest:
             say = f"{names} is not what this run began with: its losses will not be those of an unbroken run."
@@ -68,12 +68,12 @@ class StageData:
             self.hashes[names] = digest
         return group
 
-    def _built(self, made: Made, model: Any) -> list[Sample]:
+    def _built(self, made: IngredientSet, model: Any) -> list[Sample]:
         samples = load(made.dataset, self.root, "train")
         if not made.builder:
             return samples
-        part = box_part(model.vision.size, model.vision.fit, model.box_sides)
-        return ingredient(samples, dialect=model.box_dialect, views=self.recipe.views, part=part)
+        part = box_window(model.vision.size, model.vision.fit, model.box_sides)
+        return training_samples(samples, dialect=model.box_dialect, views=self.recipe.views, window_of=part)
 
     def _levels(self, stage: Stage, model: Any, samples: Sequence[Sample]) -> Levels | None:
         """Cached levels of every picture that any stage of this objective asks about, so that they are made once.

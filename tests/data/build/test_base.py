@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rsvlm.data.build.base import Builder, Step, StepError, keep
+from rsvlm.data.build.base import Builder, Step, StepError, keep_if
 from rsvlm.sample import Sample
 
 
@@ -22,8 +22,8 @@ def doubled(found, drop):
         yield replace(sample, id=f"{sample.id}b")
 
 
-EVEN = Step("even", keep(lambda sample: sample.meta["n"] % 2 == 0, "odd number"))
-SMALL = Step("small", keep(lambda sample: sample.meta["n"] < 6, "too large"))
+EVEN = Step("even", keep_if(lambda sample: sample.meta["n"] % 2 == 0, "odd number"))
+SMALL = Step("small", keep_if(lambda sample: sample.meta["n"] < 6, "too large"))
 
 
 def test_order_and_counts():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rsvlm.data.prompt import FRAMES, encode_question
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode_question
 from rsvlm.data.synth.expert_targets import expert_encoder
 from rsvlm.sample import IGNORE, Image, Sample, Turn
 from rsvlm.systems.build import byte_tokenizer
@@ -26,7 +26,7 @@ def tokenizer():
 
 def encoder(tokenizer, **more):
     numbers = {"experts": NAMES, "prompts": PROMPTS, "expert_of": lambda question: None} | more
-    return expert_encoder(tokenizer, FRAMES["chatml"], image_tokens=2, seed=1, max_tokens=400, **numbers)
+    return expert_encoder(tokenizer, CHAT_TEMPLATES["chatml"], image_tokens=2, seed=1, max_tokens=400, **numbers)
 
 
 def taught(tokenizer, one, **more):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rsvlm.data.synth.sub_captions import PARTS, joined, sentences, split_caption, split_record
+from rsvlm.data.synth.sub_captions import PARTS, join_unique_sentences, split_caption, split_sentences
 
 # The forms of sentence that RSICap's annotators write, in other words.
 CAPTION = (
@@ -14,7 +14,7 @@ CAPTION = (
 
 def test_theme_object_and_relation():
     cut = split_caption(CAPTION)
-    assert cut.places == (("theme",), ("relation",), ("relation",), ("object",), ("object",))
+    assert cut.parts == (("theme",), ("relation",), ("relation",), ("object",), ("object",))
     assert cut.part("theme") == "This is an aerial image with high resolution."
     assert cut.part("object").startswith("There are several ridges") and cut.part("object").endswith("in the image.")
 
@@ -29,19 +29,19 @@ def test_theme_object_and_relation():
     ("The road runs parallel to the river.", "relation"),
 ])  # fmt: skip
 def test_a_sentence_alone(sentence, part):
-    assert split_caption(sentence).places == ((part,),)
+    assert split_caption(sentence).parts == ((part,),)
 
 
 def test_what_the_image_shows_is_its_theme_only_at_the_beginning():
     opening = split_caption("This is a satellite image. The image shows a port near a town. Ships are white.")
-    assert opening.places == (("theme",), ("theme",), ("object",))
+    assert opening.parts == (("theme",), ("theme",), ("object",))
     later = split_caption("Ships are white. The image shows a port near a town. The image is in low resolution.")
-    assert later.places == (("object",), ("relation",), ("theme",))
+    assert later.parts == (("object",), ("relation",), ("theme",))
 
 
 def test_with_overlap_a_sentence_that_counts_and_places_is_in_both():
     cut = split_caption(CAPTION, overlap=True)
-    assert cut.places[1] == ("object", "relation") and cut.places[2] == ("relation",)
+    assert cut.parts[1] == ("object", "relation") and cut.parts[2] == ("relation",)
     assert "two sheds" in cut.part("object") and "two sheds" in cut.part("relation")
 
 
@@ -53,27 +53,20 @@ def test_with_overlap_a_sentence_that_counts_and_places_is_in_both():
 def test_no_sentence_is_lost(text, overlap):
     cut = split_caption(text, overlap=overlap)
     assert " ".join(cut.sentences) == " ".join(text.split())
-    assert len(cut.places) == len(cut.sentences) and all(at and set(at) <= set(PARTS) for at in cut.places)
-    said = {sentence for name in PARTS for sentence in sentences(cut.part(name))}
+    assert len(cut.parts) == len(cut.sentences) and all(at and set(at) <= set(PARTS) for at in cut.parts)
+    said = {sentence for name in PARTS for sentence in split_sentences(cut.part(name))}
     assert said >= set(cut.sentences)
 
 
 def test_sentences_end_where_a_new_one_begins():
-    assert sentences("About 3.5 m wide, e.g. Roads. It is so. 12 boats? yes") == (
+    assert split_sentences("About 3.5 m wide, e.g. Roads. It is so. 12 boats? yes") == (
         "About 3.5 m wide, e.g. Roads.", "It is so.", "12 boats? yes",
     )  # fmt: skip
 
 
-def test_the_record():
-    record = split_record("P1.png", "Describe this image in detail.", CAPTION)
-    assert list(record) == ["filename", "text_input", "global", "theme", "object", "relation"]
-    assert record["global"] == CAPTION and record["theme"] == split_caption(CAPTION).part("theme")
-    assert split_record("a", "b", "Bare land.")["theme"] == ""
-
-
 def test_joined_keeps_the_order_and_says_nothing_twice():
     drafts = ["This is a port. Two ships.", "two ships! A crane.", "", "A crane. The crane is left."]
-    assert joined(drafts) == "This is a port. Two ships. A crane. The crane is left."
-    assert joined([]) == joined(["", " "]) == ""
+    assert join_unique_sentences(drafts) == "This is a port. Two ships. A crane. The crane is left."
+    assert join_unique_sentences([]) == join_unique_sentences(["", " "]) == ""
     cut = split_caption(CAPTION)
-    assert sorted(sentences(joined([cut.part(name) for name in PARTS]))) == sorted(cut.sentences)
+    assert sorted(split_sentences(join_unique_sentences([cut.part(name) for name in PARTS]))) == sorted(cut.sentences)

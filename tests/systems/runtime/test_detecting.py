@@ -12,8 +12,8 @@ from fake import batches, finders, runs
 from fake.stages import stage_batches
 from rsvlm.data.catalogue import load as load_set
 from rsvlm.data.loader import Schedule
-from rsvlm.data.synth.box_targets import collate_targets, locator, phrase_ids
-from rsvlm.data.synth.referring import ingredient, phrases
+from rsvlm.data.synth.box_targets import collate_targets, make_target_sampler, phrase_ids
+from rsvlm.data.synth.referring import referring_phrases, training_samples
 from rsvlm.errors import BadInput
 from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.recipe import RECIPES, read_recipe
@@ -137,15 +137,15 @@ def test_a_model_without_a_head_does_not_say_that_it_detects(tmp_path):
 
 
 def test_targets_are_the_boxes_of_the_view(tmp_path):
-    samples = ingredient(load_set("ships", finders.data(tmp_path), "all"), dialect="lhrs", views=8)
+    samples = training_samples(load_set("ships", finders.data(tmp_path), "all"), dialect="lhrs", views=8)
     tokenizer = byte_tokenizer()
-    locate = locator(tokenizer, samples, seed=1)
+    locate = make_target_sampler(tokenizer, samples, seed=1)
     seen = set()
     for visit in range(40):
         sample = samples[visit % len(samples)]
         ids, boxes = locate(sample, visit)
         words = tokenizer.decode(ids)
-        known = {phrase.words: phrase.targets for phrase in phrases(sample)} | {"boats": (0,)}
+        known = {phrase.words: phrase.targets for phrase in referring_phrases(sample)} | {"boats": (0,)}
         size = np.tile((sample.images[0].width, sample.images[0].height), 2)
         assert np.allclose(boxes, [np.array(sample.regions[i].box) / size for i in known[words]])
         assert locate(sample, visit) == (ids, boxes)

@@ -13,8 +13,8 @@ from typing import Any
 from rsvlm.errors import RsvlmError
 from rsvlm.sample import Sample
 
-Drop = Callable[[Sample, str], None]  # a step calls it for each sample that it leaves out, with the reason in words
-Transform = Callable[[Iterable[Sample], Drop], Iterator[Sample]]
+DropFn = Callable[[Sample, str], None]  # called by a step for each sample that it drops, with the reason in words
+Transform = Callable[[Iterable[Sample], DropFn], Iterator[Sample]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class Builder:
         self.report = tuple(StepReport(step.name) for step in self.steps)
         stream = iter(samples)
         for step, report in zip(self.steps, self.report, strict=True):
-            stream = _counted(step, report, stream)
+            stream = _run_step(step, report, stream)
         return stream
 
 
-def keep(wanted: Callable[[Sample], bool], reason: str) -> Transform:
+def keep_if(wanted: Callable[[Sample], bool], reason: str) -> Transform:
     """A transform that drops the samples of which `wanted` is not true."""
 
-    def transform(samples: Iterable[Sample], drop: Drop) -> Iterator[Sample]:
+    def transform(samples: Iterable[Sample], drop: DropFn) -> Iterator[Sample]:
         for sample in samples:
             if wanted(sample):
                 yield sample
@@ -72,7 +72,7 @@ def keep(wanted: Callable[[Sample], bool], reason: str) -> Transform:
     return transform
 
 
-def _counted(step: Step, report: StepReport, samples: Iterator[Sample]) -> Iterator[Sample]:
+def _run_step(step: Step, report: StepReport, samples: Iterator[Sample]) -> Iterator[Sample]:
     last = [""]
 
     def read() -> Iterator[Sample]:

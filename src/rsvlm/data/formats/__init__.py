@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsvlm.data.formats import llava, messages, parquet, wds
-from rsvlm.data.formats.files import entries
-from rsvlm.data.formats.placeholders import write_out
+from rsvlm.data.formats.files import json_entries
+from rsvlm.data.formats.placeholders import expand_placeholders
 from rsvlm.errors import BadInput
 from rsvlm.files import is_file
 from rsvlm.registry import unknown
@@ -56,7 +56,7 @@ def format_of(path: str | Path, format: str | None = None, *, peek: bool = False
         known = ", ".join(f"{item.suffix} ({name})" for name, item in FORMATS.items())
         raise BadInput(f"The extension of {path.name!r} names no format; expected {known}, or give the format by name.")
     if peek and path.suffix.lower() in (".json", ".jsonl"):
-        first = next(entries(path), None)
+        first = next(json_entries(path), None)
         if first is None:
             return found
         return FORMATS["messages" if {"messages", "query"} & first[1].keys() else "llava"]
@@ -100,5 +100,5 @@ def convert(
     BadInput as `read` and `write` do.
     """
     samples = read(source, source_format)
-    written = samples if dialect is None else (write_out(sample, dialect) for sample in samples)
+    written = samples if dialect is None else (expand_placeholders(sample, dialect) for sample in samples)
     return write(written, target, format, embed_images=embed_images)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput
-from rsvlm.json_text import json_problem, load_json, parse_json
+from rsvlm.json_text import describe_json_error, load_json, parse_json
 
 
-def entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def json_entries(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, object) of each entry of a JSON list or a JSONL file. Raises BadInput naming the place that is broken."""
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -30,7 +30,7 @@ def _line(line: str, path: Path, number: int) -> Any:
     try:
         return load_json(line)
     except ValueError as error:
-        raise BadInput(f"{path} is not valid JSON: {json_problem(error, number)}.") from error
+        raise BadInput(f"{path} is not valid JSON: {describe_json_error(error, number)}.") from error
 
 
 def _opens_list(path: Path) -> bool:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.formats.files import entries
+from rsvlm.data.formats.files import json_entries
 from rsvlm.data.formats.placeholders import refuse_placeholders
-from rsvlm.data.formats.record import EXTENSION, entry_id, from_parts, pictures, to_extension, to_lines
+from rsvlm.data.formats.record import EXTENSION, entry_id, entry_images, from_parts, to_extension, to_messages
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_file
 from rsvlm.sample import Sample
@@ -26,16 +26,16 @@ def to_entry(sample: Sample, *, embed: bool = False) -> dict[str, Any]:
     paths = [image.path for image in sample.images]
     entry: dict[str, Any] = {"id": sample.id}
     entry |= {"image": paths[0]} if len(paths) == 1 else {"images": paths} if paths else {}
-    entry["conversations"] = [{"from": _FROM[role], "value": text} for role, text in to_lines(sample)]
+    entry["conversations"] = [{"from": _FROM[role], "value": text} for role, text in to_messages(sample)]
     return entry | {EXTENSION: to_extension(sample, embed=embed)}
 
 
 def from_entry(
-    entry: Mapping[str, Any], folder: Path, number: int, came: Sequence[tuple[str, bytes | None]] | None = None
+    entry: Mapping[str, Any], folder: Path, number: int, supplied: Sequence[tuple[str, bytes | None]] | None = None
 ) -> Sample:
     """A Sample from a LLaVA or ShareGPT object. Raises KeyError, TypeError or ValueError where it is none.
 
-    `folder` and `came` say where its pictures are (see `record.pictures`); `number` is its id where it has none.
+    `folder` and `supplied` say where its images are (`record.entry_images`); `number` is its id where it has none.
     """
     lines = [
         (_ROLE.get(str(line["from"]).lower(), str(line["from"])), _text(line["value"]))
@@ -44,11 +44,9 @@ def from_entry(
     if isinstance(entry.get("system"), str) and entry["system"]:
         lines.insert(0, ("system", entry["system"]))
     extra = {key: value for key, value in entry.items() if key not in _KNOWN}
-    return from_parts(entry_id(entry, number), pictures(entry, folder, came), lines, entry.get(EXTENSION), extra)
-
-
-def _role(speaker: str) -> str:
-    return _ROLE.get(speaker.lower(), speaker)
+    return from_parts(
+        entry_id(entry, number), entry_images(entry, folder, supplied), lines, entry.get(EXTENSION), extra
+    )
 
 
 def _text(value: Any) -> str:
@@ -59,7 +57,7 @@ def _text(value: Any) -> str:
 
 def read(path: Path) -> Iterator[Sample]:
     """The Samples of a LLaVA / ShareGPT JSON (or JSONL) file. Raises BadInput naming the entry that is off."""
-    for number, (place, entry) in enumerate(entries(path)):
+    for number, (place, entry) in enumerate(json_entries(path)):
         try:
             yield from_entry(entry, path.parent, number)
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -11,8 +11,8 @@ from typing import Any
 
 import PIL.Image
 
-from rsvlm.data.formats.files import entries
-from rsvlm.data.formats.record import EXTENSION, Line, entry_id, from_parts, pictures, to_extension, to_lines
+from rsvlm.data.formats.files import json_entries
+from rsvlm.data.formats.record import EXTENSION, Message, entry_id, entry_images, from_parts, to_extension, to_messages
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_file
 from rsvlm.json_text import load_json
@@ -24,7 +24,7 @@ _ROLES = ("user", "assistant")
 
 def to_entry(sample: Sample, *, embed: bool = False) -> dict[str, Any]:
     """One Sample as a row; `objects` only where there are regions."""
-    entry: dict[str, Any] = {"messages": [{"role": role, "content": text} for role, text in to_lines(sample)]}
+    entry: dict[str, Any] = {"messages": [{"role": role, "content": text} for role, text in to_messages(sample)]}
     entry["images"] = [image.path for image in sample.images]
     if objects := _objects(sample):
         entry["objects"] = objects
@@ -50,18 +50,18 @@ def to_objects(regions: Sequence[Region]) -> dict[str, Any]:
 
 
 def from_entry(
-    entry: Mapping[str, Any], folder: Path, number: int, came: Sequence[tuple[str, bytes | None]] | None = None
+    entry: Mapping[str, Any], folder: Path, number: int, supplied: Sequence[tuple[str, bytes | None]] | None = None
 ) -> Sample:
     """A Sample from a row. Raises KeyError, TypeError, ValueError or IndexError where it is none.
 
-    `folder` and `came` say where its pictures are (see `record.pictures`); `number` is its id where it has none.
+    `folder` and `supplied` say where its images are (`record.entry_images`); `number` is its id where it has none.
     """
     extension = entry.get(EXTENSION)
-    images = pictures(entry, folder, came)
-    lines: list[Line] = [(str(line["role"]).lower(), _content(line["content"])) for line in _messages(entry)]
+    images = entry_images(entry, folder, supplied)
+    lines: list[Message] = [(str(line["role"]).lower(), _content(line["content"])) for line in _messages(entry)]
     if isinstance(entry.get("system"), str) and entry["system"]:
         lines.insert(0, ("system", entry["system"]))
-    objects = _in_pixels(entry.get("objects"), images)
+    objects = _normalize_objects(entry.get("objects"), images)
     regions = from_objects(objects, images) if objects else ([] if extension else None)
     extra = {key: value for key, value in entry.items() if key not in _KNOWN and value is not None}
     if extra and not extension:
@@ -79,7 +79,7 @@ def _messages(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return [{"role": role, "content": text} for pair in pairs for role, text in zip(_ROLES, pair, strict=True)]
 
 
-def _in_pixels(objects: Any, images: Sequence[Image]) -> dict[str, Any] | None:
+def _normalize_objects(objects: Any, images: Sequence[Image]) -> dict[str, Any] | None:
     """`objects` as {"ref", "bbox", ...}, boxes in pixels; also from text, from ms-swift's older list, from norm1."""
     objects = load_json(objects) if isinstance(objects, str) else objects
     if isinstance(objects, list):
@@ -143,7 +143,7 @@ def _content(content: Any) -> str:
 
 def read(path: Path) -> Iterator[Sample]:
     """The Samples of a `messages` JSONL (or JSON list) file. Raises BadInput naming the line that is off."""
-    for number, (place, entry) in enumerate(entries(path)):
+    for number, (place, entry) in enumerate(json_entries(path)):
         try:
             yield from_entry(entry, path.parent, number)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -26,8 +26,8 @@ def refuse_placeholders(sample: Sample) -> None:
         )
 
 
-def write_out(sample: Sample, dialect: str) -> Sample:
-    """The sample with its marks replaced by its boxes in a dialect, and by its names, in the order of the texts.
+def expand_placeholders(sample: Sample, dialect: str) -> Sample:
+    """The sample with `<bbox>` replaced by its boxes in a dialect and `<ref-object>` by its labels, in order.
 
     Names are those given where they are fewer than boxes (`meta["objects"]`). Raises BadInput where marks and boxes or
     names do not come out even.

@@ -1,4 +1,4 @@
-"""A Sample as a conversation other tools read, plus one extension that carries what their format cannot say.
+"""A Sample as messages that other tools read, plus an extension field for what their format cannot hold.
 
 Every format writes the native keys of its tools and, under `EXTENSION`, a JSON string with the rest (task, kind,
 references, split, regions, meta, ...). It is a string so that Arrow-based loaders see one type in every row. Reading
@@ -23,13 +23,13 @@ IMAGE_TAG = "<image>"
 _LEADING = re.compile(rf"(?:\s*+{IMAGE_TAG})++\s*+")
 _TRAILING = re.compile(rf"(?:\s*+{IMAGE_TAG[::-1]})++\s*+")  # of the text read backwards: one start, linear
 
-Line = tuple[str, str]  # role (user, assistant, system), text
+Message = tuple[str, str]  # role (user, assistant, system), text
 
 
-def to_lines(sample: Sample) -> list[Line]:
+def to_messages(sample: Sample) -> list[Message]:
     """The conversation as (role, text); one `<image>` line per picture opens the first question."""
     system = sample.meta.get("system")
-    lines: list[Line] = [("system", system)] if isinstance(system, str) else []
+    lines: list[Message] = [("system", system)] if isinstance(system, str) else []
     tags = "" if _inline(sample) else f"{IMAGE_TAG}\n" * len(sample.images)
     for number, turn in enumerate(sample.turns):
         lines += [("user", (tags if number == 0 else "") + turn.question), ("assistant", turn.answer)]
@@ -43,14 +43,16 @@ def _inline(sample: Sample) -> bool:
 
 def to_extension(sample: Sample, *, embed: bool = False) -> str:
     """The JSON string under `EXTENSION`. Pictures in memory are in it (base64), with `embed` all are."""
-    images = [_plain(image, drop=("path", "data")) | _data(image, embed) for image in sample.images]
+    images = [
+        _non_default_fields(image, drop=("path", "data")) | _embedded_data(image, embed) for image in sample.images
+    ]
     rest = {
         "id": sample.id,
         "source": sample.source,
         "split": sample.split,
         "images": images,
-        "turns": [_plain(turn, drop=("question", "answer")) for turn in sample.turns],
-        "regions": [_plain(region) for region in sample.regions],
+        "turns": [_non_default_fields(turn, drop=("question", "answer")) for turn in sample.turns],
+        "regions": [_non_default_fields(region) for region in sample.regions],
         "meta": {key: value for key, value in sample.meta.items() if not (key == "system" and isinstance(value, str))},
         "inline": _inline(sample),
     }
@@ -60,7 +62,7 @@ def to_extension(sample: Sample, *, embed: bool = False) -> str:
         raise BadInput(f"The meta of sample {sample.id!r} cannot be written as JSON: {error}.") from error
 
 
-def _plain(thing: Image | Turn | Region, drop: Sequence[str] = ()) -> dict[str, Any]:
+def _non_default_fields(thing: Image | Turn | Region, drop: Sequence[str] = ()) -> dict[str, Any]:
     """The fields of a noun that differ from their defaults."""
     pairs = {
         field.name: (getattr(thing, field.name), field.default) for field in fields(thing) if field.name not in drop
@@ -68,7 +70,7 @@ def _plain(thing: Image | Turn | Region, drop: Sequence[str] = ()) -> dict[str, 
     return {name: value for name, (value, default) in pairs.items() if value != default}
 
 
-def _data(image: Image, embed: bool) -> dict[str, Any]:
+def _embedded_data(image: Image, embed: bool) -> dict[str, Any]:
     if image.data is None and not embed:
         return {}
     held = {"data": base64.b64encode(image_bytes(image)).decode("ascii")}
@@ -90,7 +92,7 @@ def image_bytes(image: Image) -> bytes:
 def from_parts(
     entry_id: str,
     images: Sequence[Image],
-    lines: Sequence[Line],
+    lines: Sequence[Message],
     extension: str | Mapping[str, Any] | None,
     extra: Mapping[str, Any],
     regions: Sequence[Region] | None = None,
@@ -100,7 +102,7 @@ def from_parts(
     `extra` are the native keys nobody here knows: they go to `meta`. `regions` are those the format tells natively
     (None where it has no way to). Raises KeyError, TypeError or ValueError for parts of another shape.
     """
-    rest = _parsed(extension)
+    rest = _parse_extension(extension)
     ours = extension is not None
     system = "".join(text for role, text in lines if role == "system")
     meta = (
@@ -109,7 +111,7 @@ def from_parts(
     turns = _turns(lines, len(images), ours, bool(rest.get("inline")))
     kept = rest.get("turns", [])
     if len(kept) == len(turns):
-        turns = [replace(turn, **_tupled(more)) for turn, more in zip(turns, kept, strict=True)]
+        turns = [replace(turn, **_lists_to_tuples(more)) for turn, more in zip(turns, kept, strict=True)]
     return Sample(
         id=str(rest.get("id", entry_id)),
         images=tuple(images),
@@ -121,9 +123,9 @@ def from_parts(
     )
 
 
-def _turns(lines: Sequence[Line], images: int, ours: bool, inline: bool) -> list[Turn]:
+def _turns(lines: Sequence[Message], images: int, ours: bool, inline: bool) -> list[Turn]:
     """Questions paired with the answers that follow; an unanswered question has the answer "", and the reverse."""
-    pairs: list[Line] = []
+    pairs: list[Message] = []
     open_question: str | None = None
     for role, text in lines:
         if role == "user":
@@ -142,7 +144,7 @@ def _turns(lines: Sequence[Line], images: int, ours: bool, inline: bool) -> list
     return [Turn(question=question, answer=answer) for question, answer in pairs]
 
 
-def _untagged(pairs: Sequence[Line], images: int, ours: bool) -> str:
+def _untagged(pairs: Sequence[Message], images: int, ours: bool) -> str:
     """The first question without the tags that only say "here are the pictures"."""
     first = pairs[0][0]
     if ours and first.startswith(f"{IMAGE_TAG}\n" * images):
@@ -161,7 +163,7 @@ def _without_tags(text: str) -> str:
 
 
 def _regions(native: Sequence[Region] | None, kept: Sequence[Mapping[str, Any]]) -> tuple[Region, ...]:
-    ours = tuple(Region(**_tupled(item)) for item in kept)
+    ours = tuple(Region(**_lists_to_tuples(item)) for item in kept)
     if native is None:
         return ours
     if len(native) != len(ours):
@@ -170,21 +172,21 @@ def _regions(native: Sequence[Region] | None, kept: Sequence[Mapping[str, Any]])
     return tuple(replace(rest, label=given.label, box=given.box, image=given.image) for rest, given in pairs)
 
 
-def pictures(
-    entry: Mapping[str, Any], folder: Path, came: Sequence[tuple[str, bytes | None]] | None = None
+def entry_images(
+    entry: Mapping[str, Any], folder: Path, supplied: Sequence[tuple[str, bytes | None]] | None = None
 ) -> list[Image]:
-    """The pictures of an entry: those that `came` with it as (path, bytes), else those it names.
+    """The images of an entry: those `supplied` with it as (path, bytes), else those that it names.
 
     Another tool's paths are relative to an image folder nobody wrote down: `folder`, `folder/images` and the like are
     tried. Ours are kept as they are. Bytes that were embedded from a file give the file back where it still lies at its
     path, so that a round trip on one machine changes nothing; elsewhere the bytes stand in.
     """
     extension = entry.get(EXTENSION)
-    notes = _parsed(extension).get("images", [])
-    if came is None:
+    notes = _parse_extension(extension).get("images", [])
+    if supplied is None:
         paths = [item if isinstance(item, str) else item["path"] for item in image_entries(entry)]
-        came = [(path if extension is not None else _found(path, folder), None) for path in paths]
-    return [_picture(path, data, notes[n] if n < len(notes) else {}) for n, (path, data) in enumerate(came)]
+        supplied = [(path if extension is not None else _resolve_path(path, folder), None) for path in paths]
+    return [_make_image(path, data, notes[n] if n < len(notes) else {}) for n, (path, data) in enumerate(supplied)]
 
 
 def image_entries(entry: Mapping[str, Any]) -> list[Any]:
@@ -203,16 +205,16 @@ def entry_id(entry: Mapping[str, Any], number: int) -> str:
     return str(number if entry.get("id") is None else entry["id"])
 
 
-def _picture(path: str, data: bytes | None, note: Mapping[str, Any]) -> Image:
+def _make_image(path: str, data: bytes | None, note: Mapping[str, Any]) -> Image:
     note = dict(note)
     encoded, held = note.pop("data", None), note.pop("held", "")
     data = base64.b64decode(encoded) if encoded is not None else data
     if held == "path" and is_file(Path(path)):
         data = None
-    return Image(path=path, data=data, **_tupled(note))
+    return Image(path=path, data=data, **_lists_to_tuples(note))
 
 
-def _found(path: str, folder: Path) -> str:
+def _resolve_path(path: str, folder: Path) -> str:
     if Path(path).is_absolute() or "://" in path or path.startswith("data:"):
         return path
     forms = dict.fromkeys((path, path.replace("\\", "/")))  # as on Windows
@@ -221,11 +223,11 @@ def _found(path: str, folder: Path) -> str:
     return str(resolved(next((place for place in places if is_file(place)), places[0])))
 
 
-def _parsed(extension: str | Mapping[str, Any] | None) -> dict[str, Any]:
+def _parse_extension(extension: str | Mapping[str, Any] | None) -> dict[str, Any]:
     return load_json(extension) if isinstance(extension, str) else dict(extension or {})
 
 
-def _tupled(values: Mapping[str, Any]) -> dict[str, Any]:
+def _lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     """JSON lists as the tuples of the nouns."""
     return {key: _as_tuple(value) for key, value in values.items()}
 

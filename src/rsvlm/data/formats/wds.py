@@ -30,9 +30,9 @@ _MAGIC = (
     (b"RIFF", "webp"),
     (b"GIF8", "gif"),
 )
-MOST_BYTES = 2**28  # of the members of one sample, decompressed
-_RATIO, _UNPACKED = 200, 2**26  # bytes that a byte of a packed tar may unpack to, and beyond that
-_MOST_HEADER = 2**20  # bytes of a member's name or pax values
+MAX_SAMPLE_BYTES = 2**28  # of the members of one sample, decompressed
+_MAX_RATIO, _FREE_BYTES = 200, 2**26  # bytes that a byte of a packed tar may unpack to, and beyond that
+_MAX_HEADER_BYTES = 2**20  # bytes of a member's name or pax values
 _LONG_HEADERS = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -40,7 +40,7 @@ _LONG_HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
 )
-_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_DECOMPRESSORS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _CAPTIONS = ("txt", "caption")
 _IMAGES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "img", "jp2", "img_content")
 
@@ -87,13 +87,13 @@ def read(path: Path) -> Iterator[Sample]:
 
     Suffixes are read in lower case; what macOS adds ("._x", "__MACOSX") is left out, and the members of a sample that
     nothing here reads are named in its meta ("unread"). Raises BadInput for a file that is no tar, a broken member,
-    members of one sample that do not lie side by side, and more than `MOST_BYTES` in one sample.
+    members of one sample that do not lie side by side, and more than `MAX_SAMPLE_BYTES` in one sample.
     """
     key, number = "", 0
     fields: dict[str, bytes] = {}
     done: set[str] = set()
     try:
-        with _unpacked(path) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_Member) as opened:
+        with _open_tar(path) as file, tarfile.open(fileobj=file, mode="r|", tarinfo=_BoundedHeader) as opened:
             tar: Any = opened  # `members` has no type
             while member := tar.next():
                 tar.members.clear()  # of a stream nobody goes back to them
@@ -109,32 +109,32 @@ def read(path: Path) -> Iterator[Sample]:
                 if this in done:
                     raise BadInput(f"{path}: the members of sample {this} do not lie side by side; sort and repack.")
                 key = this
-                fields[suffix.lower()] = _bytes(tar, member, sum(map(len, fields.values())), path)
+                fields[suffix.lower()] = _read_member(tar, member, sum(map(len, fields.values())), path)
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise BadInput(f"{path} is not a tar file that can be read ({error}); expected a webdataset shard.") from error
     if fields:
         yield _sample(key, fields, path, number)
 
 
-class _Member(tarfile.TarInfo):
+class _BoundedHeader(tarfile.TarInfo):
     """A header whose long names and pax values, which tarfile reads into memory at once, have a budget."""
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> Any:
         """The header in a block of 512 bytes. Raises ReadError."""
         found = super().frombuf(buf, encoding, errors)
-        if found.type in _LONG_HEADERS and found.size > _MOST_HEADER:
-            raise tarfile.ReadError(f"a header of {found.size / 1e6:,.0f} MB, expected {_MOST_HEADER / 1e6:,.0f}")
+        if found.type in _LONG_HEADERS and found.size > _MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"a header of {found.size / 1e6:,.0f} MB, expected {_MAX_HEADER_BYTES / 1e6:,.0f}")
         return found
 
 
-class _Stream(io.RawIOBase):
+class _BoundedStream(io.RawIOBase):
     """A packed file as it unpacks, until it has unpacked to far more than it holds."""
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         super().__init__()
         self.file, self.path = file, path
-        self.left = _RATIO * path.stat().st_size + _UNPACKED
+        self.left = _MAX_RATIO * path.stat().st_size + _FREE_BYTES
 
     def read(self, size: int = -1, /) -> bytes:
         """The next `size` bytes. Raises BadInput."""
@@ -142,28 +142,28 @@ class _Stream(io.RawIOBase):
         self.left -= len(found)
         if self.left < 0:
             raise BadInput(
-                f"{self.path} unpacks to more than {_RATIO} times its size, which no pictures do; expected a tar of "
-                "pictures and their texts."
+                f"{self.path} unpacks to more than {_MAX_RATIO} times its size, which no pictures do; expected a tar "
+                "of pictures and their texts."
             )
         return found
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[IO[bytes] | _Stream]:
+def _open_tar(path: Path) -> Iterator[IO[bytes] | _BoundedStream]:
     """The bytes of a tar, whether plain or packed (gzip, bzip2, xz), a little at a time."""
     with path.open("rb") as file:
         start = file.read(6)
-    opens = next((opens for magic, opens in _PACKED.items() if start.startswith(magic)), None)
+    opens = next((opens for magic, opens in _DECOMPRESSORS.items() if start.startswith(magic)), None)
     with opens(path, "rb") if opens else path.open("rb") as file:
-        yield _Stream(file, path) if opens else file
+        yield _BoundedStream(file, path) if opens else file
 
 
-def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, before: int, path: Path) -> bytes:
+def _read_member(tar: tarfile.TarFile, member: tarfile.TarInfo, before: int, path: Path) -> bytes:
     """The bytes of a member, refused before they are read where the sample would pass the budget."""
-    if before + member.size > MOST_BYTES:
+    if before + member.size > MAX_SAMPLE_BYTES:
         raise BadInput(
             f"{path}: {member.name} makes its sample {(before + member.size) / 1e6:,.0f} MB, over the budget of "
-            f"{MOST_BYTES / 1e6:,.0f} MB; store pictures, not scenes."
+            f"{MAX_SAMPLE_BYTES / 1e6:,.0f} MB; store pictures, not scenes."
         )
     file = tar.extractfile(member)
     return file.read() if file else b""
@@ -173,7 +173,7 @@ def _sample(key: str, fields: Mapping[str, bytes], path: Path, number: int) -> S
     try:
         entry: dict[str, Any] = load_json(fields["json"]) if "json" in fields else {}
         if EXTENSION in entry:
-            return _ours(entry, fields, path, number)
+            return _own_sample(entry, fields, path, number)
         pictures = [suffix for suffix in fields if suffix.rsplit(".", 1)[-1] in _IMAGES]
         came = [(f"{key}.{suffix}", fields[suffix]) for suffix in pictures]
         if "conversations" in entry:
@@ -189,7 +189,7 @@ def _sample(key: str, fields: Mapping[str, bytes], path: Path, number: int) -> S
         raise BadInput(f"{path}: sample {key} cannot be read ({type(error).__name__}: {error}).") from error
 
 
-def _ours(entry: Mapping[str, Any], fields: Mapping[str, bytes], path: Path, number: int) -> Sample:
+def _own_sample(entry: Mapping[str, Any], fields: Mapping[str, bytes], path: Path, number: int) -> Sample:
     """A sample we wrote: its extension says which member holds which picture."""
     extension = load_json(entry[EXTENSION])
     members = [note.pop("member", "") for note in extension.get("images", ())]

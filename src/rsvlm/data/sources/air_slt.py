@@ -7,7 +7,7 @@ Layout from the authors' repository, SemanticLocalizationMetrics.
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsvlm.data.sources.layout import ImageIndex, find_file, read_json, within
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_file, read_json
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Region, Sample, Turn
 
@@ -15,7 +15,7 @@ from rsvlm.sample import Image, Region, Sample, Turn
 def read(folder: Path, name: str) -> Iterator[Sample]:
     """One Sample per text (stripped: some end with a line break), task `locate`, its regions polygons; all test."""
     path = find_file(folder, "annotations/anno.json", "*/annotations/anno.json", "anno.json")
-    index = ImageIndex(within(path.parent.parent, "imgs"))
+    index = ImageIndex(candidate_folders(path.parent.parent, "imgs"))
     try:
         for number, item in enumerate(read_json(path)):
             rings = [tuple((float(x), float(y)) for x, y in ring) for ring in item["points"]]

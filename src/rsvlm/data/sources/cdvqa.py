@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import ImageIndex, read_json, search
+from rsvlm.data.sources.layout import ImageIndex, find_optional, read_json
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -25,7 +25,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     before, after = (ImageIndex([*folder.glob(date), *folder.glob(f"*/{date}")]) for date in ("im1", "im2"))
     found = False
     for part, split in SETS.items():
-        paths = [search(folder, f"{part}_{kind}.json", f"*/{part}_{kind}.json") for kind in PARTS]
+        paths = [find_optional(folder, f"{part}_{kind}.json", f"*/{part}_{kind}.json") for kind in PARTS]
         if not any(paths):
             continue
         if not all(paths):
@@ -50,10 +50,13 @@ def _asked(paths: list[Path]) -> dict[str, list[Turn]]:
     try:
         images, questions, answers = (_active(path, part) for path, part in zip(paths, PARTS, strict=True))
         files = {item["id"]: item["file_name"] for item in images}
-        said = {item["question_id"]: str(item["answer"]) for item in answers}
+        answer_by_question = {item["question_id"]: str(item["answer"]) for item in answers}
         for question in questions:
             turn = Turn(
-                task="change_qa", question=question["question"], answer=said[question["id"]], kind=question["type"]
+                task="change_qa",
+                question=question["question"],
+                answer=answer_by_question[question["id"]],
+                kind=question["type"],
             )
             turns.setdefault(files[question["img_id"]], []).append(turn)
     except (KeyError, TypeError, AttributeError) as error:

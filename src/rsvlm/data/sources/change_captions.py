@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.label_files import read_label, regions_of
-from rsvlm.data.sources.layout import find_file, read_json, split_name
+from rsvlm.data.sources.label_files import mask_regions, read_label
+from rsvlm.data.sources.layout import find_file, normalize_split, read_json
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Region, Sample, Turn
 
@@ -70,7 +70,7 @@ def _records(path: Path) -> Iterator[tuple[Mapping[str, Any], str, Turn]]:
             changed = bool(item["changeflag"]) if "changeflag" in item else any(map(says_change, captions))
             kind = "changed" if changed else "unchanged"
             turn = Turn(task="change_caption", question="", answer=captions[0], references=captions, kind=kind)
-            yield item, split_name(item["split"]), turn
+            yield item, normalize_split(item["split"]), turn
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadInput(
             f"{path} is not a change caption file ({type(error).__name__}: {error}); expected images with filename, "
@@ -91,4 +91,4 @@ def _masks(path: Path) -> tuple[Region, ...]:
     if not path.is_file():
         raise BadInput(f"There is no label picture {path}; bring LEVIR-MCI's label folders, or read levir_cc.")
     values = read_label(path)
-    return tuple(region for kind, value in MCI_CLASSES.items() for region in regions_of(kind, values == value, 1))
+    return tuple(region for kind, value in MCI_CLASSES.items() for region in mask_regions(kind, values == value, 1))

@@ -7,8 +7,8 @@ file name that begins with train, val or test, then says it.
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsvlm.data.sources.label_files import pictures, read_mask, regions_of
-from rsvlm.data.sources.layout import SPLITS, hashed_split, search
+from rsvlm.data.sources.label_files import images_by_stem, mask_regions, read_mask
+from rsvlm.data.sources.layout import SPLITS, find_optional, hashed_split
 from rsvlm.data.text_file import read_text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
@@ -26,7 +26,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     for place, split in parts:
         folders = [next((place / kind for kind in kinds if (place / kind).is_dir()), None)
                    for kinds in (BEFORE, AFTER, LABEL)]  # fmt: skip
-        before, after, labels = ({} if one is None else pictures(one) for one in folders)
+        before, after, labels = ({} if one is None else images_by_stem(one) for one in folders)
         if not labels:
             raise BadInput(f"{place} holds no label pictures; expected the folders A, B and label (or t1, t2, mask).")
         listed = _lists(folder)
@@ -46,7 +46,7 @@ def _sample(name: str, stem: str, pair: tuple[Path, Path], label: Path, split: s
             Image(path=str(pair[1]), width=width, height=height),
         ),
         turns=(Turn(task="change_mask", question="", answer="", kind="changed" if mask.any() else "unchanged"),),
-        regions=regions_of("change", mask, 1), source=name, split=split,
+        regions=mask_regions("change", mask, 1), source=name, split=split,
     )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def _lists(folder: Path) -> dict[str, str]:
     """Stem -> split, from lists of file names."""
     splits: dict[str, str] = {}
     for split in SPLITS:
-        path = search(folder, f"list/{split}.txt", f"{split}.txt")
+        path = find_optional(folder, f"list/{split}.txt", f"{split}.txt")
         for line in read_text(path).split() if path else ():
             splits[Path(line).stem] = split
     return splits

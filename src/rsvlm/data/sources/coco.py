@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import ImageIndex, hashed_split, proper_box, read_json, within, words
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, class_words, hashed_split, ordered_box, read_json
 from rsvlm.errors import BadInput
 from rsvlm.sample import Box, Image, Point, Region, Sample, Turn
 
@@ -56,7 +56,7 @@ def _samples(
     by_image = _linked(data)
     labels = {str(item["id"]): item["name"] for item in data.get("categories", ())}
     guesses = (f"{split}2017", f"{split}2014", f"images/{split}", split) if split else ()
-    index = ImageIndex(within(root, *guesses, "images", "imgs", "JPEGImages"))
+    index = ImageIndex(candidate_folders(root, *guesses, "images", "imgs", "JPEGImages"))
     for item in data["images"]:
         file = item.get("file_name") or item["filename"]
         image = Image(
@@ -103,11 +103,11 @@ def _contents(
         if "bbox" not in item:
             continue
         x, y, width, height = (float(number) for number in item["bbox"] or (0, 0, 0, 0))
-        box = proper_box(x, y, x + width, y + height)
+        box = ordered_box(x, y, x + width, y + height)
         if box is None:
             without_area += 1
             continue
-        label = words(labels[str(item["category_id"])])
+        label = class_words(labels[str(item["category_id"])])
         if item.get("iscrowd") or label.replace(" ", "") in IGNORED:
             ignore.append(box)
             continue

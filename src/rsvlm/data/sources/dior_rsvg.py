@@ -9,8 +9,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsvlm.data.sources.layout import SPLITS, ImageIndex, search, within
-from rsvlm.data.sources.voc import ANNOTATIONS, PICTURES, region_of, text_of
+from rsvlm.data.sources.layout import SPLITS, ImageIndex, candidate_folders, find_optional
+from rsvlm.data.sources.voc import ANNOTATIONS, PICTURES, node_text, object_region
 from rsvlm.data.text_file import read_text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Region, Sample, Turn
@@ -30,7 +30,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
             f"{folder}: {len(beyond)} numbers of the split lists name no expression (the first is {beyond[0]}, there "
             f"are {len(expressions)}); bring all XML files that the lists count."
         )
-    index = ImageIndex(within(folder, *PICTURES))
+    index = ImageIndex(candidate_folders(folder, *PICTURES))
     for number, (file, size, region, phrase) in enumerate(expressions):
         if number in splits:
             image = Image(path=index(file, folder / PICTURES[0]), width=size[0], height=size[1])
@@ -48,16 +48,16 @@ def training_images(folder: Path) -> set[str]:
 
 
 def _expressions(folder: Path) -> Iterator[tuple[str, tuple[int, int], Region, str]]:
-    places = (place for place in within(folder, *ANNOTATIONS) if place.is_dir())
+    places = (place for place in candidate_folders(folder, *ANNOTATIONS) if place.is_dir())
     paths = next((found for place in places if (found := sorted(place.rglob("*.xml"), key=str))), [])
     if not paths:
         raise BadInput(f"{folder} holds no VOC XML files; expected DIOR-RSVG's Annotations/*.xml.")
     for path in paths:
         try:
             root = ET.parse(path).getroot()
-            file = text_of(root, "filename") or f"{path.stem}.jpg"
-            width, height = (int(float(text_of(root, f"size/{side}") or 0)) for side in ("width", "height"))
-            found = [(region_of(item, 0), text_of(item, "description")) for item in root.findall("object")]
+            file = node_text(root, "filename") or f"{path.stem}.jpg"
+            width, height = (int(float(node_text(root, f"size/{side}") or 0)) for side in ("width", "height"))
+            found = [(object_region(item, 0), node_text(item, "description")) for item in root.findall("object")]
         except (ET.ParseError, ValueError) as error:
             raise BadInput(f"{path} is not a DIOR-RSVG annotation: {error}.") from error
         for region, phrase in found:
@@ -72,7 +72,7 @@ def _splits(folder: Path) -> dict[int, str]:
     """Number of the expression -> split."""
     splits: dict[int, str] = {}
     for split in SPLITS:
-        path = search(folder, f"{split}.txt", f"*/{split}.txt")
+        path = find_optional(folder, f"{split}.txt", f"*/{split}.txt")
         if path is None:
             raise BadInput(f"{folder} holds no {split}.txt; expected the lists train.txt, val.txt and test.txt.")
         try:

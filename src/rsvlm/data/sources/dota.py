@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import ImageIndex, hashed_split, within, words
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, class_words, hashed_split
 from rsvlm.data.text_file import read_lines
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Point, Region, Sample
@@ -22,7 +22,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     found = False
     for root, split in ((folder / "train", "train"), (folder / "val", "val"), (folder / "test", "test"), (folder, "")):
         paths = [folder] if folder.is_file() and not split else _label_files(root)
-        pictures = ImageIndex(within(root if root.is_dir() else root.parent.parent, "images"))
+        pictures = ImageIndex(candidate_folders(root if root.is_dir() else root.parent.parent, "images"))
         for path in paths:
             found = True
             yield _sample(path, name, pictures, split or hashed_split(path.name), root)
@@ -84,7 +84,7 @@ def _region(fields: list[str]) -> Region:
     ring: tuple[Point, ...] = tuple(zip(numbers[::2], numbers[1::2], strict=True))
     bounds = (min(numbers[::2]), min(numbers[1::2]), max(numbers[::2]), max(numbers[1::2]))
     label = fields[8:-1] if _flagged(fields) else fields[8:]
-    return Region(label=words(" ".join(label)), box=bounds, polygon=ring)
+    return Region(label=class_words(" ".join(label)), box=bounds, polygon=ring)
 
 
 def _flagged(fields: list[str]) -> bool:

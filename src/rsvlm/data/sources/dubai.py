@@ -12,7 +12,7 @@ import numpy as np
 
 from rsvlm.data.images import picture_size
 from rsvlm.data.masks import encode_rle
-from rsvlm.data.sources.label_files import pictures, read_colours, regions_of
+from rsvlm.data.sources.label_files import images_by_stem, mask_regions, read_colours
 from rsvlm.data.sources.layout import hashed_split
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
@@ -34,8 +34,8 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     if not tiles:
         raise BadInput(f"{folder} holds no Tile folders; expected Tile 1/images, Tile 1/masks and so on.")
     for tile in tiles:
-        masks = pictures(tile / "masks")
-        for stem, path in pictures(tile / "images").items():
+        masks = images_by_stem(tile / "masks")
+        for stem, path in images_by_stem(tile / "images").items():
             if stem not in masks:
                 raise BadInput(f"{path} has no mask; expected {tile / 'masks' / stem}.png.")
             yield _sample(name, path, masks[stem], f"{tile.name.replace(' ', '')}_{stem}")
@@ -57,6 +57,6 @@ def _sample(name: str, path: Path, label: Path, key: str) -> Sample:
     return Sample(
         id=f"{name}/{key}", images=(Image(path=str(path), width=width, height=height),),
         turns=tuple(Turn(task="segment", question=kind, answer="", kind=kind) for kind in COLOURS),
-        regions=tuple(region for kind, number in COLOURS.items() for region in regions_of(kind, numbers == number)),
+        regions=tuple(region for kind, number in COLOURS.items() for region in mask_regions(kind, numbers == number)),
         source=name, split=hashed_split(key), meta={"ignore_mask": encode_rle(ignored)},
     )  # fmt: skip

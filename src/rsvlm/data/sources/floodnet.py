@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import ImageIndex, hashed_split, read_json, search, within
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_optional, hashed_split, read_json
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -23,12 +23,12 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     files), the training pictures are split by `hashed_split`. Raises BadInput on another layout.
     """
     root = next((path for path in (folder, *sorted(folder.glob("*Track*2*"))) if (path / "Questions").is_dir()), folder)
-    found = {split: search(root, f"Questions/{pattern}", pattern) for split, pattern in FILES.items()}
+    found = {split: find_optional(root, f"Questions/{pattern}", pattern) for split, pattern in FILES.items()}
     if found["train"] is None:
         raise BadInput(f"{folder} holds no 'Questions/Training Question.json'; give the folder of FloodNet's Track 2.")
     asked = {split: _turns(path) for split, path in found.items() if path is not None}
     published = bool(asked.get("val") or asked.get("test"))
-    index = ImageIndex(within(root, *PICTURES, "Images"))
+    index = ImageIndex(candidate_folders(root, *PICTURES, "Images"))
     for split, pictures in asked.items():
         for file, turns in pictures.items():
             yield Sample(

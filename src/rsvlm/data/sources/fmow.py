@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import SPLITS, read_json, words
+from rsvlm.data.sources.layout import SPLITS, class_words, read_json
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Region, Sample, Turn
 
@@ -30,7 +30,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
                 if not regions:
                     continue
                 kind = regions[0].label
-                turn = Turn(task="scene", question="", answer=words(kind), kind=kind)
+                turn = Turn(task="scene", question="", answer=class_words(kind), kind=kind)
                 yield Sample(
                     id=f"{name}/{split}/{path.stem}", images=(Image(path=str(path)),), turns=(turn,),
                     regions=tuple(region for region in regions if region.label == kind), source=name, split=split,

@@ -5,7 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from rsvlm.data.sources import karpathy
-from rsvlm.data.sources.layout import IMAGE_SUFFIXES, SPLITS, ImageIndex, find_file, hashed_split, search, within, words
+from rsvlm.data.sources.layout import (
+    IMAGE_SUFFIXES,
+    SPLITS,
+    ImageIndex,
+    candidate_folders,
+    class_words,
+    find_file,
+    find_optional,
+    hashed_split,
+)
 from rsvlm.data.text_file import read_text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
@@ -16,7 +25,7 @@ UCM_PER_CLASS = 100
 
 def scene(name: str, path: str, kind: str, split: str, **meta: str) -> Sample:
     """The Sample of one picture of one class; `kind` is the class as its authors write it."""
-    turn = Turn(task="scene", question="", answer=words(kind), kind=kind)
+    turn = Turn(task="scene", question="", answer=class_words(kind), kind=kind)
     file = Path(path).name
     return Sample(id=f"{name}/{file}", images=(Image(path=path),), turns=(turn,), source=name, split=split, meta=meta)
 
@@ -73,12 +82,12 @@ def read_aid(folder: Path, name: str) -> Iterator[Sample]:
     From RSICD the split is RSICD's, so that captions and scenes never disagree about an image; `meta["scene_set"]` is
     "AID@RSICD" there, because sizes and splits differ from AID's own.
     """
-    listing = search(folder, "dataset*.json")
+    listing = find_optional(folder, "dataset*.json")
     if listing is None:
         yield from read(folder, name)
         return
-    index = ImageIndex(within(folder, *karpathy.FOLDERS))
-    for filename, split, *_ in karpathy.entries(listing):
+    index = ImageIndex(candidate_folders(folder, *karpathy.FOLDERS))
+    for filename, split, *_ in karpathy.caption_entries(listing):
         kind = filename.rsplit("_", 1)[0]
         if "_" in filename:  # RSICD names some pictures by number only: their class is not told
             yield scene(name, index(filename, folder), kind, split, scene_set="AID@RSICD")
@@ -89,8 +98,8 @@ def read_ucm(folder: Path, name: str) -> Iterator[Sample]:
 
     Where UCM-Captions lies beside the class folders its split is followed, because the two share their images.
     """
-    if search(folder, "classes.txt") is None:
-        shared = karpathy.splits(folder.parent / "UCM_captions")
+    if find_optional(folder, "classes.txt") is None:
+        shared = karpathy.caption_splits(folder.parent / "UCM_captions")
         names = sorted({sample.turns[0].kind for sample in read(folder, name)}) if shared else []
         for sample in read(folder, name):
             kind, stem = sample.turns[0].kind, Path(sample.images[0].path).stem
@@ -100,8 +109,8 @@ def read_ucm(folder: Path, name: str) -> Iterator[Sample]:
             yield scene(name, sample.images[0].path, kind, split)
         return
     classes = read_text(find_file(folder, "classes.txt")).split()
-    index = ImageIndex(within(folder, *karpathy.FOLDERS))
-    for filename, split, *_ in karpathy.entries(find_file(folder, "dataset*.json")):
+    index = ImageIndex(candidate_folders(folder, *karpathy.FOLDERS))
+    for filename, split, *_ in karpathy.caption_entries(find_file(folder, "dataset*.json")):
         number = Path(filename).stem
         if not number.isdigit() or not 1 <= int(number) <= len(classes) * UCM_PER_CLASS:
             raise BadInput(

@@ -11,9 +11,9 @@ from typing import Any
 
 from rsvlm.data.images import picture_size
 from rsvlm.data.prompt import LETTERS
-from rsvlm.data.sources.geochat_bench import polygon_region, polygons
-from rsvlm.data.sources.layout import read_records, search
-from rsvlm.data.sources.lhrs_bench import choices_of
+from rsvlm.data.sources.geochat_bench import parse_polygons, polygon_region
+from rsvlm.data.sources.layout import find_optional, read_records
+from rsvlm.data.sources.lhrs_bench import parse_choices
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -27,7 +27,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     and the last image are taken, as the authors do. Ref-Det: task "ground", one region per target.
     Raises BadInput where no part is there or a record is of another form.
     """
-    found = {part: path for part in PARTS if (path := search(folder, f"{part}/qa.json")) is not None}
+    found = {part: path for part in PARTS if (path := find_optional(folder, f"{part}/qa.json")) is not None}
     if not found:
         raise BadInput(f"{folder} holds none of {', '.join(f'{part}/qa.json' for part in PARTS)}; unpack GEOBench-VLM.")
     for part, path in found.items():
@@ -50,13 +50,13 @@ def _sample(name: str, part: str, number: int, item: Mapping[str, Any], folder: 
     if part == "Ref-Det":
         size = picture_size(images[0]) if Path(paths[0]).is_file() else (0, 0)
         images = (Image(path=paths[0], width=size[0], height=size[1]),)
-        regions = tuple(map(polygon_region, polygons(item["ground_truth"])))
+        regions = tuple(map(polygon_region, parse_polygons(item["ground_truth"])))
         if not regions:
             raise ValueError("no target")
         meta["unique"] = len(regions) == 1
         turn = Turn(task="ground", question=item["prompts"][0], answer="", kind=str(item.get("task", "")))
     else:
-        options = choices_of(item.get("options_list") or item["options"])
+        options = parse_choices(item.get("options_list") or item["options"])
         place = LETTERS.index(str(item["ground_truth_option"]).strip().strip("(").upper()[0])
         turn = Turn(
             task="choice", question=item["prompts"][0], answer=options[place], kind=item["task"], choices=options

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.images import picture_size
-from rsvlm.data.sources.layout import ImageIndex, read_records, search, within
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_optional, read_records
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Point, Region, Sample, Turn
 
@@ -24,14 +24,16 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     target polygon (pixels), `meta["size_group"]`, `meta["unique"]` (a single target). Region captioning: task
     "region_caption", the box text `{<x1><y1><x2><y2>|<angle>}` as question, the phrase as answer.
     """
-    files = {task: search(folder, file, f"*/{file}") for task, file in (
+    files = {task: find_optional(folder, file, f"*/{file}") for task, file in (
         ("ground", "referring.jsonl"), ("region_caption", "region_captioning.jsonl"),
     )}  # fmt: skip
     if not any(files.values()):
         raise BadInput(
             f"{folder} holds no referring.jsonl or region_captioning.jsonl; give the folder of GeoChat-Bench."
         )
-    index = ImageIndex([base / place for base in (folder, folder / "images") for place in PICTURES] + within(folder))
+    index = ImageIndex(
+        [base / place for base in (folder, folder / "images") for place in PICTURES] + candidate_folders(folder)
+    )
     for task, path in files.items():
         for number, item in enumerate(read_records(path) if path else ()):
             try:
@@ -49,7 +51,7 @@ def _sample(name: str, task: str, number: int, item: Mapping[str, Any], index: I
     meta = {key: item[key] for key in ("size_group", "dataset", "obj_ids", "question_id") if key in item}
     regions: tuple[Region, ...] = ()
     if task == "ground":
-        regions = tuple(map(polygon_region, polygons(item["ground_truth"])))
+        regions = tuple(map(polygon_region, parse_polygons(item["ground_truth"])))
         if not regions:
             raise ValueError("no target")
         meta["unique"] = len(regions) == 1
@@ -61,7 +63,7 @@ def _sample(name: str, task: str, number: int, item: Mapping[str, Any], index: I
     )  # fmt: skip
 
 
-def polygons(value: Any) -> list[tuple[Point, ...]]:
+def parse_polygons(value: Any) -> list[tuple[Point, ...]]:
     """Rings from the forms sets publish: one or several, of [x, y] points or flat x, y, x, y, ... numbers.
 
     Two corners (x1, y1, x2, y2) become the four of their box. Raises ValueError for anything else.
@@ -80,7 +82,7 @@ def polygons(value: Any) -> list[tuple[Point, ...]]:
         return [tuple(zip(numbers[::2], numbers[1::2], strict=True))]
     if all(isinstance(point, Sequence) and len(point) == 2 and isinstance(point[0], int | float) for point in value):
         return [tuple((float(x), float(y)) for x, y in value)]
-    return [ring for part in value for ring in polygons(part)]
+    return [ring for part in value for ring in parse_polygons(part)]
 
 
 def polygon_region(ring: tuple[Point, ...], label: str = "") -> Region:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rsvlm.data.masks import Rle, rle_size
 from rsvlm.data.sources.label_files import mask_box
-from rsvlm.data.sources.layout import read_records, split_name
+from rsvlm.data.sources.layout import normalize_split, read_records
 from rsvlm.errors import BadInput, missing_extra
 from rsvlm.sample import Image, Region, Sample, Turn
 
@@ -35,7 +35,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     for path, split, part in parts:
         for number, item in enumerate(_records(path)):
             try:
-                yield from _instances(item, name, folder, split_name(split), part)
+                yield from _instances(item, name, folder, normalize_split(split), part)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise BadInput(
                     f"{path} record {number} is not GeoPixInstruct's ({type(error).__name__}: {error})."

@@ -8,20 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import ImageIndex, find_file, read_json, split_name, within
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_file, normalize_split, read_json
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
 FOLDERS = ("imgs", "images", "RSICD_images", "NWPU_images", "Sydney_images")
 
 
-def entries(path: Path) -> list[tuple[str, str, tuple[str, ...], str]]:
+def caption_entries(path: Path) -> list[tuple[str, str, tuple[str, ...], str]]:
     """(file name, split, captions, class folder or "") of each image listed. Raises BadInput on another layout."""
     data = read_json(path)
     try:
         if isinstance(data, Mapping) and "images" in data:
             return [
-                (_path(item), split_name(item["split"]), _captions(s["raw"] for s in item["sentences"]), "")
+                (_path(item), normalize_split(item["split"]), _captions(s["raw"] for s in item["sentences"]), "")
                 for item in data["images"]
             ]
         return [_nwpu(item, group) for group, items in data.items() for item in items]
@@ -42,7 +42,7 @@ def _path(item: Mapping[str, Any]) -> str:
 
 def _nwpu(item: Mapping[str, Any], group: str) -> tuple[str, str, tuple[str, ...], str]:
     keys = ["raw", *(f"raw_{number}" for number in range(1, 5))]
-    return item["filename"], split_name(item["split"]), _captions(item.get(key) or "" for key in keys), group
+    return item["filename"], normalize_split(item["split"]), _captions(item.get(key) or "" for key in keys), group
 
 
 def _captions(sentences: Iterable[str]) -> tuple[str, ...]:
@@ -54,10 +54,11 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     """One Sample per image, its first caption the answer and all of them the references."""
     path = folder if folder.is_file() else find_file(folder, "dataset*.json", "*.json")
     folder = path.parent
-    listed = entries(path)
+    listed = caption_entries(path)
     groups = sorted({group for *_, group in listed if group})
     index = ImageIndex(
-        [base / group for base in within(folder, *FOLDERS) for group in groups] + within(folder, *FOLDERS)
+        [base / group for base in candidate_folders(folder, *FOLDERS) for group in groups]
+        + candidate_folders(folder, *FOLDERS)
     )
     for filename, split, captions, group in listed:
         if not captions:
@@ -68,7 +69,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
         yield Sample(id=f"{name}/{filename}", images=(image,), turns=(turn,), source=name, split=split, meta=meta)
 
 
-def splits(folder: Path) -> dict[str, str]:
+def caption_splits(folder: Path) -> dict[str, str]:
     """File stem -> split of a caption set; empty where `folder` has no caption file (sets that share images)."""
     paths = sorted(folder.glob("dataset*.json")) if folder.is_dir() else []
-    return {Path(filename).stem: split for filename, split, *_ in entries(paths[0])} if paths else {}
+    return {Path(filename).stem: split for filename, split, *_ in caption_entries(paths[0])} if paths else {}

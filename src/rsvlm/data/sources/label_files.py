@@ -1,4 +1,4 @@
-"""Label pictures (PNG, TIFF, JPEG) as masks, masks as regions, and the pictures of a folder by their names."""
+"""Label images (PNG, TIFF, JPEG) to masks, masks to regions, and the images of a folder by their stem."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,28 +12,28 @@ from rsvlm.errors import BadInput
 from rsvlm.sample import Box, Region
 
 _FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
-_LOSSY = 127  # a JPEG holds a little of everything; other files hold exactly what was drawn
+_JPEG_THRESHOLD = 127  # a JPEG holds a little of everything; other files hold exactly what was drawn
 
 
 def read_label(path: Path) -> NDArray[np.integer]:
-    """The numbers of a label picture, (H, W): grey values, or the indices of a palette. Raises BadInput."""
-    with _opened(path) as file:
+    """The class indices of a label image, (H, W) int64: grey values, or palette indices. Raises BadInput."""
+    with _open_image(path) as file:
         whole = file if file.mode in ("1", "L", "P", "I", "I;16") else file.convert("L")
         return np.asarray(whole).astype(np.int64)
 
 
 def read_mask(path: Path) -> Mask:
     """What a label picture marks: every number but 0 (0/1 and 0/255 are both published), above 127 in a JPEG."""
-    return read_label(path) > (_LOSSY if path.suffix.lower() in (".jpg", ".jpeg") else 0)
+    return read_label(path) > (_JPEG_THRESHOLD if path.suffix.lower() in (".jpg", ".jpeg") else 0)
 
 
 def read_colours(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) RGB of a label picture, through its palette where it has one. Raises BadInput."""
-    with _opened(path) as file:
+    with _open_image(path) as file:
         return np.asarray(file.convert("RGB"))
 
 
-def _opened(path: Path) -> PIL.Image.Image:
+def _open_image(path: Path) -> PIL.Image.Image:
     try:
         file = PIL.Image.open(path, formats=_FORMATS)
         file.load()
@@ -42,7 +42,7 @@ def _opened(path: Path) -> PIL.Image.Image:
     return file
 
 
-def regions_of(label: str, mask: Mask, image: int = 0) -> tuple[Region, ...]:
+def mask_regions(label: str, mask: Mask, image: int = 0) -> tuple[Region, ...]:
     """The region that a mask marks, with its mask and bounds; none where no pixel is marked."""
     if not mask.any():
         return ()
@@ -67,7 +67,7 @@ def mask_box(rle: Rle) -> Box:
     return left, float((starts % height).min()), right, float(((ends - 1) % height).max() + 1)
 
 
-def pictures(folder: Path) -> dict[str, Path]:
+def images_by_stem(folder: Path) -> dict[str, Path]:
     """The pictures in a folder by their stem, in the order of their names; of one name in two formats the first."""
     found: dict[str, Path] = {}
     for path in _listed(folder):

@@ -1,4 +1,4 @@
-"""What every reader needs of a folder: where an image lies, which split it belongs to, how its class reads in words."""
+"""What all readers share: finding images and annotation files, splits, class names as words, JSON records."""
 
 import hashlib
 import re
@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.text_file import lines_of, read_lines, read_text
+from rsvlm.data.text_file import read_lines, read_text, split_lines
 from rsvlm.errors import BadInput
 from rsvlm.files import is_folder, resolved
-from rsvlm.json_text import json_problem, load_json, parse_json
+from rsvlm.json_text import describe_json_error, load_json, parse_json
 from rsvlm.sample import Box
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp")
@@ -17,7 +17,7 @@ SPLITS = ("train", "val", "test")
 TRAIN_SHARE = 80  # per cent, of sets whose authors publish no split
 
 # Class names that their authors write as one lower-case word; CamelCase and underscores are split by rule.
-_GLUED = {
+_COMPOUNDS = {
     "baseballdiamond": "baseball diamond", "baseballfield": "baseball field", "bareland": "bare land",
     "denseresidential": "dense residential", "golfcourse": "golf course", "mediumresidential": "medium residential",
     "mobilehomepark": "mobile home park", "parkinglot": "parking lot", "railwaystation": "railway station",
@@ -25,14 +25,14 @@ _GLUED = {
 }  # fmt: skip
 
 
-def words(name: str) -> str:
+def class_words(name: str) -> str:
     """A class name as lower-case words: "AnnualCrop" -> "annual crop", "storagetanks" -> "storage tanks".
 
     The letter that RSSCN7 puts before its names ("dRiverLake") is dropped.
     """
     name = re.sub(r"^[a-z](?=[A-Z])", "", name.strip())
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", re.sub(r"[_\-\s]+", " ", name)).lower()
-    return _GLUED.get(spaced, spaced)
+    return _COMPOUNDS.get(spaced, spaced)
 
 
 def hashed_split(name: str) -> str:
@@ -46,7 +46,7 @@ def hashed_split(name: str) -> str:
     return "train" if int(digest[:8], 16) % 100 < TRAIN_SHARE else "val"
 
 
-def split_name(text: str) -> str:
+def normalize_split(text: str) -> str:
     """A published split name as train, val or test ("restval" of Karpathy's files is train)."""
     text = text.lower()
     return {"restval": "train", "valid": "val", "validation": "val"}.get(text, text)
@@ -54,13 +54,13 @@ def split_name(text: str) -> str:
 
 def find_file(folder: Path, *patterns: str) -> Path:
     """The first file under `folder` that matches one of the glob patterns. Raises BadInput naming what was expected."""
-    found = search(folder, *patterns)
+    found = find_optional(folder, *patterns)
     if found is None:
         raise BadInput(f"{folder} holds none of {', '.join(patterns)}; give the folder as its authors publish it.")
     return found
 
 
-def search(folder: Path, *patterns: str) -> Path | None:
+def find_optional(folder: Path, *patterns: str) -> Path | None:
     """As `find_file`, None where there is no such file."""
     for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
@@ -82,11 +82,11 @@ def read_records(path: Path) -> list[Any]:
         return found if isinstance(found, list) else [found]
     except ValueError as whole:
         rows: list[Any] = []
-        for number, line in enumerate(lines_of(text), 1):
+        for number, line in enumerate(split_lines(text), 1):
             try:
                 rows += [load_json(line)] if line.strip() else []
             except ValueError as error:
-                why = json_problem(whole) if number == 1 else json_problem(error, number)
+                why = describe_json_error(whole) if number == 1 else describe_json_error(error, number)
                 raise BadInput(f"{path} is not valid JSON: {why}.") from error
         return rows
 
@@ -124,11 +124,11 @@ class ImageIndex:
             inner, base = Path(*parts[skipped:-1]), parts[-1]
             for folder in self._folders:
                 names, stems = self._pictures(folder / inner)
-                if found := names.get(base) or stems.get(stem_of(base)):
-                    return found if skipped < len(parts) - 1 or len(parts) == 1 else self._only(found, name)
+                if found := names.get(base) or stems.get(image_stem(base)):
+                    return found if skipped < len(parts) - 1 or len(parts) == 1 else self._require_unique(found, name)
         return None
 
-    def _only(self, found: str, name: str) -> str:
+    def _require_unique(self, found: str, name: str) -> str:
         before = self._by_base.setdefault(found, name)
         if before != name:
             raise BadInput(
@@ -152,7 +152,7 @@ class ImageIndex:
         return self._listed[folder]
 
 
-def stem_of(name: str) -> str:
+def image_stem(name: str) -> str:
     """The name of a file without the extension of a picture; other dots are part of the name ("t.a")."""
     path = Path(name)
     return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
@@ -181,18 +181,18 @@ def split_lists(lists: Mapping[str, Path], stems: Collection[str]) -> dict[str, 
 def _listed_stem(entry: str, stems: Collection[str]) -> str | None:
     for text in (entry, entry.split()[0]):  # the whole line, which may hold blanks, or what stands before a flag
         base = text.replace("\\", "/").rsplit("/", 1)[-1]
-        for stem in (base, stem_of(base), base.removesuffix(".xml"), base.removesuffix(".txt")):
+        for stem in (base, image_stem(base), base.removesuffix(".xml"), base.removesuffix(".txt")):
             if stem in stems:
                 return stem
     return None
 
 
-def proper_box(x1: float, y1: float, x2: float, y2: float) -> Box | None:
-    """The box with its corners in order, as annotators drag it from any corner; None where it has no area."""
+def ordered_box(x1: float, y1: float, x2: float, y2: float) -> Box | None:
+    """The box with x1 < x2 and y1 < y2, whichever corners were annotated; None where it has no area."""
     box = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
     return box if box[2] > box[0] and box[3] > box[1] else None
 
 
-def within(folder: Path, *names: str) -> list[Path]:
-    """`folder/name` for each name, then `folder` itself: the places to look for pictures."""
+def candidate_folders(folder: Path, *names: str) -> list[Path]:
+    """`folder/name` for each name, then `folder` itself: the folders in which pictures are looked for."""
     return [folder / name for name in names] + [folder]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.prompt import LETTERS
-from rsvlm.data.sources.layout import ImageIndex, find_file, read_json, within
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_file, read_json
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -23,7 +23,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     """
     path = find_file(folder, "qa.json", "*/qa.json")
     data = read_json(path)
-    index = ImageIndex(within(path.parent, "imgs_jpg", "imgs_png", "images"))
+    index = ImageIndex(candidate_folders(path.parent, "imgs_jpg", "imgs_png", "images"))
     try:
         names = dict(key.split(" ", 1) for key in data["qtype"])
         for item in data["data"]:
@@ -42,7 +42,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
 
 
 def _turn(pair: dict[str, Any], names: dict[str, str]) -> tuple[Turn, list[str]]:
-    options = choices_of(pair["choices"])
+    options = parse_choices(pair["choices"])
     letter = str(pair["answer"]).strip()[:1].upper()
     place = LETTERS.find(letter) if letter else -1
     if not 0 <= place < len(options):
@@ -52,7 +52,7 @@ def _turn(pair: dict[str, Any], names: dict[str, str]) -> tuple[Turn, list[str]]
     return Turn(task="choice", question=question, answer=options[place], kind=types[0], choices=options), types
 
 
-def choices_of(text: str | list[str]) -> tuple[str, ...]:
+def parse_choices(text: str | list[str]) -> tuple[str, ...]:
     """The options of "A. one B. two C. three" (or "(A) one\\n(B) two", or a list of them), letters dropped.
 
     Letters count only in order: an "E." inside an option that is not the next letter is text.

@@ -7,7 +7,7 @@ alpha channel is near infrared: reading RGB drops it. A place may have several t
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsvlm.data.sources.layout import SPLITS, read_json, search
+from rsvlm.data.sources.layout import SPLITS, find_optional, read_json
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -27,7 +27,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     """
     found = False
     for split in SPLITS:
-        path = search(folder, f"{split}_dataset.geojson", f"{split}.geojson")
+        path = find_optional(folder, f"{split}_dataset.geojson", f"{split}.geojson")
         if path is None:
             continue
         found = True

@@ -7,8 +7,8 @@ Layout from the loaders of others that agree; not verified on the real files. Pi
 from collections.abc import Iterator
 from pathlib import Path
 
-from rsvlm.data.sources.label_files import pictures, read_mask, regions_of
-from rsvlm.data.sources.layout import SPLITS, search
+from rsvlm.data.sources.label_files import images_by_stem, mask_regions, read_mask
+from rsvlm.data.sources.layout import SPLITS, find_optional
 from rsvlm.data.text_file import read_lines
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
@@ -19,7 +19,9 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
 
     Raises BadInput without a list, for a line without a phrase and for an id without its mask.
     """
-    lists = {split: search(folder, f"output_phrase_{split}.txt", f"*/output_phrase_{split}.txt") for split in SPLITS}
+    lists = {
+        split: find_optional(folder, f"output_phrase_{split}.txt", f"*/output_phrase_{split}.txt") for split in SPLITS
+    }
     if not any(lists.values()):
         raise BadInput(
             f"{folder} holds no output_phrase_test.txt; give the folder of RefSegRS as its authors publish it."
@@ -27,7 +29,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     for split, path in lists.items():
         if path is None:
             continue
-        shown, masks = pictures(path.parent / "images"), pictures(path.parent / "masks")
+        shown, masks = images_by_stem(path.parent / "images"), images_by_stem(path.parent / "masks")
         for number, line in enumerate(read_lines(path), 1):
             key, _, phrase = line.strip().partition(" ")
             if not key:
@@ -41,6 +43,6 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
             yield Sample(
                 id=f"{name}/{split}/{number}",
                 images=(Image(path=str(where), width=mask.shape[1], height=mask.shape[0]),),
-                turns=(Turn(task="segment", question=phrase.strip(), answer=""),), regions=regions_of("", mask),
+                turns=(Turn(task="segment", question=phrase.strip(), answer=""),), regions=mask_regions("", mask),
                 source=name, split=split, meta={"file": key},
             )  # fmt: skip

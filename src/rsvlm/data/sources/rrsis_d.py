@@ -12,7 +12,15 @@ import numpy as np
 
 from rsvlm.data.masks import Rle, decode_rle, encode_rle, polygon_mask
 from rsvlm.data.sources.label_files import mask_box
-from rsvlm.data.sources.layout import ImageIndex, find_file, read_json, search, split_name, within, words
+from rsvlm.data.sources.layout import (
+    ImageIndex,
+    candidate_folders,
+    class_words,
+    find_file,
+    find_optional,
+    normalize_split,
+    read_json,
+)
 from rsvlm.data.sources.plain_pickle import load_plain
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Region, Sample, Turn
@@ -27,14 +35,14 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     without running anything in it. Raises BadInput for other files and for a reference to what is not there.
     """
     instances = find_file(folder, "instances.json", "*/instances.json")
-    refs = search(instances.parent, "refs*.json") or find_file(instances.parent, "refs(unc).p", "refs*.p")
+    refs = find_optional(instances.parent, "refs*.json") or find_file(instances.parent, "refs(unc).p", "refs*.p")
     listed = read_json(refs) if refs.suffix == ".json" else load_plain(refs)
     data = read_json(instances)
-    index = ImageIndex(within(folder, *_PICTURES))
+    index = ImageIndex(candidate_folders(folder, *_PICTURES))
     try:
         images = {item["id"]: item for item in data["images"]}
         masks = {item["id"]: item for item in data["annotations"]}
-        labels = {item["id"]: words(item["name"]) for item in data["categories"]}
+        labels = {item["id"]: class_words(item["name"]) for item in data["categories"]}
         for ref in listed:
             image, found = images[ref["image_id"]], masks[ref["ann_id"]]
             size = int(image["height"]), int(image["width"])
@@ -46,7 +54,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
                 yield Sample(
                     id=f"{name}/{ref['ref_id']}/{place}", images=(Image(path=path, width=size[1], height=size[0]),),
                     turns=(Turn(task="segment", question=str(sentence["sent"]).strip(), answer=""),), regions=(region,),
-                    source=name, split=split_name(str(ref["split"])), meta={"category": label},
+                    source=name, split=normalize_split(str(ref["split"])), meta={"category": label},
                 )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(

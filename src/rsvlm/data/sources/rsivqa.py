@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rsvlm.data.sources import karpathy
-from rsvlm.data.sources.layout import ImageIndex, find_file, hashed_split, read_json, within
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_file, hashed_split, read_json
 from rsvlm.data.text_file import read_lines
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
@@ -42,8 +42,8 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
             if line.strip():
                 _add(line, f"{path} line {number}", garbled, turns)
     neighbour = folder.resolve().parent / "UCM_captions"
-    shared = karpathy.splits(folder) or karpathy.splits(neighbour)
-    index = ImageIndex([*within(folder, "imgs", "images"), *within(neighbour, *karpathy.FOLDERS)])
+    shared = karpathy.caption_splits(folder) or karpathy.caption_splits(neighbour)
+    index = ImageIndex([*candidate_folders(folder, "imgs", "images"), *candidate_folders(neighbour, *karpathy.FOLDERS)])
     for file, asked in turns.items():
         split = shared.get(Path(file).stem, "test") if shared else hashed_split(file)
         image = Image(path=index(file, neighbour / "imgs"))

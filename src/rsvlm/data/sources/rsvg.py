@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.images import picture_size
-from rsvlm.data.sources.layout import SPLITS, ImageIndex, read_json, search, within
+from rsvlm.data.sources.layout import SPLITS, ImageIndex, candidate_folders, find_optional, read_json
 from rsvlm.errors import BadInput, missing_extra
 from rsvlm.pickles import check_torch_file
 from rsvlm.sample import Image, Region, Sample, Turn
@@ -22,11 +22,13 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
 
     Raises BadInput where a file is missing or its rows are of another form, MissingPart without PyTorch.
     """
-    index = ImageIndex(within(folder, "images", "rsvg/images"))
+    index = ImageIndex(candidate_folders(folder, "images", "rsvg/images"))
     sizes: dict[str, tuple[int, int]] = {}
     found = False
     for split in SPLITS:
-        path = search(folder, *(f"{place}rsvg_{split}.{kind}" for kind in ("json", "pth") for place in ("", "*/")))
+        path = find_optional(
+            folder, *(f"{place}rsvg_{split}.{kind}" for kind in ("json", "pth") for place in ("", "*/"))
+        )
         if path is None:
             continue
         found = True

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import ImageIndex, read_json, read_records, search, within
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_optional, read_json, read_records
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -20,10 +20,10 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     `meta["test_set"] = "phili"`, so that a protocol can report the two apart. Where a user has a `hrben_47k.jsonl`,
     `meta["geochat_47k"]` are the places of the listed questions among the turns of such a sample.
     """
-    index = ImageIndex(within(folder, *FOLDERS))
+    index = ImageIndex(candidate_folders(folder, *FOLDERS))
     found = False
     for split in _SPLITS:
-        paths = [search(folder, f"*_split_{split}_{part}.json") for part in ("images", "questions", "answers")]
+        paths = [find_optional(folder, f"*_split_{split}_{part}.json") for part in ("images", "questions", "answers")]
         if any(paths):
             if not all(paths):
                 raise BadInput(
@@ -80,7 +80,7 @@ def _samples(
 
 def _listed(folder: Path) -> set[int] | None:
     """Question ids of the user's list; None where there is none."""
-    path = search(folder, LIST_47K)
+    path = find_optional(folder, LIST_47K)
     try:
         return None if path is None else {int(item["question_id"]) for item in read_records(path)}
     except (KeyError, TypeError, ValueError) as error:

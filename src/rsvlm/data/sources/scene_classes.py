@@ -1,4 +1,4 @@
-"""The classes that scene sets publish, as words (`rsvlm.data.sources.layout.words`)."""
+"""The classes that scene sets publish, as words (`rsvlm.data.sources.layout.class_words`)."""
 
 # fmt: off
 CLASSES: dict[str, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rsvlm.data.sources.layout import find_file, search
+from rsvlm.data.sources.layout import find_file, find_optional
 from rsvlm.data.text_file import read_lines
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
@@ -32,12 +32,12 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
                 if not first or row["filepath"] in seen:
                     continue
                 seen.add(row["filepath"])
-                told = {"label_v2": second, "classes_v2": list(classes["_v2"])} if second else {}
+                second_level = {"label_v2": second, "classes_v2": list(classes["_v2"])} if second else {}
                 names = classes["_v1"] or classes[""]
                 yield Sample(
                     id=f"{name}/{row['filepath']}", images=(Image(path=_picture(path.parent, row["filepath"])),),
                     turns=(Turn(task="scene", question="", answer=first, kind=first),), source=name, split="test",
-                    meta={"classes": list(names)} | told,
+                    meta={"classes": list(names)} | second_level,
                 )  # fmt: skip
     except (KeyError, TypeError, ValueError, IndexError, csv.Error) as error:
         raise BadInput(
@@ -47,7 +47,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
 
 
 def _names(folder: Path, version: str) -> tuple[str, ...]:
-    path = search(folder, f"classnames{version}.txt")
+    path = find_optional(folder, f"classnames{version}.txt")
     return tuple(line.strip() for line in read_lines(path) if line.strip()) if path else ()
 
 

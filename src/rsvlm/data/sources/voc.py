@@ -5,7 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rsvlm.data.sources.layout import SPLITS, ImageIndex, hashed_split, proper_box, split_lists, within, words
+from rsvlm.data.sources.layout import (
+    SPLITS,
+    ImageIndex,
+    candidate_folders,
+    class_words,
+    hashed_split,
+    ordered_box,
+    split_lists,
+)
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Point, Region, Sample
 
@@ -25,11 +33,11 @@ def read(
     if folder.is_file():
         paths, root = [folder], folder.parent.parent if folder.parent.name in ANNOTATIONS else folder.parent
     else:
-        places = [place for place in within(folder, *ANNOTATIONS) if place.is_dir()]
+        places = [place for place in candidate_folders(folder, *ANNOTATIONS) if place.is_dir()]
         paths, root = next((found for place in places if (found := sorted(place.glob("*.xml")))), []), folder
     if not paths:
         raise BadInput(f"{folder} holds no VOC XML files; expected them in Annotations/ or annotations/.")
-    index = ImageIndex(within(root, *PICTURES))
+    index = ImageIndex(candidate_folders(root, *PICTURES))
     lists = {split: root / "ImageSets" / "Main" / f"{split}.txt" for split in SPLITS}
     published = split_lists(lists, {path.stem for path in paths[0].parent.glob("*.xml")})
     for path in paths:
@@ -41,13 +49,13 @@ def _sample(path: Path, name: str, index: ImageIndex, first_pixel: int, split: s
     empty = path.stat().st_size == 0
     try:
         root = ET.Element("annotation") if empty else ET.parse(path).getroot()
-        size = tuple(int(float(text_of(root, f"size/{side}") or 0)) for side in ("width", "height"))
-        objects = [(item, region) for item in root.findall("object") if (region := region_of(item, first_pixel))]
+        size = tuple(int(float(node_text(root, f"size/{side}") or 0)) for side in ("width", "height"))
+        objects = [(item, region) for item in root.findall("object") if (region := object_region(item, first_pixel))]
     except (ET.ParseError, ValueError, OverflowError) as error:
         raise BadInput(f"{path} is not a Pascal VOC annotation: {error}.") from error
     # The picture of the file's own name goes first: <filename> is often that of an older copy.
-    picture = index.find(path.stem) or index(text_of(root, "filename") or f"{path.stem}.jpg", path.parent)
-    difficult = [number for number, (item, _) in enumerate(objects) if text_of(item, "difficult") == "1"]
+    picture = index.find(path.stem) or index(node_text(root, "filename") or f"{path.stem}.jpg", path.parent)
+    difficult = [number for number, (item, _) in enumerate(objects) if node_text(item, "difficult") == "1"]
     without_area = len(root.findall("object")) - len(objects)
     meta: dict[str, Any] = {"difficult": difficult} if difficult else {}
     meta |= {"boxes_without_area": without_area} if without_area else {}
@@ -58,14 +66,14 @@ def _sample(path: Path, name: str, index: ImageIndex, first_pixel: int, split: s
     )  # fmt: skip
 
 
-def text_of(node: ET.Element, key: str) -> str:
+def node_text(node: ET.Element, key: str) -> str:
     """The text at `key` below a node, stripped; "" where there is none."""
     return (node.findtext(key) or "").strip()
 
 
-def region_of(item: ET.Element, first_pixel: int) -> Region | None:
+def object_region(item: ET.Element, first_pixel: int) -> Region | None:
     """The labelled box of an `object`, corners put in order; None where it has no area. ValueError without a number."""
-    label = words(text_of(item, "name"))
+    label = class_words(node_text(item, "name"))
     if item.find("robndbox") is not None:  # DIOR-R's oriented boxes: four corners
         corner_names = ("left_top", "right_top", "right_bottom", "left_bottom")
         ring: tuple[Point, ...] = tuple(
@@ -78,12 +86,12 @@ def region_of(item: ET.Element, first_pixel: int) -> Region | None:
         x1, x2 = x2, x1
     if y2 < y1 - first_pixel:
         y1, y2 = y2, y1
-    box = proper_box(x1 - first_pixel, y1 - first_pixel, x2, y2)
+    box = ordered_box(x1 - first_pixel, y1 - first_pixel, x2, y2)
     return Region(label=label, box=box) if box else None
 
 
 def _number(item: ET.Element, key: str) -> float:
-    text = text_of(item, key)
+    text = node_text(item, key)
     if not text:
         raise ValueError(f"an object has no {key}")
     return float(text)

@@ -14,7 +14,7 @@ from typing import Any
 
 from rsvlm.data.images import picture_size
 from rsvlm.data.sources import dior_rsvg
-from rsvlm.data.sources.layout import ImageIndex, read_json, read_records, within
+from rsvlm.data.sources.layout import ImageIndex, candidate_folders, read_json, read_records
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Region, Sample, Turn
 
@@ -34,7 +34,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     training = sorted((folder / "Annotations_train").glob("*.json"))
     if not training and not any((folder / file).is_file() for file in (CAPTIONS, QUESTIONS, REFERRING)):
         raise BadInput(f"{folder} holds neither {REFERRING} nor Annotations_train/; give the folder of VRSBench.")
-    index = ImageIndex(within(folder, "Images_val", "Images_train", "images", "Images"))
+    index = ImageIndex(candidate_folders(folder, "Images_val", "Images_train", "images", "Images"))
     yield from _evaluation(folder, name, index)
     for path in training:
         item = read_json(path)

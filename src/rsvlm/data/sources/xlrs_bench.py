@@ -12,7 +12,7 @@ from typing import Any
 
 from rsvlm.data.prompt import LETTERS
 from rsvlm.data.sources.layout import IMAGE_SUFFIXES, read_records
-from rsvlm.data.sources.lhrs_bench import choices_of
+from rsvlm.data.sources.lhrs_bench import parse_choices
 from rsvlm.errors import BadInput, missing_extra
 from rsvlm.sample import Image, Sample, Turn
 
@@ -43,7 +43,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
 
 
 def _sample(name: str, item: Mapping[str, Any], pictures: Mapping[str, Path], folder: Path) -> Sample:
-    options = choices_of(item["multi-choice options"])
+    options = parse_choices(item["multi-choice options"])
     right = sorted({letter for letter in str(item["answer"]).upper() if letter in LETTERS[: len(options)]})
     if not right:
         raise ValueError(f"the answer {item['answer']!r} is none of {len(options)} options")

@@ -1,1 +1,1 @@
-"""Labels to training targets: conversations and tags."""
+"""Training targets from labels, drawn anew at each visit: conversations, referring phrases, boxes, tags."""

@@ -1,23 +1,23 @@
-"""Conversations for systems whose experts share the work: which part of which answer is learned by whom."""
+"""Training conversations for mixture-of-experts systems: which expert learns which part of an answer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
 
-from rsvlm.data.prompt import Encoded, Frame, encode, encode_question
-from rsvlm.data.synth.conversations import converse
+from rsvlm.data.prompt import ChatTemplate, EncodedConversation, encode, encode_question
+from rsvlm.data.synth.conversations import make_conversation
 from rsvlm.data.synth.sub_captions import split_caption
 from rsvlm.sample import Sample, Turn
 
-Encode = Callable[[Sample, int], Encoded]
+EncodeFn = Callable[[Sample, int], EncodedConversation]
 
 
 def expert_encoder(
-    tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, max_tokens: int, experts: Sequence[str],
+    tokenizer: Any, template: ChatTemplate, *, image_tokens: int, seed: int, max_tokens: int, experts: Sequence[str],
     prompts: Mapping[str, str], expert_of: Callable[[str], int | None], router: str = "", overlap: bool = False,
-) -> Encode:  # fmt: skip
-    """One question a row, and the number in `experts` of the one who answers it.
+) -> EncodeFn:  # fmt: skip
+    """Encoder of (sample, visit): one question and answer, and the index in `experts` of the one that learns it.
 
     Of a caption an expert learns its part (theme, object or relation, `split_caption`), asked with its text in
     `prompts`, or with the caption's own question where it has none; each visit draws one of the parts that are there,
@@ -27,24 +27,24 @@ def expert_encoder(
     where that is None. Without `experts` nothing is cut, and no row has an expert.
     """
 
-    def one(sample: Sample, visit: int) -> Encoded:
-        draw = Random(f"{seed}/{sample.id}/{visit}/expert")
-        turn = converse(sample, visit, seed=seed, most=1)[0]
-        asked, expert = _given(turn, draw) if experts else (turn, None)
+    def encode_sample(sample: Sample, visit: int) -> EncodedConversation:
+        rng = Random(f"{seed}/{sample.id}/{visit}/expert")
+        turn = make_conversation(sample, visit, seed=seed, max_turns=1)[0]
+        asked, expert = _assign_expert(turn, rng) if experts else (turn, None)
         places = image_tokens if sample.images else 0
-        encoded = encode(tokenizer, frame, [[asked]], image_tokens=places, max_tokens=max_tokens)
+        encoded = encode(tokenizer, template, [[asked]], image_tokens=places, max_tokens=max_tokens)
         return replace(encoded, question=encode_question(tokenizer, turn.question), expert=expert)
 
-    def _given(turn: Turn, draw: Random) -> tuple[Turn, int]:
+    def _assign_expert(turn: Turn, rng: Random) -> tuple[Turn, int]:
         if turn.task != "caption":
             chosen = expert_of(turn.question)
-            return turn, draw.randrange(len(experts)) if chosen is None else chosen
-        if router and draw.randrange(len(experts) + 1) == 0:
+            return turn, rng.randrange(len(experts)) if chosen is None else chosen
+        if router and rng.randrange(len(experts) + 1) == 0:
             return Turn(question=turn.question, answer=router, task="route"), len(experts)
         cut = split_caption(turn.answer, overlap=overlap)
         parts = {number: cut.part(name) for number, name in enumerate(experts) if cut.part(name)}
-        number = draw.choice([*parts] or [0])
+        number = rng.choice([*parts] or [0])
         question = prompts.get(experts[number], turn.question)
         return Turn(question=question, answer=parts.get(number, turn.answer), task="caption"), number
 
-    return one
+    return encode_sample

@@ -1,4 +1,4 @@
-"""Boxes -> phrases that are true of exactly one of them, or of all of a kind: grounding from labels alone. Ours.
+"""Referring expressions from boxes: phrases true of exactly one box, or of all boxes of a class. Ours.
 
 "the boat" (the only one), "the largest boat", "the car at the top left", "the second person from the left", "all cars".
 A phrase is made only where nobody could take another box for it: sizes differ by a half, places keep a margin from the
@@ -13,24 +13,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rsvlm.data import box_codecs as boxes
-from rsvlm.data.dihedral import turned_box, turned_size
+from rsvlm.data.dihedral import dihedral_box, dihedral_size
 from rsvlm.data.images import picture_size
-from rsvlm.data.resize import PartOf, whole
-from rsvlm.data.synth.claims import known
+from rsvlm.data.resize import CropWindowOf, full_window
+from rsvlm.data.synth.claims import decidable_labels
 from rsvlm.sample import Box, Region, Sample, Turn
 
-LARGER = 1.5  # times the area of the next one
-MARGIN = 0.04  # of the picture's side: how far a centre stays away from the border of a third
-GAP = 0.05  # of the picture's side: between the centres of neighbours in a row that is counted
-MOST_IN_A_ROW = 6  # longer rows are not counted out
-MOST_BOXES = 6  # "all cars" of more are not written down
+MIN_AREA_RATIO = 1.5  # times the area of the next largest (or smallest) box
+POSITION_MARGIN = 0.04  # of the picture's side: how far a centre stays away from the border of a third
+MIN_RANK_GAP = 0.05  # of the picture's side: between the centres of neighbours in a row that is counted
+MAX_RANKED = 6  # longer rows are not counted out
+MAX_ALL_BOXES = 6  # "all cars" of more are not written down
 _ORDINALS = ("", "second ", "third ")
 _THIRD = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
-class Phrase:
-    """Words and what they mean: `targets` are indices of the sample's regions, one or (kind "all") any number.
+class ReferringPhrase:
+    """A referring expression: `targets` are indices of the sample's regions, one or (kind "all") any number.
 
     `kind` is unique, size, position, order or all.
     """
@@ -40,12 +40,12 @@ class Phrase:
     targets: tuple[int, ...]
 
 
-def plural(label: str) -> str:
-    """A class name for several: "people", "boats"."""
+def pluralize(label: str) -> str:
+    """The plural of a class name: "people", "boats"."""
     return {"person": "people"}.get(label, f"{label}s")
 
 
-def phrases(sample: Sample, labels: Sequence[str] = ()) -> list[Phrase]:
+def referring_phrases(sample: Sample, labels: Sequence[str] = ()) -> list[ReferringPhrase]:
     """Every phrase of a sample with regions, in a fixed order: by label, then unique, size, position, order, all.
 
     `labels` are kinds that the sample is known to have or not to have (`rsvlm.data.synth.claims.known`); those without
@@ -53,27 +53,27 @@ def phrases(sample: Sample, labels: Sequence[str] = ()) -> list[Phrase]:
     from the picture where the sample does not say it.
     """
     size = picture_size(sample.images[0])
-    unknown = [_fractions(box, size) for box in sample.meta.get("ignore", ())]
-    found: list[Phrase] = []
+    unknown = [_normalized_box(box, size) for box in sample.meta.get("ignore", ())]
+    found: list[ReferringPhrase] = []
     for label in sorted({*labels, *(region.label for region in sample.regions)}):
-        own = {i: _fractions(region.box, size) for i, region in enumerate(sample.regions) if region.label == label}
-        found += _of_one(label, own, unknown)
-        if len(own) <= MOST_BOXES and not unknown:
+        own = {i: _normalized_box(region.box, size) for i, region in enumerate(sample.regions) if region.label == label}
+        found += _single_box_phrases(label, own, unknown)
+        if len(own) <= MAX_ALL_BOXES and not unknown:
             order = sorted(own, key=lambda i, own=own: own[i])
-            found.append(Phrase(f"all {plural(label)}", "all", tuple(order)))
+            found.append(ReferringPhrase(f"all {pluralize(label)}", "all", tuple(order)))
     return found
 
 
-def refer(samples: Sequence[Sample], *, most: int = 8) -> list[Sample]:
+def referring_samples(samples: Sequence[Sample], *, max_per_image: int = 8) -> list[Sample]:
     """One Sample a phrase, as referring sets publish them: its one region, and a turn "ground" that asks the phrase.
 
-    For measuring, so without "all" (which detection measures); of a picture at most `most` phrases, spread evenly over
-    the list of `phrases`.
+    For measuring, so without "all" (which detection measures); at most `max_per_image` phrases of a picture, spread
+    evenly over `referring_phrases`.
     """
     made: list[Sample] = []
     for sample in samples:
-        single = [phrase for phrase in phrases(sample) if phrase.kind != "all"]
-        for phrase in _spread(single, most):
+        single = [phrase for phrase in referring_phrases(sample) if phrase.kind != "all"]
+        for phrase in _evenly_spaced(single, max_per_image):
             turn = Turn(question=phrase.words, answer="", task="ground", kind=phrase.kind)
             region = replace(sample.regions[phrase.targets[0]], image=0)
             name = f"{sample.id}#{phrase.words.removeprefix('the ').replace(' ', '-')}"
@@ -81,74 +81,79 @@ def refer(samples: Sequence[Sample], *, most: int = 8) -> list[Sample]:
     return made
 
 
-def ingredient(samples: Sequence[Sample], *, dialect: str, views: int = 1, part: PartOf = whole) -> list[Sample]:
+def training_samples(
+    samples: Sequence[Sample], *, dialect: str, views: int = 1, window_of: CropWindowOf = full_window
+) -> list[Sample]:
     """Training Samples: of each picture one in each of `views` turned views, with a "ground" turn a phrase.
 
     The phrases are made anew in each view, because what is on the left is elsewhere in the mirror; `meta["view"]` says
     which it is (`rsvlm.data.dihedral`), and the loader shows that view, whole. The answers are boxes in `dialect`;
     "none" where there is nothing. Regions are in pixels of the turned picture. Pictures without a phrase are left out.
-    `part` is what a box's numbers are fractions of (`rsvlm.data.resize.box_part`).
+    `window_of` gives the window that box coordinates are fractions of (`rsvlm.data.resize.box_window`).
     """
     labels = sorted({region.label for sample in samples for region in sample.regions})
     made: list[Sample] = []
     for sample in samples:
         for view in range(views):
-            shown = turned_sample(sample, view)
-            turns = tuple(_turn(shown, phrase, dialect, part) for phrase in phrases(shown, known(shown, labels)))
+            shown = dihedral_sample(sample, view)
+            turns = tuple(
+                _turn(shown, phrase, dialect, window_of)
+                for phrase in referring_phrases(shown, decidable_labels(shown, labels))
+            )
             if turns:
                 made.append(replace(shown, turns=turns))
     return made
 
 
-def turned_sample(sample: Sample, view: int) -> Sample:
-    """The sample as it is in a view: regions and `ignore` turned, outlines left out, the picture's size swapped.
+def dihedral_sample(sample: Sample, view: int) -> Sample:
+    """The sample in dihedral view 0..7: regions, `ignore` and the picture's size transformed, polygons left out.
 
-    The file is the same; `meta["view"]` says how it must be turned.
+    The file is the same; `meta["view"]` says how its pixels must be transformed.
     """
     size = picture_size(sample.images[0])
-    width, height = turned_size(size, view)
-    regions = tuple(Region(label=r.label, box=turned_box(r.box, size, view)) for r in sample.regions)
+    width, height = dihedral_size(size, view)
+    regions = tuple(Region(label=r.label, box=dihedral_box(r.box, size, view)) for r in sample.regions)
     meta = {**sample.meta, "view": view}
     if "ignore" in meta:
-        meta["ignore"] = [list(turned_box(box, size, view)) for box in sample.meta["ignore"]]
+        meta["ignore"] = [list(dihedral_box(box, size, view)) for box in sample.meta["ignore"]]
     image = replace(sample.images[0], width=width, height=height)
     return replace(sample, id=f"{sample.id}@{view}", images=(image,), regions=regions, meta=meta)
 
 
-def _turn(sample: Sample, phrase: Phrase, dialect: str, part: PartOf) -> Turn:
-    x, y, width, height = part((sample.images[0].width, sample.images[0].height))
+def _turn(sample: Sample, phrase: ReferringPhrase, dialect: str, window_of: CropWindowOf) -> Turn:
+    x, y, width, height = window_of((sample.images[0].width, sample.images[0].height))
     found = [[n - (x, y)[i % 2] for i, n in enumerate(sample.regions[i].box)] for i in phrase.targets]
     answer = boxes.encode(found, dialect, size=(width, height)) if found else "none"
     return Turn(question=phrase.words, answer=answer, task="ground", kind=phrase.kind)
 
 
-def _spread(found: Sequence[Phrase], most: int) -> list[Phrase]:
+def _evenly_spaced(found: Sequence[ReferringPhrase], most: int) -> list[ReferringPhrase]:
     return [found[k * len(found) // most] for k in range(most)] if len(found) > most else list(found)
 
 
-def _fractions(box: Sequence[float], size: tuple[int, int]) -> Box:
+def _normalized_box(box: Sequence[float], size: tuple[int, int]) -> Box:
     x1, y1, x2, y2 = (n / size[i % 2] for i, n in enumerate(box))
     return x1, y1, x2, y2
 
 
-def _of_one(label: str, own: dict[int, Box], unknown: Sequence[Box]) -> Iterator[Phrase]:
+def _single_box_phrases(label: str, own: dict[int, Box], unknown: Sequence[Box]) -> Iterator[ReferringPhrase]:
     """Phrases for one of the boxes of a label; `own` maps the region's index to its box, `unknown` are rivals."""
     rivals = [*own.values(), *unknown]
     if len(rivals) == 1:
-        yield Phrase(f"the {label}", "unique", tuple(own))
+        yield ReferringPhrase(f"the {label}", "unique", tuple(own))
     if len(rivals) > 1:
         for index, box in own.items():
             others = [_area(rival) for rival in rivals if rival is not box]
-            if _area(box) >= LARGER * max(others):
-                yield Phrase(f"the largest {label}", "size", (index,))
-            if _area(box) * LARGER <= min(others):
-                yield Phrase(f"the smallest {label}", "size", (index,))
+            if _area(box) >= MIN_AREA_RATIO * max(others):
+                yield ReferringPhrase(f"the largest {label}", "size", (index,))
+            if _area(box) * MIN_AREA_RATIO <= min(others):
+                yield ReferringPhrase(f"the smallest {label}", "size", (index,))
     for index, box in own.items():
         others = [_centre(rival) for rival in rivals if rival is not box]
-        for words, inside in _PLACES.items():
-            if inside(*_centre(box), -MARGIN) and not any(inside(*other, MARGIN) for other in others):
-                yield Phrase(f"the {label} {words}", "position", (index,))
-    yield from _ranked(label, own, rivals)
+        for words, inside in _POSITIONS.items():
+            if inside(*_centre(box), -POSITION_MARGIN) and not any(inside(*other, POSITION_MARGIN) for other in others):
+                yield ReferringPhrase(f"the {label} {words}", "position", (index,))
+    yield from _rank_phrases(label, own, rivals)
 
 
 def _area(box: Box) -> float:
@@ -173,7 +178,7 @@ def _between(n: float, slack: float) -> bool:
 
 # Where a centre (x, y) in fractions lies; `slack` widens the place (or, negative, narrows it). A side is a whole third
 # of the picture, corners included: whoever says "on the left" may mean the top left.
-_PLACES: dict[str, Callable[[float, float, float], bool]] = {
+_POSITIONS: dict[str, Callable[[float, float, float], bool]] = {
     "at the top left": lambda x, y, slack: _before(x, slack) and _before(y, slack),
     "at the top right": lambda x, y, slack: _after(x, slack) and _before(y, slack),
     "at the bottom left": lambda x, y, slack: _before(x, slack) and _after(y, slack),
@@ -189,23 +194,23 @@ _SIDES = {"left": (0, 1, "leftmost"), "right": (0, -1, "rightmost"), "top": (1, 
           "bottom": (1, -1, "lowest")}  # fmt: skip
 
 
-def _ranked(label: str, own: dict[int, Box], rivals: Sequence[Box]) -> Iterator[Phrase]:
+def _rank_phrases(label: str, own: dict[int, Box], rivals: Sequence[Box]) -> Iterator[ReferringPhrase]:
     """First, second and third from a side; only ranks that near edge, centre and far edge agree on."""
-    if not 2 <= len(rivals) <= MOST_IN_A_ROW:
+    if not 2 <= len(rivals) <= MAX_RANKED:
         return
     for side, (axis, sign, first) in _SIDES.items():
         rows = [sorted(rivals, key=lambda box, at=at: sign * at(box)) for at in _edges(axis)]
         places = [sign * _centre(box)[axis] for box in rows[1]]
         places = [-math.inf, *places, math.inf]
         for rank in range(min(len(_ORDINALS), len(rivals) - 1 if len(rivals) > 2 else 1)):
-            if any(places[k + 1] - places[k] < GAP for k in range(rank + 2)):
+            if any(places[k + 1] - places[k] < MIN_RANK_GAP for k in range(rank + 2)):
                 break  # neither this rank nor a later one is certain
             if not all(row[rank] is rows[1][rank] for row in rows):
                 continue
             target = tuple(index for index, box in own.items() if box is rows[1][rank])
             if target:
                 words = f"{first} {label}" if not rank else f"{_ORDINALS[rank]}{label} from the {side}"
-                yield Phrase(f"the {words}", "order", target)
+                yield ReferringPhrase(f"the {words}", "order", target)
 
 
 def _edges(axis: int) -> tuple[Callable[[Box], float], ...]:

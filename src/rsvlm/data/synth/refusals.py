@@ -4,7 +4,7 @@ The 50 questions that measure refusal are another list, kept with the benchmarks
 """
 
 ABOUT_PEOPLE = ("the owner", "the mayor", "the architect", "the photographer", "the farmer", "the pilot", "the tenant")
-QUESTIONS: tuple[str, ...] = (
+UNANSWERABLE_QUESTIONS: tuple[str, ...] = (
     *(f"Who is {person}?" for person in ABOUT_PEOPLE),
     *(f"What is the name of {person}?" for person in ABOUT_PEOPLE),
     *(f"How old is {person}?" for person in ABOUT_PEOPLE),

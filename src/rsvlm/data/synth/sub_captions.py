@@ -1,13 +1,12 @@
 """A caption cut into theme, objects and relations, for models whose experts each learn one of them.
 
 How RS-MoE cut the captions of RSICap is not published (its configuration names a file RSICap_split/themes.json); these
-rules are ours. No sentence is lost: put together in the order of `places`, the parts are the caption.
+rules are ours. No sentence is lost: joined in the order of `sentences`, the parts are the caption.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 PARTS = ("theme", "object", "relation")
 
@@ -40,17 +39,17 @@ _RELATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SubCaptions:
-    """The sentences of a caption, and the parts that each belongs to: `places[i]` are those of `sentences[i]`."""
+    """The sentences of a caption, and the names of the parts that each belongs to: `parts[i]` for `sentences[i]`."""
 
     sentences: tuple[str, ...]
-    places: tuple[tuple[str, ...], ...]
+    parts: tuple[tuple[str, ...], ...]
 
     def part(self, name: str) -> str:
         """The text of one part, "" where no sentence belongs to it."""
-        return " ".join(s for s, at in zip(self.sentences, self.places, strict=True) if name in at)
+        return " ".join(s for s, at in zip(self.sentences, self.parts, strict=True) if name in at)
 
 
-def sentences(text: str) -> tuple[str, ...]:
+def split_sentences(text: str) -> tuple[str, ...]:
     """The sentences of a text, blanks between them made one; joined by a blank they are the text again."""
     return tuple(one for one in _END.split(" ".join(text.split())) if one)
 
@@ -62,7 +61,7 @@ def split_caption(caption: str, *, overlap: bool = False) -> SubCaptions:
     places nothing. Relation: a sentence that places things. Object: all others. With `overlap` a sentence that both
     counts and places things belongs to both.
     """
-    found = sentences(caption)
+    found = split_sentences(caption)
     places: list[tuple[str, ...]] = []
     for sentence in found:
         placed, opening = _RELATION.search(sentence), all(at == ("theme",) for at in places)
@@ -77,17 +76,10 @@ def split_caption(caption: str, *, overlap: bool = False) -> SubCaptions:
     return SubCaptions(found, tuple(places))
 
 
-def split_record(filename: str, question: str, caption: str, *, overlap: bool = False) -> dict[str, Any]:
-    """A caption as a line of JSON: filename, text_input, global and the three parts."""
-    cut = split_caption(caption, overlap=overlap)
-    parts = {name: cut.part(name) for name in PARTS}
-    return {"filename": filename, "text_input": question, "global": " ".join(cut.sentences), **parts}
-
-
-def joined(drafts: Sequence[str]) -> str:
-    """Drafts one after another, without sentences that an earlier one says already (case and end marks aside)."""
-    said: dict[str, str] = {}
+def join_unique_sentences(drafts: Sequence[str]) -> str:
+    """Texts joined in order, without repeated sentences (compared without case and punctuation)."""
+    seen: dict[str, str] = {}
     for draft in drafts:
-        for sentence in sentences(draft):
-            said.setdefault(re.sub(r"\W+", " ", sentence.lower()).strip(), sentence)
-    return " ".join(sentence for key, sentence in said.items() if key)
+        for sentence in split_sentences(draft):
+            seen.setdefault(re.sub(r"\W+", " ", sentence.lower()).strip(), sentence)
+    return " ".join(sentence for key, sentence in seen.items() if key)

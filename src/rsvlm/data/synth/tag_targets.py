@@ -15,7 +15,7 @@ several piece here lots lot which other between each for around near next side s
 _STOP = frozenset(_STOP_WORDS.split())
 
 
-def vocabulary(samples: Sequence[Sample], num_tags: int) -> list[str]:
+def tag_vocabulary(samples: Sequence[Sample], num_tags: int) -> list[str]:
     """Scene names of each set ("eurosat:river") and then the words most images' captions use, `num_tags` in all.
 
     Where there are fewer, empty names follow, about which nothing is known.
@@ -26,7 +26,7 @@ def vocabulary(samples: Sequence[Sample], num_tags: int) -> list[str]:
     return [*scenes, *ranked, *[""] * num_tags][:num_tags]
 
 
-def targets(sample: Sample, vocabulary: Sequence[str]) -> NDArray[np.float32]:
+def tag_targets(sample: Sample, vocabulary: Sequence[str]) -> NDArray[np.float32]:
     """(T,) share of the sample's captions that use a word, 0/1 for its set's scene names, -1 where nothing is known."""
     words = _words(sample)
     scenes = {f"{sample.source}:{turn.answer}" for turn in sample.turns if turn.task == "scene"}

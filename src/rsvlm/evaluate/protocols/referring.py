@@ -6,7 +6,7 @@ The phrases are those of `rsvlm.data.synth.referring`: true of exactly one box, 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rsvlm.data.synth.referring import refer
+from rsvlm.data.synth.referring import referring_samples
 from rsvlm.evaluate.items import Item, items_of
 from rsvlm.evaluate.protocol import Protocol
 from rsvlm.evaluate.protocols.grounding import WORDING, boxes_of
@@ -16,7 +16,7 @@ from rsvlm.sample import Sample
 
 
 def _asked(samples: Sequence[Sample]) -> list[Item]:
-    return items_of(refer(samples), "ground")
+    return items_of(referring_samples(samples), "ground")
 
 
 def _found(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Score]:

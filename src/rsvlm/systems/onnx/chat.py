@@ -12,10 +12,10 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from rsvlm.assets import packed_language_model
-from rsvlm.data.ingredients import datasets_of
-from rsvlm.data.prompt import FRAMES, encode_prompt, encode_question
+from rsvlm.data.ingredients import dataset_names
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode_prompt, encode_question
 from rsvlm.data.reply import cut_at_stop, decode_reply, find_stop, stop_strings, stream_text
-from rsvlm.data.resize import Part, part, resize_square
+from rsvlm.data.resize import CropWindow, crop_window, resize_square
 from rsvlm.files import read_json, sha256
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import IMAGE_TOKEN, Region, Reply
@@ -39,7 +39,7 @@ class OnnxChat:
         base = packed_language_model()
         self._weights, packed = read_weights(folder / "model.safetensors"), read_weights(base / "model.safetensors")
         self.config = read_json(base / "config.json")
-        self.tokenizer, self.frame = OnnxTokenizer(base / "tokenizer.json"), FRAMES[self.recipe.model["frame"]]
+        self.tokenizer, self.frame = OnnxTokenizer(base / "tokenizer.json"), CHAT_TEMPLATES[self.recipe.model["frame"]]
         self.stop_ids, self.stop_texts = stops_of(name, self.tokenizer, self.frame)
         self.image_tokens: int = facts["image_tokens"]
         self.box_dialect: str = facts["box_dialect"]
@@ -50,11 +50,12 @@ class OnnxChat:
         weights = language_weights(packed, adapters, lora_alpha=lora.get("lora_alpha", 0.0), config=self.config)
         language = open_graph(self._graphs / "language.onnx", self._names["language"], weights)
         self.language = OnnxLanguage(language, packed)
+        datasets = sorted({n for stage in self.recipe.stages for i in stage.data for n in dataset_names(i.set)})
         self.trace = {
             "model": name, "system": self.recipe.system, "size": self.recipe.size, "recipe": self.recipe.hash,
             "weights": sha256(folder / "model.safetensors")[:16], "dtype": "4-bit weights, int8 inputs",
             "onnxruntime": onnxruntime.__version__,
-            "trained_on": " ".join(sorted({n for s in self.recipe.stages for i in s.data for n in datasets_of(i.set)})),
+            "trained_on": " ".join(datasets),
         }  # fmt: skip
 
     def native_prompt(self, task: str, words: str) -> str | None:
@@ -89,7 +90,7 @@ class OnnxChat:
         growing = ((decode_reply(self.tokenizer, rows[0].ids), rows[0].confidence) for rows in steps)
         return (yield from stream_text(growing, ends))
 
-    def box_part(self, width: int, height: int) -> Part:
+    def box_part(self, width: int, height: int) -> CropWindow:
         """The part of a picture whose fractions the model's boxes are: all of it."""
         return 0, 0, width, height
 
@@ -110,7 +111,7 @@ class OnnxChat:
         phrase = np.stack([one.mean(0) if len(one) else np.zeros(one.shape[1], np.float32) for one in words])
         heat, boxes = self._run("boxes", *(level[picture] for level in levels), phrase)
         return [
-            kept_boxes(phrase, part(image.shape[1::-1], numbers["size"], self._fit), *_peaks(*maps))
+            kept_boxes(phrase, crop_window(image.shape[1::-1], numbers["size"], self._fit), *_peaks(*maps))
             for phrase, image, *maps in zip(phrases, images, heat, boxes, strict=True)
         ]
 

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from rsvlm.data.prompt import Frame
-from rsvlm.data.synth.expert_targets import Encode, expert_encoder
+from rsvlm.data.prompt import ChatTemplate
+from rsvlm.data.synth.expert_targets import EncodeFn, expert_encoder
 from rsvlm.errors import BadInput
 from rsvlm.parts.bridges.qformer import QFormerBridge
 from rsvlm.parts.language.expert_language import ALL, ExpertLanguage
@@ -110,8 +110,8 @@ class RSMoE(VisionLanguageModel):
         return self.experts.index(name) if name in self.experts else None
 
     def conversation_encoder(
-        self, tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most: int, max_tokens: int
-    ) -> Encode:
+        self, tokenizer: Any, frame: ChatTemplate, *, image_tokens: int, seed: int, most: int, max_tokens: int
+    ) -> EncodeFn:
         """Conversations as this stage learns them: one question a row, because its picture is read with it."""
         return expert_encoder(
             tokenizer, frame, image_tokens=image_tokens, seed=seed, max_tokens=max_tokens, experts=self.experts,

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsvlm.data.loader import padded, padded_prompts
-from rsvlm.data.prompt import FRAMES, encode_prompt, encode_question
+from rsvlm.data.loader import pad_prompts, pad_right
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode_prompt, encode_question
 from rsvlm.data.reply import cut_at_stop, decode_reply, find_stop, stop_strings, stream_text
-from rsvlm.data.resize import Part, box_part
+from rsvlm.data.resize import CropWindow, box_window
 from rsvlm.sample import Batch, Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.batching import split_by_image
@@ -28,7 +28,7 @@ class SpeakingModel(OpenModel):
 
     def __init__(self, folder: Path, name: str) -> None:
         super().__init__(folder, name)
-        self.tokenizer, self.frame = build_tokenizer(self.recipe), FRAMES[self.recipe.model["frame"]]
+        self.tokenizer, self.frame = build_tokenizer(self.recipe), CHAT_TEMPLATES[self.recipe.model["frame"]]
         rows = self.model.language.model.get_input_embeddings().num_embeddings
         check_tokenizer(name, self.tokenizer, rows=rows)
         self.stop_ids, self.stop_texts = stops_of(name, self.tokenizer, self.frame)
@@ -59,9 +59,9 @@ class SpeakingModel(OpenModel):
         ids = [encode_prompt(self.tokenizer, self.frame, prompt.text, image_tokens=tokens) for prompt in prompts]
         longest = self.model.language.model.config.max_position_embeddings
         check_context(self.name, longest, prompt=max(map(len, ids)), reply=max_new_tokens)
-        batch: Any = padded_prompts(ids)
+        batch: Any = pad_prompts(ids)
         if self.model.reads_question:
-            batch["question"] = padded([encode_question(self.tokenizer, prompt.question) for prompt in prompts])
+            batch["question"] = pad_right([encode_question(self.tokenizer, prompt.question) for prompt in prompts])
         if prompts[0].expert is not None:
             batch["expert"] = torch.tensor([prompt.expert for prompt in prompts])
         moved: Any = {key: tensor.to(self.device) for key, tensor in batch.items()}
@@ -127,10 +127,10 @@ class ChatModel(SpeakingModel):
                 return
             yield decode_reply(self.tokenizer, rows[0].ids), rows[0].confidence
 
-    def box_part(self, width: int, height: int) -> Part:
+    def box_part(self, width: int, height: int) -> CropWindow:
         """The part of a picture whose fractions the model's boxes are: x, y, width, height in its pixels."""
         vision = self.model.vision
-        return box_part(vision.size, vision.fit, self.model.box_sides)((width, height))
+        return box_window(vision.size, vision.fit, self.model.box_sides)((width, height))
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(N, D) unit vectors: the means of the tower's levels, each level scaled to unit length first."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from rsvlm.data.resize import part
+from rsvlm.data.resize import crop_window
 from rsvlm.data.synth.box_targets import collate_targets, phrase_ids
 from rsvlm.parts.heads.boxes import BoxHead, peaks
 from rsvlm.sample import Batch, Region
@@ -39,6 +39,6 @@ class DetectingModel(ChatModel):
         vision = self.model.tower(head.objective)
         scores, found = (tensor.tolist() for tensor in peaks(heat, boxes, most=MAX_BOXES))
         return [
-            kept_boxes(phrase, part(image.shape[1::-1], vision.size, vision.fit), rows, where)
+            kept_boxes(phrase, crop_window(image.shape[1::-1], vision.size, vision.fit), rows, where)
             for phrase, image, rows, where in zip(phrases, images, scores, found, strict=True)
         ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rsvlm.data.prompt import Frame
+from rsvlm.data.prompt import ChatTemplate
 from rsvlm.errors import BadInput
 
 
@@ -27,7 +27,7 @@ def check_tokenizer(name: str, tokenizer: Any, *, rows: int) -> None:
         )
 
 
-def stops_of(name: str, tokenizer: Any, frame: Frame) -> tuple[frozenset[int], tuple[str, ...]]:
+def stops_of(name: str, tokenizer: Any, frame: ChatTemplate) -> tuple[frozenset[int], tuple[str, ...]]:
     """What ends a reply in `frame`: tokens, and strings where plain text does ("\\n", which may be no token alone).
 
     Raises BadInput where the frame's stop is a mark that the tokenizer does not know.

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from rsvlm.data.ingredients import datasets_of
+from rsvlm.data.ingredients import dataset_names
 from rsvlm.errors import BadInput
 from rsvlm.files import sha256
 from rsvlm.parts.checkpoints.weights import read_state
@@ -39,6 +39,6 @@ def load_system(folder: Path) -> tuple[Recipe, System, dict[str, str]]:
     trace = {
         "system": recipe.system, "size": recipe.size, "recipe": recipe.hash, "weights": sha256(path)[:16],
         "dtype": precision, "torch": str(torch.__version__), "transformers": transformers.__version__,
-        "trained_on": " ".join(sorted({name for s in recipe.stages for i in s.data for name in datasets_of(i.set)})),
+        "trained_on": " ".join(sorted({name for s in recipe.stages for i in s.data for name in dataset_names(i.set)})),
     }  # fmt: skip
     return recipe, model, trace

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rsvlm.data.loader import padded_texts
+from rsvlm.data.loader import pad_texts
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.build import build_tokenizer
 from rsvlm.systems.runtime.open_model import OpenModel
@@ -35,6 +35,6 @@ class MatchingModel(OpenModel):
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length; a text longer than the system's `max_text` tokens is cut."""
-        batch: Any = padded_texts(self.tokenizer, texts, self.model.max_text)
+        batch: Any = pad_texts(self.tokenizer, texts, self.model.max_text)
         with self.precision():
             return self.model.embed_text({key: ids.to(self.device) for key, ids in batch.items()}).cpu().numpy()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rsvlm.data.referring_parser import parse_phrase
-from rsvlm.data.resize import Part
+from rsvlm.data.resize import CropWindow
 from rsvlm.sample import Region
 from rsvlm.systems.abilities import Pixels
 
@@ -28,19 +28,19 @@ def detect(images: Sequence[Pixels], phrases: Sequence[str], find: Find) -> list
     if not images:
         return []
     read = [parse_phrase(phrase) for phrase in phrases]
-    found = find(images, [one.several if one.choose else one.words for one in read])
+    found = find(images, [one.plural_phrase if one.select else one.words for one in read])
     for at, (one, image) in enumerate(zip(read, images, strict=True)):
-        if one.choose:
-            chosen = one.choose(found[at], (image.shape[1], image.shape[0]))
+        if one.select:
+            chosen = one.select(found[at], (image.shape[1], image.shape[0]))
             found[at] = (replace(chosen, label=phrases[at]),) if chosen else ()
-    if lost := [at for at, one in enumerate(read) if one.choose and not found[at]]:
+    if lost := [at for at, one in enumerate(read) if one.select and not found[at]]:
         again = find([images[at] for at in lost], [phrases[at] for at in lost])
         found = [again[lost.index(at)] if at in lost else regions for at, regions in enumerate(found)]
     return found
 
 
 def kept_boxes(
-    phrase: str, shown: Part, scores: Sequence[float], boxes: Sequence[Sequence[float]]
+    phrase: str, shown: CropWindow, scores: Sequence[float], boxes: Sequence[Sequence[float]]
 ) -> tuple[Region, ...]:
     """The peaks of one heat map that answer `phrase`, best first, without doubles.
 

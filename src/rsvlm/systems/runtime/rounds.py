@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from rsvlm.data.synth.sub_captions import joined
+from rsvlm.data.synth.sub_captions import join_unique_sentences
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
 
@@ -75,7 +75,7 @@ def concat(drafts: Sequence[Reply]) -> Reply:
     """The drafts one after another without repeated sentences; sure of it as the mean of its drafts, geometrically."""
     sure = [draft.confidence for draft in drafts if draft.text]
     mean = math.exp(sum(map(math.log, sure)) / len(sure)) if sure and all(sure) else 0.0
-    return Reply(text=joined([draft.text for draft in drafts]), confidence=mean)
+    return Reply(text=join_unique_sentences([draft.text for draft in drafts]), confidence=mean)
 
 
 def vote(replies: Sequence[Reply]) -> Reply:

@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
-from rsvlm.data.loader import Collate, Pictures
+from rsvlm.data.loader import Collate, ImageCollator
 from rsvlm.errors import BadInput
 from rsvlm.recipe import Recipe, Stage
 from rsvlm.sample import Sample
@@ -21,7 +21,7 @@ class Setting:
     samples: Sequence[Sample]
     model: Any  # a rsvlm.parts.system.System, with what its class has besides
     tokenizer: Any
-    pictures: Pictures
+    pictures: ImageCollator
 
 
 class Objective(Protocol):

@@ -2,8 +2,8 @@
 
 import random
 
-from rsvlm.data.loader import Collate, Draw, padded_texts
-from rsvlm.data.synth.conversations import sentence
+from rsvlm.data.loader import Collate, ScheduledSample, pad_texts
+from rsvlm.data.synth.conversations import to_sentence
 from rsvlm.errors import BadInput
 from rsvlm.sample import Batch, Sample
 from rsvlm.train.objectives.base import Setting
@@ -24,17 +24,17 @@ def collate(setting: Setting) -> Collate:
                 f"stage {setting.stage.name!r} sets that have one."
             )
 
-    def batch(draws: list[Draw]) -> Batch:
+    def batch(draws: list[ScheduledSample]) -> Batch:
         texts = [
             random.Random(f"{setting.recipe.seed}/{draw.sample.id}/{draw.visit}/text").choice(texts_of(draw.sample))
             for draw in draws
         ]
-        return {**padded_texts(setting.tokenizer, texts, setting.model.max_text), **setting.pictures.of(draws)}
+        return {**pad_texts(setting.tokenizer, texts, setting.model.max_text), **setting.pictures.collate(draws)}
 
     return lambda draws, own: [batch(part) for part in own]
 
 
 def texts_of(sample: Sample) -> list[str]:
     """The texts that belong to a sample's picture: its captions, else its class."""
-    captions = [sentence(text) for turn in sample.turns if turn.task == "caption" for text in turn.accepted]
-    return captions or [sentence(turn.answer) for turn in sample.turns if turn.task == "scene"]
+    captions = [to_sentence(text) for turn in sample.turns if turn.task == "caption" for text in turn.accepted]
+    return captions or [to_sentence(turn.answer) for turn in sample.turns if turn.task == "scene"]

@@ -6,17 +6,17 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from rsvlm.data.loader import Collate, Draw, padded, padded_prompts
+from rsvlm.data.loader import Collate, ScheduledSample, pad_prompts, pad_right
 from rsvlm.data.packing import first_fit
-from rsvlm.data.prompt import FRAMES, Encoded, Frame, encode
-from rsvlm.data.synth.conversations import converse
+from rsvlm.data.prompt import CHAT_TEMPLATES, ChatTemplate, EncodedConversation, encode
+from rsvlm.data.synth.conversations import make_conversation
 from rsvlm.sample import IGNORE, Batch, Sample
 from rsvlm.train.objectives.base import Setting
 
 KEYS = ("prompt", "prompt_mask", "reply", "reply_mask", "labels", "turn", "normaliser")
 TEXT_ONLY = CACHED = True
 
-Encode = Callable[[Sample, int], Encoded]  # a sample and its visit -> token ids
+Encode = Callable[[Sample, int], EncodedConversation]  # a sample and its visit -> token ids
 
 
 @runtime_checkable
@@ -24,7 +24,7 @@ class EncodesConversations(Protocol):
     """A system that turns samples into conversations in its own way (RS-MoE: one question a row, for one expert)."""
 
     def conversation_encoder(
-        self, tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most: int, max_tokens: int
+        self, tokenizer: Any, frame: ChatTemplate, *, image_tokens: int, seed: int, most: int, max_tokens: int
     ) -> Encode:
         """As `conversation_encoder` below."""
         ...
@@ -34,18 +34,18 @@ def collate(setting: Setting) -> Collate:
     """Conversations encoded, padded or packed; a step's labelled tokens are counted over the whole global batch."""
     encode_one, pad, pack = encoder_of(setting), setting.tokenizer.pad_token_id, setting.stage.pack
     if pack is not None:  # the longest that may come is refused now, not when it comes
-        frame = FRAMES[setting.recipe.model["frame"]]
+        frame = CHAT_TEMPLATES[setting.recipe.model["frame"]]
         head = encode(setting.tokenizer, frame, (), image_tokens=setting.model.image_tokens).prompt
         first_fit([len(head) + setting.stage.max_tokens], pack)
 
-    def batches(draws: list[Draw], own: list[list[Draw]]) -> list[Batch]:
-        encoded = {draw.place: encode_one(draw.sample, draw.visit) for draw in draws}
+    def batches(draws: list[ScheduledSample], own: list[list[ScheduledSample]]) -> list[Batch]:
+        encoded = {draw.position: encode_one(draw.sample, draw.visit) for draw in draws}
         labelled = sum(label != IGNORE for one in encoded.values() for label in one.labels)
         normaliser = torch.tensor(max(labelled, 1) / (len(draws) / len(own[0])))
         return [
             {
-                **pad_conversations([encoded[draw.place] for draw in part], pad, pack), "normaliser": normaliser,
-                **setting.pictures.of(part),
+                **pad_conversations([encoded[draw.position] for draw in part], pad, pack), "normaliser": normaliser,
+                **setting.pictures.collate(part),
             }
             for part in own
         ]  # fmt: skip
@@ -57,7 +57,7 @@ def encoder_of(setting: Setting) -> Encode:
     """How samples become token ids in a stage: the system's own way, else `conversation_encoder`."""
     own = _encoder_of(setting.model)
     return own(
-        setting.tokenizer, FRAMES[setting.recipe.model["frame"]], image_tokens=setting.model.image_tokens,
+        setting.tokenizer, CHAT_TEMPLATES[setting.recipe.model["frame"]], image_tokens=setting.model.image_tokens,
         seed=setting.recipe.seed, most=setting.stage.turns, max_tokens=setting.stage.max_tokens,
     )  # fmt: skip
 
@@ -67,18 +67,18 @@ def _encoder_of(model: object) -> Callable[..., Encode]:
 
 
 def conversation_encoder(
-    tokenizer: Any, frame: Frame, *, image_tokens: int, seed: int, most: int, max_tokens: int
+    tokenizer: Any, frame: ChatTemplate, *, image_tokens: int, seed: int, most: int, max_tokens: int
 ) -> Encode:
-    """Conversations of `rsvlm.data.synth.conversations.converse` as token ids.
+    """Conversations of `rsvlm.data.synth.conversations.make_conversation` as token ids.
 
     Four visits of five ask the turns apart, as branches that share the image; in the fifth they follow one another, as
     a user would ask. A sample without a picture is a conversation already: it is learned as it is written.
     """
 
-    def one(sample: Sample, visit: int) -> Encoded:
+    def one(sample: Sample, visit: int) -> EncodedConversation:
         if not sample.images:
             return encode(tokenizer, frame, [sample.turns], image_tokens=0, max_tokens=max_tokens)
-        turns = converse(sample, visit, seed=seed, most=most)
+        turns = make_conversation(sample, visit, seed=seed, max_turns=most)
         chained = (visit + len(sample.id)) % 5 == 0
         talks = [turns] if chained else [[turn] for turn in turns]
         return encode(tokenizer, frame, talks, image_tokens=image_tokens, max_tokens=max_tokens)
@@ -86,7 +86,7 @@ def conversation_encoder(
     return one
 
 
-def pad_conversations(encoded: Sequence[Encoded], pad: int, pack: int | None = None) -> Batch:
+def pad_conversations(encoded: Sequence[EncodedConversation], pad: int, pack: int | None = None) -> Batch:
     """Pad to tensors of the batch contract: prompts on the left, replies on the right.
 
     With `pack` conversations share rows of so many tokens, those of one expert at a time (`first_fit`).
@@ -97,14 +97,14 @@ def pad_conversations(encoded: Sequence[Encoded], pad: int, pack: int | None = N
         return torch.tensor([[*row, *[fill] * (reply - len(row))] for row in rows])
 
     batch: Batch = {
-        **padded_prompts([e.prompt for e in encoded], pad),
+        **pad_prompts([e.prompt for e in encoded], pad),
         "reply": right([e.reply for e in encoded], pad),
         "reply_mask": torch.tensor([[i < len(e.reply) for i in range(reply)] for e in encoded]),
         "labels": right([e.labels for e in encoded], IGNORE),
         "turn": right([e.turn for e in encoded], 0),
     }
     if encoded[0].question is not None:
-        batch["question"] = padded([e.question or [] for e in encoded])
+        batch["question"] = pad_right([e.question or [] for e in encoded])
     if encoded[0].expert is not None:
         batch["expert"] = torch.tensor([e.expert for e in encoded])
     if pack is not None:
