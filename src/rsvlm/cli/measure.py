@@ -132,7 +132,7 @@ def _print(result: Mapping[str, Any], as_json: bool) -> None:
     """Raises BadInput where no reply came at all: such numbers are about nothing."""
     if result["failed"] == result["n"]:
         found = result["problems"].items()
-        why = "; ".join(f"{told['count']} {kind.replace('_', ' ')} ({told['examples'][0]})" for kind, told in found)
+        why = "; ".join(f"{group['count']} {kind.replace('_', ' ')} ({group['examples'][0]})" for kind, group in found)
         raise BadInput(
             f"No reply that counts came to any of the {result['n']} questions of {result['protocol']}: "
             f"{why or 'replies.jsonl in the folder of --out says why'}."

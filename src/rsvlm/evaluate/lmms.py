@@ -130,8 +130,8 @@ def functions(module: str | Path) -> tuple[Callable[..., Any], Callable[..., Any
 
     def aggregate(rows: Sequence[Mapping[str, str]]) -> float:
         """The value of one metric over all replies; NaN where it does not apply to these questions."""
-        said = tuple((row["id"], row["answer"]) for row in rows)
-        return _measure(_sheet_path(folder, rows[0]["task"]), said).get(rows[0]["metric"], float("nan"))
+        predicted = tuple((row["id"], row["answer"]) for row in rows)
+        return _measure(_sheet_path(folder, rows[0]["task"]), predicted).get(rows[0]["metric"], float("nan"))
 
     return visual, process, aggregate
 
@@ -146,9 +146,9 @@ def _sheet(path: Path) -> Sheet:
 
 
 @lru_cache(maxsize=1)  # lmms-eval asks for one metric after the other
-def _measure(path: Path, said: tuple[tuple[str, str], ...]) -> Mapping[str, float]:
+def _measure(path: Path, predicted: tuple[tuple[str, str], ...]) -> Mapping[str, float]:
     """The values of all metrics over the answered items of a sheet."""
-    sheet, answers = _sheet(path), dict(said)
+    sheet, answers = _sheet(path), dict(predicted)
     protocol = find(sheet.protocol)
     read = protocol.reader([*(item for count, item in sheet.known for _ in range(count)), *sheet.items])
     items = [item for item in sheet.items if item.id in answers]

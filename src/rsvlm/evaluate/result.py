@@ -157,8 +157,8 @@ def _without(task: Task, parsed: Sequence[Any], leaked: frozenset[str]) -> dict[
     kept = [(item, read) for item, read in zip(task.items, parsed, strict=True) if item.id not in leaked]
     if not leaked or not kept:
         return {}
-    items, said = zip(*kept, strict=True)
-    scores = task.protocol.measure(items, said)
+    items, predicted = zip(*kept, strict=True)
+    scores = task.protocol.measure(items, predicted)
     found = {name: scores[name].value for name in task.protocol.headline if name in scores}
     return {"without": {"n": len(items), "metrics": found}}
 

@@ -130,8 +130,8 @@ def _nearest(task: Task, model: Any, notes: list[str], progress: Progress) -> di
     if not isinstance(model, Embeds):
         notes.append("nearest_image is missing: the model does not embed pictures")
         return {}
-    said = nearest_image(task.train, task.items, _embedder(model, progress))
-    return {"nearest_image": [{"answer": text} for text in said]}
+    answers = nearest_image(task.train, task.items, _embedder(model, progress))
+    return {"nearest_image": [{"answer": text} for text in answers]}
 
 
 def _embedder(model: Embeds, progress: Progress) -> Embed:

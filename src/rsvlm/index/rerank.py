@@ -55,10 +55,10 @@ def fused(
     kept = [chunk for chunk in chunks if not task or chunk.kind in TASK_KINDS[task]]
     kept.sort(key=lambda chunk: -_cosine(image, chunk.text))
     hits = [
-        Hit(chunk, alpha * seen + (1 - alpha) * told, seen, told)
+        Hit(chunk, alpha * image_score + (1 - alpha) * text_score, image_score, text_score)
         for chunk in kept
         if chunk.image is not None
-        for seen, told in [(_cosine(image, chunk.image), _cosine(text, chunk.text))]
+        for image_score, text_score in [(_cosine(image, chunk.image), _cosine(text, chunk.text))]
     ]
     return sorted(hits, key=lambda hit: -hit.score)[:top]
 

@@ -84,18 +84,18 @@ def inside_tags(reply: str) -> str:
 
 
 def _scorers(prediction: str, reference: str) -> bool:
-    said = inside_tags(prediction).replace(" ", "").split(".")[0].split(",")[0]
-    return said.lower() in reference.replace(" ", "").lower()
+    predicted = inside_tags(prediction).replace(" ", "").split(".")[0].split(",")[0]
+    return predicted.lower() in reference.replace(" ", "").lower()
 
 
 def _lhrs_v1(prediction: str, reference: str) -> bool:
-    said = evalai(prediction)
-    return said == reference or said in reference
+    predicted = evalai(prediction)
+    return predicted == reference or predicted in reference
 
 
 def _lhrs_nova(prediction: str, reference: str) -> bool:
-    said, expected = evalai(prediction).lower(), reference.lower()
-    return _lhrs_v1(prediction, reference) or said in expected or expected in said
+    predicted, expected = evalai(prediction).lower(), reference.lower()
+    return _lhrs_v1(prediction, reference) or predicted in expected or expected in predicted
 
 
 def rsvqa_bucket(text: str) -> str:
@@ -129,11 +129,13 @@ def _plainly(text: str) -> str:
 
 def _vrsbench_local(prediction: str, reference: str) -> bool:
     """Equal, or for yes, no and numbers the only one in the prediction, else the reference's words within it."""
-    said, expected = _plainly(prediction), _plainly(reference)
+    predicted, expected = _plainly(prediction), _plainly(reference)
     for closed in (_POLAR, _NUMBER):
         if closed.fullmatch(expected):
-            return set(closed.findall(said)) == {expected}
-    return said == expected or (expected != "" and f" {expected} " in f" {said} " and " not " not in f" {said} ")
+            return set(closed.findall(predicted)) == {expected}
+    return predicted == expected or (
+        expected != "" and f" {expected} " in f" {predicted} " and " not " not in f" {predicted} "
+    )
 
 
 # Released rules under their published faults, for comparison with published numbers: `lhrs_v1`, `lhrs_nova`, `scorers`
@@ -190,13 +192,15 @@ def scene_scores(predictions: Sequence[str | None], references: Sequence[Sequenc
         "accuracy": mean_score("accuracy", right),
         "balanced_accuracy": _mean_of_kinds("balanced_accuracy", right, expected),
     }
-    said = [
+    predicted = [
         None if p is None else t if hit else exact(p) for p, t, hit in zip(predictions, expected, right, strict=True)
     ]
-    names = sorted({*expected, *(name for name in said if name is not None)})
-    is_said = np.array([[name == p for name in names] for p in said], dtype=np.float64).reshape(-1, len(names))
+    names = sorted({*expected, *(name for name in predicted if name is not None)})
+    is_predicted = np.array([[name == p for name in names] for p in predicted], dtype=np.float64).reshape(
+        -1, len(names)
+    )
     is_expected = np.array([[name == t for name in names] for t in expected], dtype=np.float64).reshape(-1, len(names))
-    sums = np.concatenate([is_said * is_expected, is_said, is_expected, np.ones((len(expected), 1))], axis=1)
+    sums = np.concatenate([is_predicted * is_expected, is_predicted, is_expected, np.ones((len(expected), 1))], axis=1)
     for name, finish in (("macro_precision", _macro_precision), ("macro_f1", _macro_f1), ("kappa", _kappa)):
         scores[name] = Score(
             name=name, value=float(finish(sums.sum(0))), per_item=right, n=len(right), sums=sums, finish=finish
@@ -208,8 +212,8 @@ def scene_scores(predictions: Sequence[str | None], references: Sequence[Sequenc
 
 def _shares(sums: Array) -> tuple[Array, Array, Array, Array]:
     """Correct, predicted and expected items of each class, and the number of items, from sums (..., 3 C + 1)."""
-    both, said, expected = np.split(sums[..., :-1], 3, axis=-1)
-    return both, said, expected, sums[..., -1]
+    both, predicted, expected = np.split(sums[..., :-1], 3, axis=-1)
+    return both, predicted, expected, sums[..., -1]
 
 
 def _macro(values: Array, occurs: NDArray[np.bool_]) -> Array:
@@ -217,22 +221,23 @@ def _macro(values: Array, occurs: NDArray[np.bool_]) -> Array:
 
 
 def _macro_precision(sums: Array) -> Array:
-    both, said, expected, _ = _shares(sums)
-    return _macro(np.divide(both, said, out=np.zeros_like(both), where=said > 0), said + expected > 0)
+    both, predicted, expected, _ = _shares(sums)
+    return _macro(np.divide(both, predicted, out=np.zeros_like(both), where=predicted > 0), predicted + expected > 0)
 
 
 def _macro_f1(sums: Array) -> Array:
-    both, said, expected, _ = _shares(sums)
+    both, predicted, expected, _ = _shares(sums)
     return _macro(
-        np.divide(2 * both, said + expected, out=np.zeros_like(both), where=said + expected > 0), said + expected > 0
+        np.divide(2 * both, predicted + expected, out=np.zeros_like(both), where=predicted + expected > 0),
+        predicted + expected > 0,
     )
 
 
 def _kappa(sums: Array) -> Array:
     """Cohen's kappa (an answer not read agrees with nothing); 0 where chance alone is always right."""
-    both, said, expected, n = _shares(sums)
+    both, predicted, expected, n = _shares(sums)
     n = np.maximum(n, 1)
-    agreed, chance = both.sum(-1) / n, (said * expected).sum(-1) / n**2
+    agreed, chance = both.sum(-1) / n, (predicted * expected).sum(-1) / n**2
     return np.divide(agreed - chance, 1 - chance, out=np.zeros_like(chance), where=chance < 1)
 
 
@@ -245,10 +250,10 @@ def confusion(
     """
     at = {exact(name): i for i, name in enumerate(classes)}
     table = np.zeros((len(classes), len(classes) + 1), np.int64)
-    for said, expected in zip(predictions, references, strict=True):
+    for predicted, expected in zip(predictions, references, strict=True):
         if exact(expected) not in at:
             raise ValueError(f"the reference {expected!r} is none of the {len(classes)} classes")
-        table[at[exact(expected)], -1 if said is None else at.get(exact(said), -1)] += 1
+        table[at[exact(expected)], -1 if predicted is None else at.get(exact(predicted), -1)] += 1
     return table
 
 

@@ -42,7 +42,7 @@ def change_caption_scores(
     With `meteor` also `meteor` and `s_m` = (BLEU-4 + METEOR + ROUGE-L + CIDEr-D) / 4, all as fractions but CIDEr-D in
     0..10; the papers print both x 100. `lone` says what CIDEr-D is of a set of one pair (see `caption_scores`).
     """
-    said = tokenize(predictions, tokenizer)
+    predicted = tokenize(predictions, tokenizer)
     expected = [tokenize(accepted, tokenizer) for accepted in references]
     flags = np.asarray(changed, bool)
     scores: dict[str, Score] = {}
@@ -50,7 +50,7 @@ def change_caption_scores(
         chosen = np.flatnonzero(mask)
         if not len(chosen):
             continue
-        mine, theirs = [said[i] for i in chosen], [expected[i] for i in chosen]
+        mine, theirs = [predicted[i] for i in chosen], [expected[i] for i in chosen]
         subset = caption_scores(mine, theirs, tokenizer=whitespace, lone=lone)
         if meteor is not None:
             subset["meteor"] = meteor(mine, theirs)
@@ -92,10 +92,10 @@ def binary_scores(predictions: Sequence[bool | None], references: Sequence[bool]
 
     None is an answer that could not be read: wrong in the accuracies and missed in the recall. An empty share is 0.
     """
-    said = np.array([p is True for p in predictions], bool)
+    predicted = np.array([p is True for p in predictions], bool)
     expected = np.asarray(references, bool)
     right = np.array([p == r for p, r in zip(predictions, references, strict=True)], dtype=np.float64)
-    sums = np.stack([said & expected, said, expected], axis=1).astype(np.float64)
+    sums = np.stack([predicted & expected, predicted, expected], axis=1).astype(np.float64)
     scores = {"accuracy": mean_score("accuracy", right)}
     if expected.any():
         scores["change_accuracy"] = mean_score("change_accuracy", right, expected)
@@ -128,8 +128,8 @@ def change_count_scores(predictions: Sequence[Counts | None], references: Sequen
     """`mae_road`, `rmse_road`, `mae_building`, `rmse_building`: `count_scores` of each class."""
     scores: dict[str, Score] = {}
     for name in CLASSES:
-        said = [None if p is None else p[name] for p in predictions]
-        scores |= count_scores(said, [r[name] for r in references], f"_{name}")
+        predicted = [None if p is None else p[name] for p in predictions]
+        scores |= count_scores(predicted, [r[name] for r in references], f"_{name}")
     return scores
 
 
@@ -142,21 +142,21 @@ def location_scores(
     said of nothing changed is 1; `jaccard_released`, where it is 0, which most of the data is (the papers' form);
     `subset_accuracy`; `hamming`, the share of wrong cells (lower is better). None (not read): no cells, never right.
     """
-    said = np.array([[cell in (p or ()) for cell in GRID_CELLS] for p in predictions], bool).reshape(
+    predicted = np.array([[cell in (p or ()) for cell in GRID_CELLS] for p in predictions], bool).reshape(
         -1, len(GRID_CELLS)
     )
     expected = np.array([[cell in r for cell in GRID_CELLS] for r in references], bool).reshape(-1, len(GRID_CELLS))
-    if len(said) != len(expected):
-        raise ValueError(f"{len(said)} predictions need as many references, not {len(expected)}")
+    if len(predicted) != len(expected):
+        raise ValueError(f"{len(predicted)} predictions need as many references, not {len(expected)}")
     read = np.array([p is not None for p in predictions], bool)
-    both, either = (said & expected).sum(1), (said | expected).sum(1)
-    sums = np.stack([both, said.sum(1), expected.sum(1)], axis=1).astype(np.float64)
+    both, either = (predicted & expected).sum(1), (predicted | expected).sum(1)
+    sums = np.stack([both, predicted.sum(1), expected.sum(1)], axis=1).astype(np.float64)
     overlap = ratio(np.stack([both, either], axis=1).astype(np.float64))
     means = {
         "jaccard": np.where(either == 0, read, overlap),
         "jaccard_released": overlap,
-        "subset_accuracy": read & (said == expected).all(1),
-        "hamming": np.where(read, (said != expected).mean(1), 1.0),
+        "subset_accuracy": read & (predicted == expected).all(1),
+        "hamming": np.where(read, (predicted != expected).mean(1), 1.0),
     }
     finishes: dict[str, Finish] = {
         "precision": lambda s: ratio(s[..., [0, 1]]), "recall": lambda s: ratio(s[..., [0, 2]]), "f1": _f_beta(1),
@@ -170,8 +170,8 @@ def change_location_scores(predictions: Sequence[Cells | None], references: Sequ
     """`location_scores` of each class: `f1_road`, `jaccard_building`, ..."""
     scores: dict[str, Score] = {}
     for name in CLASSES:
-        said = [None if p is None else p[name] for p in predictions]
-        scores |= location_scores(said, [r[name] for r in references], f"_{name}")
+        predicted = [None if p is None else p[name] for p in predictions]
+        scores |= location_scores(predicted, [r[name] for r in references], f"_{name}")
     return scores
 
 

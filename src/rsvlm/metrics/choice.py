@@ -69,14 +69,14 @@ def lhrs_first(reply: str, answer: str) -> bool:
     Faults kept: "A" is an article and so becomes "", as any blank or mark does. An empty reply, at which the original
     stops, is wrong.
     """
-    said = reply.split("<|eot_id|>")[0]
-    return bool(said) and squad(said[0]) == squad(answer)
+    predicted = reply.split("<|eot_id|>")[0]
+    return bool(predicted) and squad(predicted[0]) == squad(answer)
 
 
 def scorers_choice(reply: str, answer: str) -> bool:
     """ScoreRS's script: what stands before the first full stop is a part of the answer's letter. "" always is."""
-    said = inside_tags(reply).split(".")[0].replace(" ", "").lower()
-    return said in answer.replace(" ", "").replace(".", "").lower()
+    predicted = inside_tags(reply).split(".")[0].replace(" ", "").lower()
+    return predicted in answer.replace(" ", "").replace(".", "").lower()
 
 
 # (reply, letter of the right option) -> right? The faults of the released two are said above.

@@ -69,9 +69,9 @@ def _evaluated(predictions: Sequence[Regions], references: Sequence[Regions], ma
         _dts: Any
 
         def computeIoU(self, imgId: int, catId: int) -> Any:
-            said, expected = (rows[imgId, catId] for rows in (self._dts, self._gts))
-            order = np.argsort([-row["score"] for row in said], kind="mergesort")[: self.params.maxDets[-1]]
-            return region_ious([said[i]["region"] for i in order], [row["region"] for row in expected])
+            predicted, expected = (rows[imgId, catId] for rows in (self._dts, self._gts))
+            order = np.argsort([-row["score"] for row in predicted], kind="mergesort")[: self.params.maxDets[-1]]
+            return region_ious([predicted[i]["region"] for i in order], [row["region"] for row in expected])
 
     with contextlib.redirect_stdout(io.StringIO()):
         sides: list[Any] = []

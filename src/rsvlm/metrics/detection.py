@@ -31,15 +31,15 @@ def detection_scores(
     """
     if ignored:
         predictions = without_ignored(predictions, references, ignored)
-    said = [p or () for p in predictions]
-    scored = all(region.score is not None for regions in said for region in regions)
-    scores = f1_scores(said, references)
+    predicted = [p or () for p in predictions]
+    scored = all(region.score is not None for regions in predicted for region in regions)
+    scores = f1_scores(predicted, references)
     scores |= count_scores([None if p is None else len(p) for p in predictions], list(map(len, references)))
     scores["parse_failures"] = mean_score("parse_failures", [p is None for p in predictions])
-    if scored and any(said):
-        return scores | coco_scores(said, references)
-    said = [[replace(region, score=None) for region in regions] for regions in said]
-    return scores | {"map_nc": ap_score(said, references, name="map_nc")}
+    if scored and any(predicted):
+        return scores | coco_scores(predicted, references)
+    predicted = [[replace(region, score=None) for region in regions] for regions in predicted]
+    return scores | {"map_nc": ap_score(predicted, references, name="map_nc")}
 
 
 def without_ignored(
@@ -52,20 +52,20 @@ def without_ignored(
     share of its own area, as COCO does with crowds. Ignored regions with the label "" are of every label.
     """
     kept: list[Regions | None] = []
-    for said, expected, crowd in zip(predictions, references, ignored, strict=True):
-        if not said or not crowd:
-            kept.append(said)
+    for predicted, expected, crowd in zip(predictions, references, ignored, strict=True):
+        if not predicted or not crowd:
+            kept.append(predicted)
             continue
-        on_target = (region_ious(said, expected) >= threshold) & _same_label(said, expected)
-        on_crowd = (shares_inside(said, crowd) >= threshold) & _same_label(said, crowd)
+        on_target = (region_ious(predicted, expected) >= threshold) & _same_label(predicted, expected)
+        on_crowd = (shares_inside(predicted, crowd) >= threshold) & _same_label(predicted, crowd)
         lost = set(np.flatnonzero(on_crowd.any(axis=1) & ~on_target.any(axis=1)).tolist())
-        kept.append([region for at, region in enumerate(said) if at not in lost])
+        kept.append([region for at, region in enumerate(predicted) if at not in lost])
     return kept
 
 
-def _same_label(said: Regions, others: Regions) -> NDArray[np.bool_]:
-    same = [[other.label in ("", one.label) for other in others] for one in said]
-    return np.array(same, dtype=np.bool_).reshape(len(said), len(others))
+def _same_label(predicted: Regions, others: Regions) -> NDArray[np.bool_]:
+    same = [[other.label in ("", one.label) for other in others] for one in predicted]
+    return np.array(same, dtype=np.bool_).reshape(len(predicted), len(others))
 
 
 # ---- without confidence ----
@@ -79,13 +79,13 @@ def f1_scores(
     As many pairs of IoU >= t as possible are made, so neither scores nor the order of the boxes matter.
     """
     rows: list[tuple[int, int, int]] = []
-    for said, expected in zip(predictions, references, strict=True):
+    for predicted, expected in zip(predictions, references, strict=True):
         right = 0
         for label in labels_of([expected]):
-            fits = region_ious(with_label(label, said or ()), with_label(label, expected)) >= threshold
+            fits = region_ious(with_label(label, predicted or ()), with_label(label, expected)) >= threshold
             i, j = best_pairs(fits.astype(np.float64))
             right += int(fits[i, j].sum())
-        rows.append((right, len(said or ()), len(expected)))
+        rows.append((right, len(predicted or ()), len(expected)))
     sums = np.array(rows, dtype=np.float64).reshape(-1, 3)
     finishes: dict[str, Finish] = {
         "precision": lambda s: ratio(s[..., :2]),
@@ -132,13 +132,13 @@ def ap_score(
     return score_of_images(name, mean(labels), each, [bool(t) for _, t in images])
 
 
-def _matched(said: Regions, expected: Regions, threshold: float) -> tuple[Array, Array, int]:
+def _matched(predicted: Regions, expected: Regions, threshold: float) -> tuple[Array, Array, int]:
     """Scores and hits (0, 1) of one image's boxes of a label by falling score, and the number of its targets."""
-    scores = np.array([region.score or 0.0 for region in said], dtype=np.float64)
+    scores = np.array([region.score or 0.0 for region in predicted], dtype=np.float64)
     order = np.argsort(-scores, kind="stable")
-    hits = np.zeros(len(said))
-    if said and expected:
-        table = region_ious(said, expected)
+    hits = np.zeros(len(predicted))
+    if predicted and expected:
+        table = region_ious(predicted, expected)
         taken: set[int] = set()
         for rank, row in enumerate(table[order]):
             best = int(row.argmax())

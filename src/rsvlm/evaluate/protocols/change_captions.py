@@ -65,7 +65,7 @@ def _in_ids(known: Sequence[Item], least: int, clean: Callable[[str], str]) -> R
     def read(item: Item, row: Row) -> dict[str, Any] | None:
         text = parsed_by(free_text)(item, row)
         expected = [words(clean(reference)) for reference in item.references]
-        return None if text is None else {"said": words(clean(text)), "told": expected}
+        return None if text is None else {"prediction": words(clean(text)), "references": expected}
 
     return read
 
@@ -76,13 +76,13 @@ def _ids_measure(
     """References of a caption that was not read take the numbers that their words have elsewhere."""
     numbers: dict[str, str] = {UNKNOWN: "0"}
     for item, answer in zip(items, answers, strict=True):
-        for text, ids in zip(item.references, answer["told"] if answer else (), strict=False):
+        for text, ids in zip(item.references, answer["references"] if answer else (), strict=False):
             numbers |= zip(clean(text).split(), ids.split(), strict=True)
     expected = [
-        answer["told"] if answer else [_numbered(clean(text), numbers) for text in item.references]
+        answer["references"] if answer else [_numbered(clean(text), numbers) for text in item.references]
         for item, answer in zip(items, answers, strict=True)
     ]
-    return _caption_scores([a["said"] if a else "" for a in answers], expected, items, whitespace, "ref_len_1")
+    return _caption_scores([a["prediction"] if a else "" for a in answers], expected, items, whitespace, "ref_len_1")
 
 
 def _numbered(text: str, numbers: Mapping[str, str]) -> str:

@@ -45,9 +45,9 @@ def _asked(samples: Sequence[Sample], wording: str) -> list[Item]:
 
 def _counts(items: Sequence[Item], answers: Sequence[str | None]) -> Mapping[str, Score]:
     right = hits(answers, [item.references for item in items])
-    said = [None if answer is None else float(answer) for answer in answers]
+    predicted = [None if answer is None else float(answer) for answer in answers]
     scores = {"accuracy": mean_score("accuracy", right)}
-    scores |= count_scores(said, [float(item.references[0]) for item in items])
+    scores |= count_scores(predicted, [float(item.references[0]) for item in items])
     kinds = sorted({item.kind for item in items})
     for kind in kinds if len(kinds) > 1 else ():
         name = f"accuracy_{kind}"
@@ -65,7 +65,7 @@ def _list_of(_: Sequence[Item]) -> Read:
 
 
 def _found(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Score]:
-    said = [
+    predicted = [
         None if boxes is None else [_region(item.kind, box) for box in boxes]
         for item, boxes in zip(items, predictions, strict=True)
     ]
@@ -77,7 +77,7 @@ def _found(items: Sequence[Item], predictions: Sequence[Any]) -> Mapping[str, Sc
     ]
     for one, item, hard in zip(ignored, items, difficult, strict=True):
         one += [item.regions[at] for at in sorted(hard)]
-    return detection_scores(said, references, ignored=ignored)
+    return detection_scores(predicted, references, ignored=ignored)
 
 
 def _region(label: str, numbers: Sequence[float]) -> Region:

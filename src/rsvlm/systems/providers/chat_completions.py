@@ -87,7 +87,7 @@ def accumulate(events: Iterable[Mapping[str, Any]], redact: Redactor = NO_KEY) -
 
     Raises RequestFailed where the server sends an error, or ends without a finish_reason.
     """
-    text, begun, sure, ended, told = "", "", _Confidence(), False, 0
+    text, begun, sure, ended, reported = "", "", _Confidence(), False, 0
     for event in events:
         try:
             for choice in event["choices"][:1]:
@@ -100,8 +100,8 @@ def accumulate(events: Iterable[Mapping[str, Any]], redact: Redactor = NO_KEY) -
         except (LookupError, TypeError, AttributeError) as error:
             said = event.get("error") if isinstance(event, dict) else None
             raise RequestFailed(f"sent no reply: {_one_line(said or 'no choices')}") from error
-        if (len(text) - told) * _PARTS >= len(text):  # all texts together: in proportion to the last
-            told = len(text)
+        if (len(text) - reported) * _PARTS >= len(text):  # all texts together: in proportion to the last
+            reported = len(text)
             yield redact.growing(text + plain_text(begun)), sure.value
     if not ended:
         raise RequestFailed("ended a reply without saying that it is whole")
