@@ -149,7 +149,7 @@ def test_deltavlm_hears_fifty_words_and_no_marks(root):
     shouted = [{"answer": row["answer"].upper() + "!!"} for row in rows]
     assert task.read(shouted) == task.read(rows)
     short, long, *_ = task.read([{"answer": "road " * times} for times in (50, 99, 1, 1)])
-    assert short["prediction"] == long["said"] and task.protocol.legacy
+    assert short["prediction"] == long["prediction"] and task.protocol.legacy
 
 
 def test_dialogues_are_asked_with_the_right_answers_before(root):
