@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCORES = ROOT / "packages/rsvlm-mini/src/rsvlm_mini/scores"
 GIVES = {
     "answers": "Words",
+    "chooses": "One of several classes",
     "compares": "Words about two dates",
     "grounds": "Boxes",
     "segments": "Masks",

@@ -101,7 +101,7 @@ _VICUNA_SYSTEM = (
 _NOVA_SYSTEM = f"{_VICUNA_SYSTEM} If your don't know the answer to a question, please don't share false information."
 _LLAMA3_USER = "<|start_header_id|>user<|end_header_id|>\n\n"
 _LLAMA3_ASSISTANT = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
-CHAT_TEMPLATES: Registry[ChatTemplate] = Registry("frame")  # a system may add its own: FRAMES.add(frame.name, frame)
+CHAT_TEMPLATES: Registry[ChatTemplate] = Registry("frame")  # a system may add its own: CHAT_TEMPLATES.add
 for _template in (
     ChatTemplate(
         name="chatml",
@@ -208,6 +208,21 @@ def encode_prompt(tokenizer: Any, template: ChatTemplate, question: str, *, imag
     """Token ids of a first question, ready for the answer; the image is IMAGE_TOKEN `image_tokens` times."""
     after = tokenizer(prompt_text(template, question)[1], add_special_tokens=False)["input_ids"]
     return [*_encode_prefix(tokenizer, template, image_tokens), *after]
+
+
+def encode_replies(tokenizer: Any, template: ChatTemplate, question: str, replies: Sequence[str]) -> list[list[int]]:
+    """Token ids of each reply with its end, as they follow those of `encode_prompt` for the question.
+
+    Question and reply are tokenised as one text, as in training; a token that overlaps the reply is the reply's.
+    """
+    opening = prompt_text(template, question)[1]
+    found = []
+    for reply in replies:
+        text = opening + template.answer_prefix + reply + template.answer_end
+        tokens = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        pairs = zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)
+        found.append([token for token, (_, end) in pairs if end > len(opening)])
+    return found
 
 
 def encode_question(tokenizer: Any, question: str) -> list[int]:

@@ -42,7 +42,8 @@ def _task(task: Task, model: Any) -> str:
     protocol = task.protocol
     if protocol.ability == "grounds":
         return "" if isinstance(model, Detects) else "ground"  # a head reads the bare phrase
-    if protocol.ability != "answers" or any(item.choices for item in task.items):
+    lettered = protocol.ability == "answers" and any(item.choices for item in task.items)
+    if protocol.ability not in ("answers", "chooses") or lettered:
         return ""
     return {task_question("caption"): "caption", "": "vqa"}.get(protocol.wording[0], "")
 

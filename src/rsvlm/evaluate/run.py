@@ -125,7 +125,7 @@ def _ask_blind(task: Task, model: Any, log: ReplyLog, batch: int, progress: Prog
 
 
 def _nearest(task: Task, model: Any, notes: list[str], progress: Progress) -> dict[str, list[Row]]:
-    if task.protocol.ability != "answers" or not task.train:
+    if task.protocol.ability not in ("answers", "chooses") or not task.train:
         return {}
     if not isinstance(model, Embeds):
         notes.append("nearest_image is missing: the model does not embed pictures")

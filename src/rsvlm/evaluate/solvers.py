@@ -3,6 +3,7 @@
 | ability | the model must | a row holds |
 |---|---|---|
 | answers | `Answers` | answer, confidence |
+| chooses | `ScoresReplies` | answer, confidence, log_likelihoods of the choices |
 | compares | `Compares` (two dates) | answer, confidence |
 | grounds | `Detects`, or `Answers` with a box dialect | boxes in pixels (or null), scores or answer, confidence |
 | segments | `Segments` | mask, COCO run-length encoding |
@@ -29,7 +30,18 @@ from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.sample import Reply
 from rsvlm.systems import text_boxes
-from rsvlm.systems.abilities import Answers, Compares, Detects, Matches, Pixels, Segments, SegmentsChange, ability_error
+from rsvlm.systems.abilities import (
+    Answers,
+    Compares,
+    Detects,
+    Matches,
+    Pixels,
+    ScoresReplies,
+    Segments,
+    SegmentsChange,
+    ability_error,
+)  # fmt: skip
+from rsvlm.systems.choices import choice_log_likelihoods, choice_probabilities
 
 Pictures = Sequence[tuple[Pixels, ...]]  # of each item; empty tuples: asked blind, or an item without pictures
 Solve = Callable[[Any, Protocol, Sequence[Item], Pictures], list[Row]]
@@ -59,6 +71,17 @@ def _answers(model: Answers, protocol: Protocol, items: Sequence[Item], pictures
     seen = [picture[0] if picture else None for picture in pictures]
     replies = model.answer(seen, [item.question for item in items], max_new_tokens=protocol.max_new_tokens)
     return [_row(reply) for reply in replies]
+
+
+def _chooses(model: ScoresReplies, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    choices = items[0].choices  # a protocol offers all its classes at every item
+    seen = [picture[0] if picture else None for picture in pictures]
+    logs = choice_log_likelihoods(model, seen, [item.question for item in items], choices)
+    best, sure = logs.argmax(-1), choice_probabilities(logs).max(-1)
+    return [
+        {"answer": choices[at], "confidence": float(one), "log_likelihoods": [round(float(log), 4) for log in row]}
+        for at, one, row in zip(best, sure, logs, strict=True)
+    ]
 
 
 def _compares(model: Compares, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
@@ -162,6 +185,7 @@ def read_map(text: str) -> NDArray[np.uint8]:
 
 SOLVERS: Mapping[str, Solver] = {
     "answers": Solver((Answers,), "answer", _answers, blind=True),
+    "chooses": Solver((ScoresReplies,), "answer", _chooses, blind=True),
     "compares": Solver((Compares,), "answer", _compares),
     "grounds": Solver((Detects, Answers), "boxes", _grounds, blind=True),
     "segments": Solver((Segments,), "mask", _segments),

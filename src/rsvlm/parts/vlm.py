@@ -94,6 +94,16 @@ class VisionLanguageModel(System):
         logits = self.language.head(hidden[rows, before(batch["turn"])[rows, places]])
         return {"language": losses.next_token(logits, batch["labels"][learned], normaliser=batch.get("normaliser"))}
 
+    @final
+    @torch.inference_mode()
+    def log_likelihoods(self, batch: Batch) -> Tensor:
+        """Natural log-probability of each token of the reply (B, R), after the prompt and its own branch alone."""
+        mask, positions = branches(batch)
+        hidden, _ = self.speak(self.read(batch), mask, batch["reply"], positions=positions, expert=batch.get("expert"))
+        at = before(batch["turn"])
+        logits = self.language.head(hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1])))
+        return logits.float().log_softmax(-1).gather(-1, batch["reply"][..., None])[..., 0]
+
     def merge_adapters(self) -> None:
         """Fold the language model's adapters into its weights."""
         self.language.merge()

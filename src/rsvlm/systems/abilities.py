@@ -50,6 +50,20 @@ class Streams(Protocol):
 
 
 @runtime_checkable
+class ScoresReplies(Protocol):
+    """Tells how likely given replies are, so that one of several can be chosen and none is invented."""
+
+    def log_likelihoods(
+        self, images: Sequence[Pixels | None], questions: Sequence[str], replies: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """(N, R): natural logarithm of the probability of each reply, its end included, to each (image, question).
+
+        A reply that is e^10 times less likely than the likeliest may get an upper bound of its own instead.
+        """
+        ...
+
+
+@runtime_checkable
 class WritesBoxes(Protocol):
     """Its answers may hold boxes in words; `rsvlm.systems.text_boxes` reads them."""
 
@@ -143,6 +157,7 @@ class Detects(Protocol):
 
 ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
     Answers: "answer questions about a picture",
+    ScoresReplies: "tell how likely a reply is",
     Compares: "compare two dates of a place",
     Embeds: "turn pictures into vectors",
     Matches: "match pictures and texts",
@@ -153,11 +168,11 @@ ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
 
 # Names that `rsvlm.systems.load` takes, and abilities: a table, so that asking needs no PyTorch; a test holds it.
 MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
-    "mini": (Answers, Embeds, Detects),
-    "torch:mini": (Answers, Embeds, Detects),
-    "<a run's model folder>": (Answers, Embeds),
-    "<a run's model folder with a box head>": (Answers, Embeds, Detects),
-    "hf:<a Hugging Face folder or id>": (Answers, Compares),
+    "mini": (Answers, ScoresReplies, Embeds, Detects),
+    "torch:mini": (Answers, ScoresReplies, Embeds, Detects),
+    "<a run's model folder>": (Answers, ScoresReplies, Embeds),
+    "<a run's model folder with a box head>": (Answers, ScoresReplies, Embeds, Detects),
+    "hf:<a Hugging Face folder or id>": (Answers, ScoresReplies, Compares),
     "openai:http://<host>/v1#<model>": (Answers, Compares),
 }
 

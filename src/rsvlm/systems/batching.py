@@ -12,8 +12,12 @@ def split_by_image(images: Sequence[Pixels | None], ask: Callable[[list[int]], l
     `ask` gets the row numbers of one kind, and gives their replies.
     """
     replies: dict[int, Reply] = {}
-    for shown in (True, False):
-        rows = [row for row, image in enumerate(images) if (image is not None) is shown]
-        if rows:
-            replies |= zip(rows, ask(rows), strict=True)
+    each_kind(images, lambda rows: replies.update(zip(rows, ask(rows), strict=True)))
     return [replies[row] for row in range(len(images))]
+
+
+def each_kind(images: Sequence[Pixels | None], run: Callable[[list[int]], None]) -> None:
+    """Call `run` with the numbers of the rows that have a picture, and with those of the rows that have none."""
+    for shown in (True, False):
+        if rows := [row for row, image in enumerate(images) if (image is not None) is shown]:
+            run(rows)

@@ -171,3 +171,27 @@ def test_a_stream_that_nobody_listens_to_ends_and_an_error_is_raised(models):
     stream.close()
     with pytest.raises(BadInput, match="reads 2048 tokens at once"):
         next(models("qwen2_vl").stream(PICTURES[0], "boats " * 400))
+
+
+@pytest.mark.parametrize("kind", hub.KINDS)
+def test_the_likelihood_of_a_reply_is_that_of_its_tokens(kind, models):
+    model = models(kind)
+    replies = ["a boat", "b", "two boats in a harbour", "c", "d", "e", "f", "g", "h"]  # more than are run over at once
+    logs = model.log_likelihoods([*PICTURES[:2], None], QUESTIONS, replies)
+    assert logs.shape == (3, 9) and (logs < 0).all() and np.isfinite(logs).all()
+    assert not np.allclose(logs[0], logs[1])
+    # By hand: each token after the prompt and the tokens before it, then the end.
+    inputs = model._inputs([((PICTURES[0],), QUESTIONS[0])], 32)
+    ids, expected = model.tokenizer(replies[0], add_special_tokens=False)["input_ids"], 0.0
+    for token in [*ids, None]:
+        logits = model.model(**inputs).logits[0, -1].float().log_softmax(-1)
+        expected += (logits[sorted(model.stop)].logsumexp(0) if token is None else logits[token]).item()
+        if token is not None:
+            more = {"input_ids": token, "attention_mask": 1}
+            inputs |= {
+                key: torch.cat([value, torch.full_like(value[:, :1], more.get(key, 0))], 1)
+                for key, value in inputs.items()
+                if value.shape == inputs["attention_mask"].shape
+            }
+    assert logs[0, 0] == pytest.approx(expected, rel=1e-4)
+    assert model.log_likelihoods([], [], replies).shape == (0, 9)

@@ -1,9 +1,12 @@
-"""Scene benchmarks: the class of a picture, by free generation; and as LHRS-Bot asks and scores it."""
+"""Scene benchmarks: the class of a picture, by free generation, by likelihood, and as LHRS-Bot asks and scores it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
-from rsvlm.evaluate.items import Item
+from rsvlm.data.sources.scene_classes import CLASSES
+from rsvlm.evaluate.items import Item, items_of, task_question
 from rsvlm.evaluate.protocol import Protocol, Read, Row
 from rsvlm.evaluate.protocol_factories import scene_set
 from rsvlm.metrics.accuracy import lhrs_class, scene_scores
@@ -59,6 +62,20 @@ def _lhrs(
     )  # fmt: skip
 
 
+def _with_choices(samples: Sequence[Sample], question: str, choices: tuple[str, ...]) -> list[Item]:
+    return [replace(item, choices=choices) for item in items_of(samples, task="scene", question=question)]
+
+
+def _likelihood(dataset: str, title: str, *, wording: str = "scene", **more: Any) -> Protocol:
+    """The likeliest of the set's classes as a reply: nothing is generated, and every picture gets a class."""
+    ask = partial(_with_choices, question=task_question(wording), choices=tuple(CLASSES[dataset]))
+    made = scene_set(
+        dataset, f"{title} by likelihood", protocol="likelihood@1", wording=wording, ability="chooses", split="val",
+        dialect="likeliest class, in sentence case, with or without a full stop", **more,
+    )  # fmt: skip
+    return replace(made, ask=ask)
+
+
 POSITION = 30
 PROTOCOLS = (
     scene_set("ucm_scenes", "UC Merced: 21 scenes by free generation", split="val"),
@@ -70,6 +87,13 @@ PROTOCOLS = (
     scene_set("siri_whu", "SIRI-WHU: 12 scenes by free generation", split="val"),
     scene_set("meter_ml", "METER-ML: sources of methane by free generation; of two, either is right"),
     scene_set("fmow", "fMoW: 62 categories by free generation", split="val"),
+    _likelihood("ucm_scenes", "UC Merced: 21 scenes"),
+    _likelihood("aid", "AID: 30 scenes", name="aid_scenes"),
+    _likelihood("eurosat", "EuroSAT RGB: 10 land covers", wording="landcover"),
+    _likelihood("rsscn7", "RSSCN7: 7 scenes"),
+    _likelihood("nwpu_resisc45", "NWPU-RESISC45: 45 scenes"),
+    _likelihood("whu_rs19", "WHU-RS19: 19 scenes"),
+    _likelihood("siri_whu", "SIRI-WHU: 12 scenes"),
     _lhrs("aid", "AID", name="aid_scenes"),
     _lhrs("whu_rs19", "WHU-RS19"),
     _lhrs("nwpu_resisc45", "NWPU-RESISC45"),

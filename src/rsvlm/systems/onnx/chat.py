@@ -1,4 +1,4 @@
-"""The embedded model on ONNX Runtime behind its abilities: `Answers`, `Streams`, `Embeds` and `Detects`. No PyTorch.
+"""The embedded model on ONNX Runtime behind its abilities (`Answers`, `ScoresReplies`, `Detects`, ...). No PyTorch.
 
 Its graphs come from `export.py`; `rsvlm.systems.runtime` is the same with PyTorch, and the reference.
 """
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from rsvlm.assets import packed_language_model
 from rsvlm.data.ingredients import dataset_names
-from rsvlm.data.prompt import CHAT_TEMPLATES, encode_prompt, encode_question
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode_prompt, encode_question, encode_replies
 from rsvlm.data.reply import cut_at_stop, decode_reply, find_stop, stop_strings, stream_text
 from rsvlm.data.resize import CropWindow, crop_window, resize_square
 from rsvlm.files import read_json, sha256
 from rsvlm.recipe import read_recipe
 from rsvlm.sample import IMAGE_TOKEN, Region, Reply
 from rsvlm.systems.abilities import Pixels
-from rsvlm.systems.batching import split_by_image
+from rsvlm.systems.batching import each_kind, split_by_image
 from rsvlm.systems.onnx.language import Bools, Floats, OnnxLanguage, Past
+from rsvlm.systems.onnx.likelihood import log_likelihoods
 from rsvlm.systems.onnx.session import GRAPHS, language_weights, open_graph, read_weights
 from rsvlm.systems.onnx.tokenizer import OnnxTokenizer
 from rsvlm.systems.runtime.limits import check_context, stops_of
@@ -79,6 +80,21 @@ class OnnxChat:
             return [Reply(text=text, confidence=row.confidence) for text, row in zip(texts, rows, strict=True)]
 
         return split_by_image(images, ask)
+
+    def log_likelihoods(
+        self, images: Sequence[Pixels | None], questions: Sequence[str], replies: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """(N, R), as of `ScoresReplies`; branches far below the likeliest are followed no further."""
+        found = np.zeros((len(images), len(replies)))
+
+        def score(at: list[int]) -> None:
+            ids = [encode_replies(self.tokenizer, self.frame, questions[i], replies) for i in at]
+            longest = max(len(one) for row in ids for one in row)
+            start = self._start([images[i] for i in at], [questions[i] for i in at], longest)
+            found[at] = log_likelihoods(self.language, start, ids)
+
+        each_kind(images, score)
+        return found
 
     def stream(
         self, image: Pixels | None, question: str, *, max_new_tokens: int = 64, stop: Sequence[str] = ()

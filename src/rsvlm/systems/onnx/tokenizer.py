@@ -17,9 +17,12 @@ class OnnxTokenizer:
         self.unk_token_id: int | None = None
         self.eos_token_id = self.convert_tokens_to_ids("<|im_end|>")
 
-    def __call__(self, text: str, *, add_special_tokens: bool = False) -> dict[str, list[int]]:
-        """`input_ids` of a text."""
-        return {"input_ids": self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
+    def __call__(
+        self, text: str, *, add_special_tokens: bool = False, return_offsets_mapping: bool = False
+    ) -> dict[str, list[Any]]:
+        """`input_ids` of a text, and with `return_offsets_mapping` the (start, end) of each in letters."""
+        found = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
+        return {"input_ids": found.ids} | ({"offset_mapping": found.offsets} if return_offsets_mapping else {})
 
     def __len__(self) -> int:
         return self._tokenizer.get_vocab_size()

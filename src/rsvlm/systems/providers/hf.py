@@ -9,8 +9,10 @@ import re
 from collections.abc import Generator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 from PIL import Image as PILImage
 
 from rsvlm.data.box_codecs import smart_resize
@@ -21,16 +23,24 @@ from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.batching import split_by_image
 from rsvlm.systems.providers.hf_files import load_with_processor, local_folder, weights_hash
-from rsvlm.systems.providers.hf_generation import Report, StopWhen, TokenLogProbs, run_in_thread, stop_tokens
+from rsvlm.systems.providers.hf_generation import (
+    Report,
+    StopWhen,
+    TokenLogProbs,
+    reply_log_likelihoods,
+    run_in_thread,
+    stop_tokens,
+)  # fmt: skip
 from rsvlm.systems.runtime.limits import check_context
 from rsvlm.systems.text_boxes import dialect_of
 
 # Special tokens that are words of questions and answers about boxes; all others stand for no word.
 _WORDS = re.compile(r"</?(box|quad|ref)>|<\|(box|quad|object_ref)_(start|end)\|>")
+_REPLIES_AT_ONCE = 8
 
 
 class HFModel:
-    """A Hugging Face vision-language model opened for `Answers` and `Compares`, on a GPU where there is one.
+    """A Hugging Face vision-language model opened (`Answers`, `ScoresReplies`, `Compares`), on a GPU where there is one.
 
     `name` is what the user asked for, `where` a local folder or a hub id whose files are in the local cache. `dtype` is
     one of PyTorch ("float32", ...) or "auto", as the weights are stored. Raises MissingPart for an id that is not on
@@ -74,6 +84,21 @@ class HFModel:
         ends = stop_strings(stop)
         return split_by_image(images, lambda places: self._generate([pairs[i] for i in places], max_new_tokens, ends))
 
+    def log_likelihoods(
+        self, images: Sequence[Pixels | None], questions: Sequence[str], replies: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """(N, R), as of `ScoresReplies`; a few replies are run over at once, each with the picture."""
+        ids = [self.tokenizer(reply, add_special_tokens=False)["input_ids"] for reply in replies]
+        rows = []
+        for image, question in zip(images, questions, strict=True):
+            inputs = self._inputs([(() if image is None else (image,), question)], max(map(len, ids)) + 1)
+            parts = [
+                reply_log_likelihoods(self.model, inputs, ids[at : at + _REPLIES_AT_ONCE], self.stop)
+                for at in range(0, len(ids), _REPLIES_AT_ONCE)
+            ]
+            rows.append(torch.cat(parts).double().cpu().numpy())
+        return np.stack(rows) if rows else np.zeros((0, len(replies)))
+
     def stream(
         self, image: Pixels | None, question: str, *, max_new_tokens: int = 64, stop: Sequence[str] = ()
     ) -> Generator[str, None, Reply]:
@@ -106,14 +131,8 @@ class HFModel:
 
         `report` receives the text and the confidence of a single reply after each of its tokens; True ends it.
         """
-        conversations = [[{"role": "user", "content": self._content(*one)}] for one in asked]
-        inputs = self.processor.apply_chat_template(
-            conversations, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
-            processor_kwargs={"padding": True},
-        ).to(self.device, dtype=self.model.dtype)  # fmt: skip
+        inputs = self._inputs(asked, max_new_tokens)
         width = inputs["input_ids"].shape[1]
-        most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        check_context(self.name, most, prompt=width, reply=max_new_tokens)
         log_probs = TokenLogProbs()
 
         def ended(ids: list[int]) -> bool:
@@ -130,6 +149,17 @@ class HFModel:
             )  # fmt: skip
         logs = torch.stack(log_probs.steps, 1).tolist()
         return [self._reply(row, log, stop) for row, log in zip(ids[:, width:].tolist(), logs, strict=True)]
+
+    def _inputs(self, asked: Sequence[tuple[Sequence[Pixels], str]], max_new_tokens: int) -> Any:
+        """What the processor makes of (pictures, question). Raises BadInput where a reply would not fit any more."""
+        conversations = [[{"role": "user", "content": self._content(*one)}] for one in asked]
+        inputs = self.processor.apply_chat_template(
+            conversations, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+            processor_kwargs={"padding": True},
+        ).to(self.device, dtype=self.model.dtype)  # fmt: skip
+        most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        check_context(self.name, most, prompt=inputs["input_ids"].shape[1], reply=max_new_tokens)
+        return inputs
 
     def _content(self, pictures: Sequence[Pixels], question: str) -> list[dict[str, Any]]:
         """A user's turn: the pictures, then the question as words alone, without what the model takes for a mark."""

@@ -1,6 +1,6 @@
 """Hooks into `generate` of transformers: probabilities of the tokens, custom stopping, and streaming."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
 from threading import Event
@@ -25,6 +25,28 @@ class TokenLogProbs(transformers.LogitsProcessor):
         """Scores (B, V), which stay as they are."""
         self.steps.append(scores.float().log_softmax(-1).amax(-1))
         return scores
+
+
+@torch.inference_mode()
+def reply_log_likelihoods(model: Any, inputs: Any, replies: Sequence[Sequence[int]], stop: set[int]) -> Tensor:
+    """(R,): natural log-probability of the ids of each reply, and of one of `stop` after them, to one prompt.
+
+    `inputs` are what a processor makes of one conversation. Every reply gets a row of its own, pictures included: the
+    one way that all models share.
+    """
+    width, rows = max(map(len, replies)), len(replies)
+    ids = inputs["input_ids"].new_tensor([[*reply, *[min(stop)] * (width - len(reply))] for reply in replies])
+    real = torch.arange(width, device=ids.device) < torch.tensor([[len(reply)] for reply in replies], device=ids.device)
+    prompt = inputs["input_ids"].shape
+    feed = {key: torch.cat([value] * rows) for key, value in inputs.items()}
+    for key, value in feed.items():
+        if inputs[key].shape == prompt:  # one number a token: ids, the mask, types of tokens
+            after = {"input_ids": ids, "attention_mask": real.to(value.dtype)}.get(key, torch.zeros_like(ids))
+            feed[key] = torch.cat([value, after.to(value.dtype)], 1)
+    logs = model(**feed, logits_to_keep=width + 1).logits.float().log_softmax(-1)
+    tokens = logs[:, :-1].gather(-1, ids[..., None])[..., 0].masked_fill(~real, 0).sum(1)
+    ends = logs[torch.arange(rows), real.sum(1)][:, sorted(stop)].logsumexp(-1)
+    return tokens + ends
 
 
 class StopWhen(transformers.StoppingCriteria):

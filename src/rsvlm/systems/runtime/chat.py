@@ -9,12 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from rsvlm.data.loader import pad_prompts, pad_right
-from rsvlm.data.prompt import CHAT_TEMPLATES, encode_prompt, encode_question
+from rsvlm.data.prompt import CHAT_TEMPLATES, encode_prompt, encode_question, encode_replies
 from rsvlm.data.reply import cut_at_stop, decode_reply, find_stop, stop_strings, stream_text
 from rsvlm.data.resize import CropWindow, box_window
+from rsvlm.errors import BadInput
 from rsvlm.sample import Batch, Reply
 from rsvlm.systems.abilities import Pixels
-from rsvlm.systems.batching import split_by_image
+from rsvlm.systems.batching import each_kind, split_by_image
 from rsvlm.systems.build import build_tokenizer
 from rsvlm.systems.runtime.limits import check_context, check_tokenizer, stops_of
 from rsvlm.systems.runtime.open_model import OpenModel
@@ -102,6 +103,34 @@ class ChatModel(SpeakingModel):
             return run_rounds([self.model.rounds(question) for question in questions], images, reply)
         prompts = [Prompt.of(question) for question in questions]
         return split_by_image(images, lambda at: reply([images[i] for i in at], [prompts[i] for i in at]))
+
+    def log_likelihoods(
+        self, images: Sequence[Pixels | None], questions: Sequence[str], replies: Sequence[str]
+    ) -> NDArray[np.float64]:
+        """(N, R), as of `ScoresReplies`: one pass over the prompt and all replies, which do not see one another.
+
+        Raises BadInput for a system that answers in several rounds: its replies have no one likelihood.
+        """
+        if isinstance(self.model, AnswersInRounds):
+            raise BadInput(f"{self.name} answers in several rounds, so that no likelihood of a reply is known.")
+        found = np.zeros((len(images), len(replies)))
+
+        def score(at: list[int]) -> None:
+            ids = [encode_replies(self.tokenizer, self.frame, questions[i], replies) for i in at]
+            shown, prompts = [_shown(images[i]) for i in at], [Prompt.of(questions[i]) for i in at]
+            batch: Any = self.batch(shown, prompts, max(len(one) for row in ids for one in row))
+            if "picture" in batch:
+                batch["levels"] = [level[batch["picture"]] for level in batch["levels"]]
+            reply = pad_right([[token for one in row for token in one] for row in ids]).to(self.device)
+            turn = pad_right([[n for n, one in enumerate(row) for _ in one] for row in ids]).to(self.device)
+            batch |= {"reply": reply.clamp(min=0), "reply_mask": reply >= 0, "turn": turn}
+            with self.precision():
+                logs = self.model.log_likelihoods(batch).double().masked_fill(turn < 0, 0)
+            sums = logs.new_zeros(len(at), len(replies)).scatter_add(1, turn.clamp(min=0), logs)
+            found[at] = sums.cpu().numpy()
+
+        each_kind(images, score)
+        return found
 
     def stream(
         self, image: Pixels | None, question: str, *, max_new_tokens: int = 64, stop: Sequence[str] = ()
