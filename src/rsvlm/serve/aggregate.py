@@ -31,12 +31,14 @@ class ViewReply:
     """What the model replied about one view: `valid` is the share of the window's pixels that is data.
 
     `found` are the regions that it marked where it was asked to find something, in pixels counted from the window.
+    `logs` are the log-likelihoods of the choices where it was asked to choose; the reply is then the likeliest.
     """
 
     window: Window
     valid: float
     reply: Reply
     found: tuple[Region, ...] = ()
+    logs: tuple[float, ...] = ()
 
     @property
     def pixels(self) -> float:

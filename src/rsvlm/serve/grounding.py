@@ -38,12 +38,16 @@ WORDINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelQuestion:
-    """One question as a model is asked it: `words` of every view; `phrase` where it has to find something."""
+    """One question as a model is asked it: `words` of every view; `phrase` where it has to find something.
+
+    With `choices` it has to choose one of them, by their likelihoods.
+    """
 
     question: str
     kind: QuestionType
     words: str
     phrase: ParsedPhrase | None = None
+    choices: tuple[str, ...] = ()
 
 
 def model_question(model: Answers, question: str, *, tiled: bool) -> ModelQuestion:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rsvlm.geo.scene import Scene
 from rsvlm.sample import Region, Reply
 from rsvlm.serve.aggregate import ViewReply
 from rsvlm.serve.grounding import ModelQuestion, ground
 from rsvlm.serve.tiling import TilePlan, View, read_views
-from rsvlm.systems.abilities import Answers
+from rsvlm.systems.abilities import Answers, Pixels
+from rsvlm.systems.choices import choice_log_likelihoods, choice_probabilities
 
+Pair = tuple[View, int]  # a view, and the number of the question that is asked about it
 Advance = Callable[[int, int], None]  # views done, views in all
 
 
@@ -23,20 +26,19 @@ def run_views(
     tiles; the questions about one picture follow one another, so that it can be seen once.
     """
     seen: list[list[ViewReply]] = [[] for _ in asked]
-    pairs: list[tuple[View, int]] = []
+    pairs: list[Pair] = []
 
     def flush() -> None:
-        for finding in (False, True):
-            own = [(view, index) for view, index in pairs if (asked[index].phrase is not None) is finding]
+        for ask, own in _alike(asked, pairs):
             images, words = [view.pixels for view, _ in own], [asked[index].words for _, index in own]
-            if not own:
-                continue
-            if finding:
-                answers = ground(model, images, words, max_new_tokens=max_new_tokens)
+            if ask.choices:
+                rows = choose(model, images, words, ask.choices)
+            elif ask.phrase is not None:
+                rows = [(*one, ()) for one in ground(model, images, words, max_new_tokens=max_new_tokens)]
             else:
-                answers = [(reply, ()) for reply in model.answer(images, words, max_new_tokens=max_new_tokens)]
-            for (view, index), (reply, found) in zip(own, answers, strict=True):
-                seen[index].append(_seen(view, reply, found))
+                rows = [(reply, (), ()) for reply in model.answer(images, words, max_new_tokens=max_new_tokens)]
+            for (view, index), (reply, found, logs) in zip(own, rows, strict=True):
+                seen[index].append(_seen(view, reply, found, logs))
         pairs.clear()
 
     for view in _counted(scene, planned, advance):
@@ -49,11 +51,33 @@ def run_views(
     return seen
 
 
-def _seen(view: View, reply: Reply, found: Sequence[Region]) -> ViewReply:
+def _alike(asked: Sequence[ModelQuestion], pairs: Sequence[Pair]) -> list[tuple[ModelQuestion, list[Pair]]]:
+    """The pairs that a model can be asked together, with one of their questions: words, boxes, or the same choices."""
+    groups: dict[tuple[bool, tuple[str, ...]], list[Pair]] = {}
+    for view, index in pairs:
+        ask = asked[index]
+        groups.setdefault((ask.phrase is not None, ask.choices), []).append((view, index))
+    return [(asked[own[0][1]], own) for own in groups.values()]
+
+
+def choose(
+    model: Any, images: Sequence[Pixels], questions: Sequence[str], choices: Sequence[str]
+) -> list[tuple[Reply, tuple[Region, ...], tuple[float, ...]]]:
+    """The likeliest choice for each (image, question) as a Reply with its share of the likelihood; and all logs."""
+    logs = choice_log_likelihoods(model, images, questions, choices)
+    found = []
+    for row, share in zip(logs, choice_probabilities(logs), strict=True):
+        best = int(share.argmax())
+        reply = Reply(text=choices[best], confidence=float(share[best]))
+        found.append((reply, (), tuple(map(float, row))))
+    return found
+
+
+def _seen(view: View, reply: Reply, found: Sequence[Region], logs: tuple[float, ...]) -> ViewReply:
     """Regions come in pixels of the picture, which a large window is shrunk to."""
     scale = view.window[2] / view.pixels.shape[1], view.window[3] / view.pixels.shape[0]
     placed = tuple(_scaled(region, scale) for region in found)
-    return ViewReply(window=view.window, valid=view.valid, reply=reply, found=placed)
+    return ViewReply(window=view.window, valid=view.valid, reply=reply, found=placed, logs=logs)
 
 
 def _scaled(region: Region, scale: tuple[float, float]) -> Region:

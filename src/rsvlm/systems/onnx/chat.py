@@ -21,6 +21,7 @@ from rsvlm.recipe import read_recipe
 from rsvlm.sample import IMAGE_TOKEN, Region, Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.batching import each_kind, split_by_image
+from rsvlm.systems.model_limits import read_limits
 from rsvlm.systems.onnx.language import Bools, Floats, OnnxLanguage, Past
 from rsvlm.systems.onnx.likelihood import log_likelihoods
 from rsvlm.systems.onnx.session import GRAPHS, language_weights, open_graph, read_weights
@@ -35,7 +36,7 @@ class OnnxChat:
     """A model folder with graphs: model.safetensors, recipe.yaml and onnx/. `name` and `trace` as of `Answers`."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.name, self.recipe = name, read_recipe(folder / "recipe.yaml")
+        self.name, self.recipe, self.limits = name, read_recipe(folder / "recipe.yaml"), read_limits(folder)
         facts = read_json(folder / "onnx" / GRAPHS)
         base = packed_language_model()
         self._weights, packed = read_weights(folder / "model.safetensors"), read_weights(base / "model.safetensors")

@@ -40,7 +40,7 @@ _REPLIES_AT_ONCE = 8
 
 
 class HFModel:
-    """A Hugging Face vision-language model opened (`Answers`, `ScoresReplies`, `Compares`), on a GPU where there is one.
+    """A Hugging Face vision-language model opened: `Answers`, `ScoresReplies`, `Compares`; on a GPU where there is one.
 
     `name` is what the user asked for, `where` a local folder or a hub id whose files are in the local cache. `dtype` is
     one of PyTorch ("float32", ...) or "auto", as the weights are stored. Raises MissingPart for an id that is not on

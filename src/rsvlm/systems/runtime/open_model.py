@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from rsvlm.data.loader import to_tensor
 from rsvlm.data.resize import resize_square
 from rsvlm.systems.abilities import Pixels
+from rsvlm.systems.model_limits import read_limits
 from rsvlm.systems.runtime.load_system import load_system
 
 
@@ -20,7 +21,7 @@ class OpenModel:
     """A model folder (model.safetensors, recipe.yaml). `name` is what the user asked for, `trace` as of `Answers`."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.name = name
+        self.name, self.limits = name, read_limits(folder)
         self.recipe, model, trace = load_system(folder)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model: Any = model.to(self.device).eval()  # a System, with what its class has besides
