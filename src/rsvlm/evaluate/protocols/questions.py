@@ -6,6 +6,7 @@ presence and comparison questions. Which 47k are meant was never published.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -56,9 +57,21 @@ def _hr(
     return question_set("rsvqa_hr", f"RSVQA-HR, {title}", protocol, ask=ask, **more)
 
 
+def _yes_or_no(samples: Sequence[Sample]) -> list[Item]:
+    """The questions of presence whose answer is yes or no."""
+    items = items_of(samples, "vqa", kinds=("presence",))
+    return [replace(item, choices=_YES_NO) for item in items if set(item.references) <= set(_YES_NO)]
+
+
+_YES_NO = ("yes", "no")
+
 POSITION = 20
 PROTOCOLS = (
     question_set("rsivqa", "RSIVQA (UCM part): open questions by type", "evalai-numbers@1", split="val"),
+    question_set(
+        "rsivqa", "RSIVQA (UCM part): presence by the likelihood of yes and no", "yes-no-likelihood@1", split="val",
+        ask=_yes_or_no, ability="chooses", headline=("yes_no",), dialect="the likelier of yes and no",
+    ),
     question_set(
         "rsvqa_lr", "RSVQA-LR: presence, comparison, rural or urban (what the field quotes)", "presence-comp-ru@1",
         kinds=LR_TYPES,
