@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rsvlm.systems.onnx.language import Bools, Floats, OnnxLanguage, Past
 
 FAR = 10.0  # nats below the likeliest: e^-10, about 5e-5
+_PROMPTS = 4  # that are walked over at once
 _ROWS = 64  # branches that are run over at once: each needs a copy of its cache
 
 Tree = dict[int, Any]  # token -> the tree below it; at the end of a reply, `_REPLY` -> its number
@@ -42,12 +43,17 @@ def log_likelihoods(
     """
     x, real, past = start
     logits, past = language.forward(x, real, past)
-    walk = partial(_walk, language, logits, real, past, [_tree(ids) for ids in replies], len(replies[0]))
-    found, whole = walk(np.full(len(replies), np.inf))
-    if (found > whole.max(1, keepdims=True) - FAR)[np.isinf(whole)].any():
-        # A beginning that looked likely led nowhere, and for it others were given up that now are likely enough.
-        found, _ = walk(whole.max(1))
-    return found
+    rows = []
+    for first in range(0, len(replies), _PROMPTS):
+        own = slice(first, first + _PROMPTS)
+        trees = [_tree(ids) for ids in replies[own]]
+        walk = partial(_walk, language, logits[own], real[own], [one[own] for one in past], trees, len(replies[0]))
+        found, whole = walk(np.full(len(trees), np.inf))
+        if (found > whole.max(1, keepdims=True) - FAR)[np.isinf(whole)].any():
+            # A beginning that looked likely led nowhere, and for it others were given up that now are likely enough.
+            found, _ = walk(whole.max(1))
+        rows.append(found)
+    return np.concatenate(rows)
 
 
 def _walk(
