@@ -65,7 +65,8 @@ class SceneAnswer:
     """One answer about a scene, before it gets a place on Earth.
 
     `shares` are (class, share of the valid area in (0, 1]), largest first, for land cover over tiles; else empty.
-    `rule` and `about` say how the answer and its confidence came about.
+    `rule` and `about` say how the answer and its confidence came about; `rules` are those of the scene that acted, a
+    sentence each; `second_opinion` is what the model says where the answer is computed.
     """
 
     answer: str
@@ -74,6 +75,8 @@ class SceneAnswer:
     rule: str
     about: str = "the model's own, for its reply about the whole scene"
     shares: tuple[tuple[str, float], ...] = ()
+    rules: tuple[str, ...] = ()
+    second_opinion: str = ""
 
 
 def aggregate(kind: QuestionType, question: str, tiles: Sequence[ViewReply], whole: ViewReply) -> SceneAnswer:

@@ -40,7 +40,8 @@ WORDINGS = {
 class ModelQuestion:
     """One question as a model is asked it: `words` of every view; `phrase` where it has to find something.
 
-    With `choices` it has to choose one of them, by their likelihoods.
+    With `choices` it has to choose one of them, by their likelihoods. `tiles`: whether it is asked of every tile, too,
+    or of the whole scene alone.
     """
 
     question: str
@@ -48,6 +49,7 @@ class ModelQuestion:
     words: str
     phrase: ParsedPhrase | None = None
     choices: tuple[str, ...] = ()
+    tiles: bool = True
 
 
 def model_question(model: Answers, question: str, *, tiled: bool) -> ModelQuestion:

@@ -42,7 +42,9 @@ def run_views(
         pairs.clear()
 
     for view in _counted(scene, planned, advance):
-        for index in range(len(asked)):
+        for index, ask in enumerate(asked):
+            if not (ask.tiles or view.whole):
+                continue
             pairs.append((view, index))
             if len(pairs) == batch:
                 flush()

@@ -20,17 +20,21 @@ _ADVICE = "take the file out, or fetch the model again"
 class ModelLimits:
     """What a model was trained for; empty where it is not known.
 
-    `gsd_m`: (least, most) metres per pixel. `composites`: what its pictures showed, as `Scene.composite` names it
-    ("natural colour", ...). `finds`: objects that its detector was trained to find. `temperature`: by kind of question
-    ("scene", "presence"), by what log-likelihoods are divided to become calibrated probabilities. `unsure_below`: by
-    kind of question, the probability or confidence under which it should not be believed.
+    `gsd_m`: by kind of question ("any" for those not named), the (least, most) metres per pixel. `composites`: what
+    its pictures showed, as `Scene.composite` names it ("natural colour", ...). `finds`: objects that its detector was
+    trained to find. `temperature`: by kind of question ("scene", "presence"), by what log-likelihoods are divided to
+    become calibrated probabilities. `unsure_below`: by kind, the confidence under which it should not be believed.
     """
 
-    gsd_m: tuple[float, float] | None = None
+    gsd_m: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     composites: tuple[str, ...] = ()
     finds: tuple[str, ...] = ()
     temperature: Mapping[str, float] = field(default_factory=dict[str, float])
     unsure_below: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    def gsd_range(self, kind: str) -> tuple[float, float] | None:
+        """(least, most) metres per pixel for a kind of question; None where it is not known."""
+        return self.gsd_m.get(kind) or self.gsd_m.get("any")
 
 
 @runtime_checkable
@@ -51,11 +55,12 @@ def read_limits(folder: Path) -> ModelLimits:
     if not path.is_file():
         return ModelLimits()
     found = read_json_object(path, "what a model was trained for", _ADVICE)
-    gsd = found.get("gsd_m")
-    if gsd is not None and (not _numbers(gsd, 2) or not 0 < gsd[0] <= gsd[1]):
-        raise BadInput(f"{path}: gsd_m is {gsd!r}, expected the least and the most metres per pixel: {_ADVICE}.")
+    gsd = found.get("gsd_m", {})
+    if not isinstance(gsd, dict) or not all(_numbers(one, 2) and one[0] <= one[1] for one in gsd.values()):
+        raise BadInput(f"{path}: gsd_m is {gsd!r:.80}, expected the least and the most metres by kind: {_ADVICE}.")
     return ModelLimits(
-        gsd_m=None if gsd is None else (float(gsd[0]), float(gsd[1])), composites=_words(found, "composites", path),
+        gsd_m={kind: (float(least), float(most)) for kind, (least, most) in gsd.items()}, 
+        composites=_words(found, "composites", path),
         finds=_words(found, "finds", path), temperature=_by_kind(found, "temperature", path),
         unsure_below=_by_kind(found, "unsure_below", path),
     )  # fmt: skip
