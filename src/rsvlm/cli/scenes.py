@@ -35,12 +35,20 @@ def ask(
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, max=1024, help="Longest answer, in tokens.")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="Tiles answered at once.")] = 8,
+    task: Annotated[
+        str | None, typer.Option(help="Kind of the questions (caption, scene, count, ...), not told by their words.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes to choose from, with commas between: grass,field,industry.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="The model's bare words, without the rules of the scene.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notices.")] = False,
 ) -> None:
     """Ask questions of scenes or folders of scenes; several models answer side by side."""
     paths, questions = split_arguments(scenes_and_questions)
     settings: dict[str, Any] = {
         "out": out, "json": as_json, "bands": bands, "tile": tile, "max_new_tokens": max_new_tokens, "batch": batch,
+        "task": task, "classes": classes.split(",") if classes is not None else (), "raw": raw,
     }  # fmt: skip
     with _silence(quiet), answers_on_stdout() as stream:
         from rsvlm.serve.commands import run

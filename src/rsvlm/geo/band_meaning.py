@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 _WORDS = {  # the whole name, once numbers of bands and units are taken out
     "red": "red", "r": "red",
@@ -38,6 +39,16 @@ def common_names(names: Sequence[str]) -> tuple[str, ...]:
         found = _by_number(lower)
     first = {meaning: at for at, meaning in reversed([*enumerate(found)])}
     return tuple(meaning if first[meaning] == at else "" for at, meaning in enumerate(found))
+
+
+# m_<quadrangle>_<quarter>_<zone>_<resolution>_<date>: https://www.fsa.usda.gov, NAIP's naming of quarter quadrangles.
+_NAIP = re.compile(r"m_\d{7}_(?:ne|nw|se|sw)_\d{2}_[\dh]{1,3}_\d{8}(?:_\d{8})?(?!\d)", re.IGNORECASE)
+
+
+def naip_by_name(path: Path, names: Sequence[str], dtype: str) -> str:
+    """ "naip" for four bands of uint8 without names in a file that is called as NAIP's are, else ""."""
+    unnamed = not any(common_names(names)) or common_names(names)[:3] == ("red", "green", "blue")
+    return "naip" if _NAIP.match(path.name) and len(names) == 4 and dtype == "uint8" and unnamed else ""
 
 
 def _by_word(name: str) -> str:

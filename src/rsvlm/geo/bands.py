@@ -23,25 +23,38 @@ class BandRecipe(NamedTuple):
     names: tuple[tuple[str, str, str], ...]
     order: dict[int, tuple[int, int, int]]  # number of bands -> band numbers from 1
     doc: str
+    roles: dict[int, str] = {}  # noqa: RUF012  # number of bands -> what each shows, "-" for what has no common name
 
 
 _RGB = ("red", "green", "blue")
+_INFRARED = "nir swir1 swir2"
 BAND_RECIPES: Registry[BandRecipe] = Registry("band recipe")
 BAND_RECIPES.add(
     "rgb", BandRecipe((_RGB, ("r", "g", "b")), dict.fromkeys(range(3, 6), (1, 2, 3)), "red, green, blue first")
 )
-BAND_RECIPES.add("naip", BandRecipe((_RGB,), {3: (1, 2, 3), 4: (1, 2, 3)}, "NAIP: red, green, blue, near infrared"))
+BAND_RECIPES.add(
+    "naip",
+    BandRecipe(
+        (_RGB,), {3: (1, 2, 3), 4: (1, 2, 3)}, "NAIP: red, green, blue, near infrared", {4: "red green blue nir"}
+    ),
+)
 BAND_RECIPES.add(
     "landsat",  # Collection 2 band tables, https://www.usgs.gov/faqs/what-are-band-designations-landsat-satellites
     BandRecipe(
         (_RGB, ("sr_b4", "sr_b3", "sr_b2"), ("b4", "b3", "b2")),
         {6: (3, 2, 1), 7: (4, 3, 2), 8: (4, 3, 2), 9: (4, 3, 2), 11: (4, 3, 2)},
         "Landsat 4-7 (six reflective bands: 3, 2, 1) or 8-9 (seven and more: 4, 3, 2)",
+        {6: f"blue green red {_INFRARED}"} | dict.fromkeys((7, 8, 9, 11), f"- blue green red {_INFRARED}"),
     ),
 )
 BAND_RECIPES.add(
     "landsat-swir",
-    BandRecipe((("swir1", "nir", "red"),), {4: (1, 2, 3)}, "false colour of SWIR1, NIR, Red(, Green) stacks"),
+    BandRecipe(
+        (("swir1", "nir", "red"),),
+        {4: (1, 2, 3)},
+        "false colour of SWIR1, NIR, Red(, Green) stacks",
+        {4: "swir1 nir red green"},
+    ),
 )
 BAND_RECIPES.add(
     "sentinel2",  # band order of SAFE, Earth Engine and BigEarthNet products
@@ -49,6 +62,12 @@ BAND_RECIPES.add(
         (_RGB, ("b04", "b03", "b02"), ("b4", "b3", "b2")),
         {3: (1, 2, 3), 4: (3, 2, 1), 10: (3, 2, 1), 12: (4, 3, 2), 13: (4, 3, 2)},
         "Sentinel-2: TCI (3), B2 B3 B4 B8 (4), 10 and 20 m bands (10), L2A (12), L1C (13)",
+        {
+            4: "blue green red nir",
+            10: "blue green red - - - nir - swir1 swir2",
+            12: "- blue green red - - - nir - - swir1 swir2",
+            13: "- blue green red - - - nir - - - swir1 swir2",
+        },
     ),
 )
 
@@ -84,6 +103,37 @@ def choose_bands(choice: BandChoice, names: Sequence[str], where: str) -> tuple[
     if len(parts) not in (1, 3):
         raise BadInput(f"A picture needs one or three bands, found {len(parts)} in {choice!r}; give for example 3,2,1.")
     return tuple(_band_number(part, names, where) for part in parts)
+
+
+def band_roles(choice: BandChoice, names: Sequence[str]) -> tuple[str, ...]:
+    """The common name of each band ("red", "nir", "swir1", ..., "" where it is not known).
+
+    By the names of the bands; what these leave open, by the recipe `choice` where it says what so many bands are, else
+    by the colours that it chooses: red, green and blue of a recipe that shows natural colour.
+    """
+    known = common_names(names)
+    if any(known) or not isinstance(choice, str) or choice.lower() not in BAND_RECIPES:
+        return known
+    recipe, visible = BAND_RECIPES[choice.lower()], sum(name.lower() != "alpha" for name in names)
+    if visible in recipe.roles:
+        roles = [role.replace("-", "") for role in recipe.roles[visible].split()]
+    else:
+        shown = recipe.order.get(visible, ())
+        roles = [_RGB[shown.index(at)] if at in shown else "" for at in range(1, len(names) + 1)]
+    return tuple([*roles, *[""] * len(names)][: len(names)])
+
+
+def composite(shown: Sequence[int], roles: Sequence[str], *, palette: bool = False) -> str:
+    """What a picture of the bands `shown` is: natural or false colour, one band, grey, palette, or of unknown order."""
+    seen = [roles[number - 1] for number in shown]
+    if palette:
+        return "palette"
+    if len(shown) == 1:
+        return f"one band: {seen[0]}" if seen[0] else "grey"
+    if not all(seen):
+        return "unknown order"
+    words = ", ".join(name.upper() if name in ("nir", "swir1", "swir2") else name for name in seen)
+    return "natural colour" if tuple(seen) == _RGB else f"false colour: {words}"
 
 
 def natural_colour(names: Sequence[str]) -> tuple[int, ...] | None:

@@ -4,7 +4,7 @@ Windows are (column, row, width, height) in pixels of the file. Pixels come out 
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,7 +37,9 @@ _SEARCH_SIDE = 1024  # pixels: window of the search for one valid pixel
 class Scene:
     """An open raster, read by windows. Use it in `with`, from one thread at a time (calls from several threads wait).
 
-    `bands` are the names of all bands, `shown` the numbers (from 1) of those that make the picture. `dtype` is the
+    `bands` are the names of all bands, `shown` the numbers (from 1) of those that make the picture, `composite` what it
+    then is ("natural colour", "false colour: SWIR1, NIR, red", ...: `rsvlm.geo.bands.composite`). `band_roles` are the
+    common names of all bands ("red", "nir", "swir1", ..., "" where not known). `dtype` is the
     numpy name of the stored values. `transform` is None without georeference and `crs` is "EPSG:n", WKT or None;
     `unplaced` then says why. `gsd_m` is metres per pixel along the ellipsoid at the middle. `date` is YYYY-MM-DD or
     None. `notes` are sentences about what was assumed or not read (`rsvlm.geo.notes`).
@@ -48,6 +50,8 @@ class Scene:
     height: int
     bands: tuple[str, ...]
     shown: tuple[int, ...]
+    band_roles: tuple[str, ...] = ()
+    composite: str = "unknown order"
     dtype: str
     driver: str
     nodata: float | None
@@ -121,6 +125,21 @@ class Scene:
             good &= self._valid_values(self._read_stored(window, shape, nearest=True))
         return good
 
+    def read_bands(
+        self, numbers: Sequence[int], window: Window | None = None, size: Size | None = None
+    ) -> NDArray[np.float32]:
+        """Values of bands (numbers from 1) as float32 (C, H, W), with the file's scale and offset; NaN where no data.
+
+        `window` and `size` as of `read_rgb`, whose errors it raises.
+        """
+        window = self._check_window(window)
+        shape = self._output_shape(window, size)
+        raw = self._read_stored(window, shape, nearest=True, numbers=numbers)
+        good = np.broadcast_to(self.valid(window, (shape[1], shape[0])), shape) & ~missing_values(raw, self.nodata)
+        scale, offset = ([of[n - 1] for n in numbers] for of in (self._dataset.scales, self._dataset.offsets))
+        values = raw * np.array(scale, np.float32)[:, None, None] + np.array(offset, np.float32)[:, None, None]
+        return np.where(good, values, np.nan).astype(np.float32)
+
     def tiles(self, size: int = 512, overlap: int = 0) -> Iterator[Tile]:
         """Stream square tiles of `size` pixels, row by row, neighbours sharing at least `overlap` pixels.
 
@@ -164,15 +183,18 @@ class Scene:
             raw = np.repeat(raw, 3, axis=0)
         return raw.transpose(1, 2, 0), good
 
-    def _read_stored(self, window: Window, shape: tuple[int, int], *, nearest: bool = False) -> NDArray[Any]:
-        """Stored values of the shown bands (C, H, W)."""
+    def _read_stored(
+        self, window: Window, shape: tuple[int, int], *, nearest: bool = False, numbers: Sequence[int] = ()
+    ) -> NDArray[Any]:
+        """Stored values of the bands `numbers`, by default of the shown ones, (C, H, W)."""
+        bands = list(numbers or self.shown)
         if self._dataset.closed:
             raise BadInput(f"{self.path} is closed; read it inside its `with` block.")
         shrinks = shape[0] < window[3] or shape[1] < window[2]
         how = Resampling.average if shrinks and not nearest else Resampling.nearest
         with self._lock, self._read_guard(self.path):
-            wanted = (len(self.shown), *shape)
-            return self._dataset.read(list(self.shown), window=_slices(window), out_shape=wanted, resampling=how)
+            wanted = (len(bands), *shape)
+            return self._dataset.read(bands, window=_slices(window), out_shape=wanted, resampling=how)
 
     def _check_window(self, window: Window | None) -> Window:
         if window is None:

@@ -50,7 +50,8 @@ class ViewReply:
 class Evidence:
     """A part of the scene that supports an answer: windows under one label; `properties` go into the GeoJSON.
 
-    An object that was found is a `region` in scene pixels instead, and has no windows.
+    An object that was found is a `region` in scene pixels instead, what was measured a shapely `shape`; these have no
+    windows.
     """
 
     label: str
@@ -58,6 +59,7 @@ class Evidence:
     windows: tuple[Window, ...]
     properties: Mapping[str, Any] = field(default_factory=dict)
     region: Region | None = None
+    shape: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

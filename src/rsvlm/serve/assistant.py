@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,12 +18,16 @@ from rsvlm.geo.bands import BandChoice
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.scene import Scene
 from rsvlm.sample import Answer, Region
-from rsvlm.serve.aggregate import ViewReply, aggregate
+from rsvlm.serve.aggregate import SceneAnswer, ViewReply
 from rsvlm.serve.georeference import answer_text, features, overlay_regions
-from rsvlm.serve.grounding import ModelQuestion, aggregate_boxes, grounding_question, model_question
-from rsvlm.serve.question_type import QuestionType
+from rsvlm.serve.grounding import ModelQuestion, grounding_question
+from rsvlm.serve.question_router import route
 from rsvlm.serve.results import Cell
+from rsvlm.serve.rules import Part, Views, plan, raw_part
 from rsvlm.serve.run_views import Advance, run_views
+from rsvlm.serve.scene_classes import check_classes
+from rsvlm.serve.settings import DEFAULTS, Settings
+from rsvlm.serve.situation import Situation
 from rsvlm.serve.tiling import MOST_TILES, TilePlan, plan_tiles
 from rsvlm.systems.abilities import Answers
 
@@ -56,39 +60,45 @@ class Assistant:
     @overload
     def ask(
         self, scene: str | Path | Scene, questions: str, *, bands: BandChoice = None, tile: int | None = None,
-        max_new_tokens: int = 64, batch: int = 8, advance: Advance = _silent,
+        max_new_tokens: int = 64, batch: int = 8, task: str | None = None, classes: Sequence[str] = (),
+        raw: bool = False, advance: Advance = _silent,
     ) -> Answer: ...  # fmt: skip
 
     @overload
     def ask(
         self, scene: str | Path | Scene, questions: list[str] | tuple[str, ...], *, bands: BandChoice = None,
-        tile: int | None = None, max_new_tokens: int = 64, batch: int = 8, advance: Advance = _silent,
+        tile: int | None = None, max_new_tokens: int = 64, batch: int = 8, task: str | None = None,
+        classes: Sequence[str] = (), raw: bool = False, advance: Advance = _silent,
     ) -> list[Answer]: ...  # fmt: skip
 
     def ask(
         self, scene: str | Path | Scene, questions: str | list[str] | tuple[str, ...], *, bands: BandChoice = None,
-        tile: int | None = None, max_new_tokens: int = 64, batch: int = 8, advance: Advance = _silent,
+        tile: int | None = None, max_new_tokens: int = 64, batch: int = 8, task: str | None = None,
+        classes: Sequence[str] = (), raw: bool = False, advance: Advance = _silent,
     ) -> Answer | list[Answer]:  # fmt: skip
         """The Answer to one question about a scene, or a list of them for a list of questions.
 
         `scene` is a file or an open scene. `bands`: what is shown, see `rsvlm.open_scene`. `tile`: side of a tile in
-        pixels (default: by resolution). `batch`: how many (picture, question) pairs the model gets at once. `advance`
-        is called with the views done and their number. Raises BadInput for an empty question, or a file that is no
-        scene.
+        pixels (default: by resolution). `batch`: how many (picture, question) pairs the model gets at once. `task`: the
+        kind of all questions (`QuestionType`), by default told by their words. `classes`: the vocabulary of questions
+        of class, by default by resolution. `raw`: the model's words alone, without the rules of `rsvlm.serve.rules`.
+        `advance` is called with the views done and their number. Raises BadInput for an empty question, an unknown
+        task, classes that are none, or a file that is no scene.
         """
         asked = check_questions([questions] if isinstance(questions, str) else questions)
+        settings = Settings(
+            bands=bands, tile=tile, max_new_tokens=max_new_tokens, batch=batch, task=task, raw=raw,
+            classes=check_classes(classes) if classes else (),
+        )  # fmt: skip
         with nullcontext(scene) if isinstance(scene, Scene) else open_scene(scene, bands=bands) as opened:
-            answers, _ = self.answers(
-                opened, asked, tile=tile, max_new_tokens=max_new_tokens, batch=batch, advance=advance
-            )
+            answers, _ = self.answers(opened, asked, settings, advance=advance)
         return answers[0] if isinstance(questions, str) else answers
 
     def answers(
-        self, scene: Scene, questions: Sequence[str], *, tile: int | None = None, max_new_tokens: int = 64,
-        batch: int = 8, advance: Advance = _silent,
-    ) -> tuple[list[Answer], list[Region]]:  # fmt: skip
+        self, scene: Scene, questions: Sequence[str], settings: Settings = DEFAULTS, *, advance: Advance = _silent
+    ) -> tuple[list[Answer], list[Region]]:
         """As `ask` of an open scene, and with the regions of all answers in scene pixels, to draw."""
-        found = self.cells(scene, questions, tile=tile, max_new_tokens=max_new_tokens, batch=batch, advance=advance)
+        found = self.cells(scene, questions, settings, advance=advance)
         for result in found:
             if result.error:
                 raise BadInput(result.error)
@@ -96,52 +106,81 @@ class Assistant:
         return answers, overlay_regions([one for result in found for one in result.evidence])
 
     def cells(
-        self, scene: Scene, questions: Sequence[str], *, tile: int | None = None, max_new_tokens: int = 64,
-        batch: int = 8, advance: Advance = _silent,
-    ) -> list[Cell]:  # fmt: skip
+        self, scene: Scene, questions: Sequence[str], settings: Settings = DEFAULTS, *, advance: Advance = _silent
+    ) -> list[Cell]:
         """As `answers`, but a question that gets no reply is a Cell that says so, and the others are answered."""
         started = time.perf_counter()
-        asked, planned = check_questions(questions), plan_tiles(scene, tile)
-        if batch < 1 or max_new_tokens < 1:
-            raise BadInput(f"batch ({batch}) and max_new_tokens ({max_new_tokens}) must be 1 or more.")
-        asks = [model_question(self.model, question, tiled=bool(planned.windows)) for question in asked]
-        with self._in_use:
-            seen = run_views(
-                self.model, scene, planned, asks, max_new_tokens=max_new_tokens, batch=batch, advance=advance
-            )
-        seconds = round(time.perf_counter() - started, 3)
+        asked, planned = check_questions(questions), plan_tiles(scene, settings.tile)
+        parts = self._plan(scene, asked, tiled=bool(planned.windows), settings=settings)
+        asks = {_same(ask): ask for part in chain(*parts) for ask in part.asks}
+        seen: list[list[ViewReply]] = []
+        if asks:
+            with self._in_use:
+                seen = run_views(
+                    self.model, scene, planned, list(asks.values()), max_new_tokens=settings.max_new_tokens,
+                    batch=settings.batch, advance=advance,
+                )  # fmt: skip
+        replies = dict(zip(asks, seen, strict=True))
         common = {
             **self.model.trace, "model": self.model.name, "rsvlm": __version__, **_scene_facts(scene),
-            **_tiling(planned, seen[0]), "questions_together": len(asked), "seconds": seconds,
+            **_tiling(planned, max(seen, key=len, default=[])), "questions_together": len(asked), "raw": settings.raw,
+            "seconds": round(time.perf_counter() - started, 3),
         }  # fmt: skip
-        prompts = [ask.words if ask.phrase is None else grounding_question(self.model, ask.words) for ask in asks]
         return [
-            _answer(ask, rows, scene, {**common, "prompt": prompt})
-            for ask, rows, prompt in zip(asks, seen, prompts, strict=True)
+            self._answer(question, own, [[replies[_same(ask)] for ask in part.asks] for part in own], scene, common)
+            for question, own in zip(asked, parts, strict=True)
         ]
 
+    def _plan(
+        self, scene: Scene, questions: Sequence[str], *, tiled: bool, settings: Settings
+    ) -> list[list[Part]]:  # fmt: skip
+        """The parts of each question; `raw`: one, which is the model's words put together by the kind alone."""
+        if settings.raw:
+            return [[raw_part(self.model, scene, question, tiled=tiled)] for question in questions]
+        at = Situation(model=self.model, scene=scene, tiled=tiled, classes=settings.classes)
+        return [[plan(part, at) for part in route(question, settings.task)] for question in questions]
 
-def _answer(ask: ModelQuestion, rows: Sequence[ViewReply], scene: Scene, common: Mapping[str, Any]) -> Cell:
-    """The answer to one question; `rows` are the tiles and, last, the whole."""
-    question = ask.question
-    if ask.phrase is not None:
-        result = aggregate_boxes(ask.phrase, rows, (scene.width, scene.height))
-    else:
-        result = aggregate(ask.kind, question, rows[:-1], rows[-1])
-        if ask.kind is QuestionType.FIND:
-            result = replace(result, rule=f"{result.rule}; the model has no boxes, so it answered in words")
-    if rows[-1].reply.error and not result.answer:
-        return Cell(error=f"{question!r} got no reply: {rows[-1].reply.error}; ask again.")
-    regions = features(result.evidence, scene.place)
-    trace = {
-        **common, "kind": ask.kind.value, "rule": result.rule, "confidence": result.about,
-        "windows": _windows(rows, ask.phrase is not None),
-    }  # fmt: skip
-    confidence = min(max(float(result.confidence), 0.0), 1.0)
-    answer = Answer(
-        question=question, answer=answer_text(result, regions), regions=regions, confidence=confidence, trace=trace
-    )  # fmt: skip
-    return Cell(answer=answer, evidence=result.evidence)
+    def _answer(
+        self, question: str, parts: Sequence[Part], views: Sequence[Views], scene: Scene, common: Mapping[str, Any]
+    ) -> Cell:
+        """The answer to one question from what its parts gave, one after another."""
+        results: list[SceneAnswer] = []
+        for part, own in zip(parts, views, strict=True):
+            result = part.finish(own)
+            problem = next((rows[-1].reply.error for rows in own if rows[-1].reply.error), "")
+            if problem and not part.computed and (not result.answer or result.confidence == 0):
+                return Cell(error=f"{question!r} got no reply: {problem}; ask again.")
+            results.append(result)
+        evidence = tuple(chain(*(result.evidence for result in results)))
+        asks = [
+            (ask, rows)
+            for part, own in zip(parts, views, strict=True)
+            for ask, rows in zip(part.asks, own, strict=True)
+        ]
+        trace = {
+            **common, "kind": "+".join(part.question.kind.value for part in parts),
+            "routed": "; ".join(part.question.rule for part in parts),
+            "rule": "; ".join(result.rule for result in results), "rules": [*chain(*(part.rules for part in parts))],
+            "confidence": "; ".join(dict.fromkeys(result.about for result in results)),
+            "prompt": "; ".join(dict.fromkeys(_prompt(self.model, ask) for ask, _ in asks)),
+            "second_opinion": "; ".join(filter(None, (result.second_opinion for result in results))),
+            "windows": [window for ask, rows in asks for window in _windows(rows, ask.phrase is not None)],
+        }  # fmt: skip
+        texts = [answer_text(result, features(result.evidence, scene.place)) for result in results]
+        answer = Answer(
+            question=question, answer=" ".join(texts), regions=features(evidence, scene.place),
+            confidence=min(max(float(min(result.confidence for result in results)), 0.0), 1.0), trace=trace,
+        )  # fmt: skip
+        return Cell(answer=answer, evidence=evidence)
+
+
+def _same(ask: ModelQuestion) -> tuple[Any, ...]:
+    """What two questions have in common that get one reply."""
+    return ask.words, ask.choices, ask.tiles, ask.phrase and ask.phrase.words, ask.phrase and ask.phrase.plural_phrase
+
+
+def _prompt(model: Answers, ask: ModelQuestion) -> str:
+    return ask.words if ask.phrase is None else grounding_question(model, ask.words)
 
 
 def check_questions(questions: Sequence[str]) -> list[str]:

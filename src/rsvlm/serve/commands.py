@@ -10,17 +10,19 @@ from rsvlm.errors import BadInput
 from rsvlm.geo.raster import open_scene
 from rsvlm.serve.answer_files import check_folder, write_answers, write_comparison
 from rsvlm.serve.assistant import check_questions
-from rsvlm.serve.comparison import ComparedModel, Settings, check_model_names
+from rsvlm.serve.comparison import ComparedModel, check_model_names
 from rsvlm.serve.console import Screen
 from rsvlm.serve.georeference import overlay_regions
 from rsvlm.serve.inputs import SceneJob, scene_jobs
 from rsvlm.serve.results import Side
+from rsvlm.serve.scene_classes import check_classes
+from rsvlm.serve.settings import Settings
 
 
 def run(
     paths: Sequence[Path], questions: Sequence[str], *, stream: TextIO, models: Sequence[str] = ("mini",),
     out: Path | None = None, json: bool = False, bands: str | None = None, tile: int | None = None,
-    max_new_tokens: int = 64, batch: int = 8,
+    max_new_tokens: int = 64, batch: int = 8, task: str | None = None, classes: Sequence[str] = (), raw: bool = False,
 ) -> None:  # fmt: skip
     """Answers on `stream` (`json`: one object a question), files in `out`, the rest on stderr.
 
@@ -33,7 +35,10 @@ def run(
     if out is not None:
         check_folder(out)
     todo = scene_jobs(paths, out)
-    settings = Settings(bands=bands, tile=tile, max_new_tokens=max_new_tokens, batch=batch)
+    settings = Settings(
+        bands=bands, tile=tile, max_new_tokens=max_new_tokens, batch=batch, task=task, raw=raw,
+        classes=check_classes(classes) if classes else (),
+    )  # fmt: skip
     alone = len(todo) == 1 and not Path(paths[0]).is_dir()
     with Screen(stream, scenes=len(todo), models=len(names), json=json) as screen:
         session = _Session(asked, settings, screen, alone=alone)

@@ -5,7 +5,6 @@ largest, not of all.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rsvlm.errors import BadInput, RsvlmError
@@ -15,12 +14,14 @@ from rsvlm.serve.answer_files import check_folder, write_comparison
 from rsvlm.serve.assistant import Assistant, check_questions, load
 from rsvlm.serve.results import Side
 from rsvlm.serve.run_views import Advance
+from rsvlm.serve.scene_classes import check_classes
+from rsvlm.serve.settings import Settings
 
 
 def ask(
     scene: str | Path, questions: str | Sequence[str], *, model: str | Sequence[str] = "mini",
     out: str | Path | None = None, bands: BandChoice = None, tile: int | None = None, max_new_tokens: int = 64,
-    batch: int = 8,
+    batch: int = 8, task: str | None = None, classes: Sequence[str] = (), raw: bool = False,
 ) -> list[Side]:  # fmt: skip
     """What each of several models answers to the same questions about the same tiles of a scene: a Side each, in order.
 
@@ -30,7 +31,10 @@ def ask(
     model that is named twice, or a file that is no scene.
     """
     asked, names = check_questions([questions] if isinstance(questions, str) else questions), check_model_names(model)
-    settings = Settings(bands=bands, tile=tile, max_new_tokens=max_new_tokens, batch=batch)
+    settings = Settings(
+        bands=bands, tile=tile, max_new_tokens=max_new_tokens, batch=batch, task=task, raw=raw,
+        classes=check_classes(classes) if classes else (),
+    )  # fmt: skip
     if out is not None:
         check_folder(Path(out))
     sides = [ComparedModel(name).side(Path(scene), asked, settings) for name in names]
@@ -50,16 +54,6 @@ def check_model_names(models: str | Sequence[str]) -> list[str]:
     return names
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How scenes are shown to a model: as the arguments of `rsvlm.load(...).ask`."""
-
-    bands: BandChoice
-    tile: int | None
-    max_new_tokens: int
-    batch: int
-
-
 class ComparedModel:
     """One model of several: loaded at the first scene, and only once, also where it cannot be."""
 
@@ -76,10 +70,7 @@ class ComparedModel:
             if (assistant := self._load()) is None:
                 return Side(model=self.name, error=_sentence(self.load_error))
             try:
-                cells = assistant.cells(
-                    scene, questions, tile=settings.tile, max_new_tokens=settings.max_new_tokens, batch=settings.batch,
-                    advance=advance,
-                )  # fmt: skip
+                cells = assistant.cells(scene, questions, settings, advance=advance)
             except RsvlmError as error:
                 return Side(model=self.name, error=_sentence(error))
         return Side(model=self.name, cells=tuple(cells))

@@ -30,6 +30,9 @@ def features(evidence: Iterable[Evidence], place: Place | None) -> tuple[dict[st
         if one.region is not None:
             with contextlib.suppress(BadInput):  # in space
                 made.append(_object(one.region, place))
+        elif one.shape is not None:
+            with contextlib.suppress(BadInput):
+                made.append(feature(one.shape, place, **properties))
         elif len(one.windows) > 1 and _on_earth(one.windows, place):
             shape = shapely.union_all(_boxes(one.windows))
             made.append(feature(shape, place, **properties, windows=[list(window) for window in one.windows]))
@@ -82,12 +85,13 @@ def overlay_regions(evidence: Iterable[Evidence]) -> list[Region]:
         if one.region is not None:
             regions.append(replace(one.region, label=_short(one.label)))
             continue
+        if one.shape is not None:
+            regions += _outlines(one.label, one.score, [one.shape])
+            continue
         if len(one.windows) == 1:
             labels.setdefault(one.windows[0], {}).setdefault(_short(one.label), one.score)
             continue
-        for piece in shapely.get_parts(shapely.union_all(_boxes(one.windows))):
-            ring = tuple((float(x), float(y)) for x, y in piece.exterior.coords[:-1])
-            regions.append(Region(label=_short(one.label), box=piece.bounds, polygon=ring, score=one.score))
+        regions += _outlines(one.label, one.score, shapely.get_parts(shapely.union_all(_boxes(one.windows))))
     for (column, row, width, height), named in labels.items():
         box = (float(column), float(row), float(column + width), float(row + height))
         score = next(iter(named.values())) if len(named) == 1 else None
@@ -95,8 +99,15 @@ def overlay_regions(evidence: Iterable[Evidence]) -> list[Region]:
     return regions
 
 
+def _outlines(label: str, score: float, pieces: Iterable[Any]) -> list[Region]:
+    rings = [(piece.bounds, tuple((float(x), float(y)) for x, y in piece.exterior.coords[:-1])) for piece in pieces]
+    return [Region(label=_short(label), box=box, polygon=ring, score=score) for box, ring in rings]
+
+
 def evidence_shape(one: Evidence) -> Any:
     """The shapely shape of an evidence in scene pixels."""
+    if one.shape is not None:
+        return one.shape
     return region_polygon(one.region) if one.region else shapely.union_all(_boxes(one.windows))
 
 

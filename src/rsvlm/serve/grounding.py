@@ -52,12 +52,17 @@ class ModelQuestion:
     tiles: bool = True
 
 
-def model_question(model: Answers, question: str, *, tiled: bool) -> ModelQuestion:
-    """How `model` is asked: for boxes where the question wants them and the model has them, else the question."""
-    kind = classify_question(question)
+def model_question(
+    model: Answers, question: str, *, tiled: bool, kind: QuestionType | None = None, thing: str = ""
+) -> ModelQuestion:
+    """How `model` is asked: for boxes where the question wants them and the model has them, else the question.
+
+    `kind` and `thing` as a router found them; by default by the words of the question.
+    """
+    kind = kind or classify_question(question)
     if kind is not QuestionType.FIND or not text_boxes.can_ground(model):
         return ModelQuestion(question=question, kind=kind, words=native_question(model, question))
-    phrase = parse_phrase(grounding_phrase(question))
+    phrase = parse_phrase(grounding_phrase(question) or thing)
     return ModelQuestion(
         question=question, kind=kind, words=(phrase.plural_phrase if tiled else "") or phrase.words, phrase=phrase
     )

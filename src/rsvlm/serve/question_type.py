@@ -13,14 +13,24 @@ from rsvlm.systems.abilities import HasNativePrompts
 
 
 class QuestionType(StrEnum):
-    """How replies about parts of a scene become one answer; see `rsvlm.serve.aggregate`."""
+    """What a question asks for, and so how it is answered.
+
+    `classify_question` knows those up to FIND, and OTHER: how replies about parts of a scene become one answer
+    (`rsvlm.serve.aggregate`). `rsvlm.serve.question_router` knows all: AREA is how much of the ground, PLACE, DATE and
+    RESOLUTION ask about the file, UNKNOWN is not understood.
+    """
 
     CAPTION = "caption"
     SCENE = "scene"
     PRESENCE = "presence"
     COUNT = "count"
     FIND = "find"
+    AREA = "area"
+    PLACE = "place"
+    DATE = "date"
+    RESOLUTION = "resolution"
     OTHER = "other"
+    UNKNOWN = "unknown"
 
 
 _I = re.IGNORECASE

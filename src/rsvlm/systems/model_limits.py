@@ -59,7 +59,7 @@ def read_limits(folder: Path) -> ModelLimits:
     if not isinstance(gsd, dict) or not all(_numbers(one, 2) and one[0] <= one[1] for one in gsd.values()):
         raise BadInput(f"{path}: gsd_m is {gsd!r:.80}, expected the least and the most metres by kind: {_ADVICE}.")
     return ModelLimits(
-        gsd_m={kind: (float(least), float(most)) for kind, (least, most) in gsd.items()}, 
+        gsd_m={kind: (float(least), float(most)) for kind, (least, most) in gsd.items()},
         composites=_words(found, "composites", path),
         finds=_words(found, "finds", path), temperature=_by_kind(found, "temperature", path),
         unsure_below=_by_kind(found, "unsure_below", path),
