@@ -32,6 +32,7 @@ class ViewReply:
 
     `found` are the regions that it marked where it was asked to find something, in pixels counted from the window.
     `logs` are the log-likelihoods of the choices where it was asked to choose; the reply is then the likeliest.
+    `strange`: the picture is unlike all that the model was trained on.
     """
 
     window: Window
@@ -39,6 +40,7 @@ class ViewReply:
     reply: Reply
     found: tuple[Region, ...] = ()
     logs: tuple[float, ...] = ()
+    strange: bool = False
 
     @property
     def pixels(self) -> float:

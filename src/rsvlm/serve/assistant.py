@@ -118,7 +118,7 @@ class Assistant:
             with self._in_use:
                 seen = run_views(
                     self.model, scene, planned, list(asks.values()), max_new_tokens=settings.max_new_tokens,
-                    batch=settings.batch, advance=advance,
+                    batch=settings.batch, advance=advance, rules=not settings.raw,
                 )  # fmt: skip
         replies = dict(zip(asks, seen, strict=True))
         common = {

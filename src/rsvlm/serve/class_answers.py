@@ -10,6 +10,7 @@ from rsvlm.systems.choices import choice_probabilities
 
 UNSURE = "unsure"
 LEAST_MASS = 0.5  # of a model's replies that are a class it was taught: with less, it would rather say something else
+LEAST_STRANGE = 0.6  # what a model says of a picture unlike its training is no surer than this
 YES_NO = ("yes", "no")
 _NAMED = 3  # choices that an unsure answer leans to
 
@@ -21,12 +22,14 @@ def class_answer(
     """The class of a scene from the choices of its tiles, or of its only view; a tile is unsure under `least`.
 
     `taught`: the model was trained to name these classes. It then is unsure, too, of a picture where it gives them
-    less than `LEAST_MASS` of the probability of all that it could reply. Shares are of the valid area.
+    less than `LEAST_MASS` of the probability of all that it could reply. It is unsure of a strange picture in any case.
+    Shares are of the valid area.
     """
     logs = np.array([view.logs for view in views])
     share, mass = choice_probabilities(logs, temperature), np.exp(np.minimum(logs, 0)).sum(1)
     best = share.argmax(1)
     sure = (share.max(1) >= least) & (mass >= LEAST_MASS if taught else np.ones(len(views), bool))
+    sure &= ~np.array([view.strange for view in views])
     names = [str(classes[int(at)]) if one else UNSURE for at, one in zip(best, sure, strict=True)]
     score = [float(one if known else 1 - one) for one, known in zip(share.max(1), sure, strict=True)]
     area = {
@@ -42,6 +45,7 @@ def class_answer(
     if UNSURE in area:
         rule += f"; unsure of {sum(name == UNSURE for name in names)}, where no class has {least:.2f}"
         rule += f" or all together have less than {LEAST_MASS:.2f}" if taught else ""
+        rule += strange_note(views)
     mean = np.average(share, axis=0, weights=[view.pixels for view in views])
     if order[0] == UNSURE:
         return SceneAnswer(
@@ -85,6 +89,7 @@ def presence_answer(
     """
     views = [*tiles, whole]
     yes = yes_probabilities(views, temperature)
+    yes = [min(max(p, 1 - LEAST_STRANGE), LEAST_STRANGE) if v.strange else p for p, v in zip(yes, views, strict=True)]
     best = max(yes)
     where = tuple(
         Evidence(label=thing, score=p, windows=(view.window,), properties={"reply": view.reply.text})
@@ -92,7 +97,7 @@ def presence_answer(
     )  # fmt: skip
     if tiles and len(where) > 1:
         where = tuple(one for one in where if one.windows[0] != whole.window) or where
-    rule = f"yes where a view gives it {least:.2f} or more: {len(where)} of {len(views)} do"
+    rule = f"yes where a view gives it {least:.2f} or more: {len(where)} of {len(views)} do{strange_note(views)}"
     if where:
         return SceneAnswer(answer="Yes", confidence=best, evidence=where, rule=rule, about="the surest yes of a view")
     if best <= 1 - least:
@@ -104,6 +109,12 @@ def presence_answer(
         answer=f"Unsure; it leans to {lean} ({max(best, 1 - best):.2f}).", confidence=max(best, 1 - best), evidence=(),
         rule=f"{rule}; no where all views give it {1 - least:.2f} or less", about="of what it leans to",
     )  # fmt: skip
+
+
+def strange_note(views: Sequence[ViewReply]) -> str:
+    """ "; 3 of 12 pictures are unlike those that the model was trained on", or ""."""
+    strange = sum(view.strange for view in views)
+    return f"; {strange} of {len(views)} pictures are unlike those that the model was trained on" if strange else ""
 
 
 def unsure(result: SceneAnswer, kind: str, unsure_below: Mapping[str, float]) -> SceneAnswer:

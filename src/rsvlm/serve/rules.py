@@ -17,7 +17,7 @@ from rsvlm.data.referring_parser import parse_phrase
 from rsvlm.geo.scene import Scene
 from rsvlm.serve import scene_facts
 from rsvlm.serve.aggregate import SceneAnswer, ViewReply, aggregate
-from rsvlm.serve.class_answers import YES_NO, presence_answer, unsure
+from rsvlm.serve.class_answers import LEAST_STRANGE, YES_NO, presence_answer, strange_note, unsure
 from rsvlm.serve.cover import cover_answer, cover_named
 from rsvlm.serve.description import contradictions, describe
 from rsvlm.serve.grounding import ModelQuestion, aggregate_boxes, model_question
@@ -242,7 +242,13 @@ def _count(question: RoutedQuestion, at: Situation) -> Part:
     def finish(views: Views) -> SceneAnswer:
         found = aggregate_boxes(phrase, views[0], (at.scene.width, at.scene.height))
         count, said = len(found.evidence), part.finish(views[1:]).answer
-        return replace(found, answer=str(count), rule=f"boxes counted: {found.rule}", second_opinion=said)
+        strange = sum(view.strange for view in views[0]) / len(views[0])
+        counted = replace(
+            found, answer=str(count), rule=f"boxes counted: {found.rule}{strange_note(views[0])}", second_opinion=said,
+            confidence=min(found.confidence, LEAST_STRANGE) if strange > 0.5 else found.confidence,
+        )  # fmt: skip
+        least = {"count": 1.0} if strange > 0.5 else {"count": at.limits.unsure_below.get("find", 0.0)}
+        return unsure(counted, "count", least) if count else counted
 
     return replace(part, asks=(boxes, *part.asks), finish=finish, rules=("count: boxes of the detector",))
 
@@ -269,6 +275,10 @@ def _words(question: RoutedQuestion, at: Situation) -> Part:
 
     def finish(views: Views) -> SceneAnswer:
         found = part.finish(views)
+        if all(view.strange for view in views[0]):
+            sure = min(found.confidence or LEAST_STRANGE, LEAST_STRANGE)
+            found = replace(found, confidence=sure, rule=found.rule + strange_note(views[0]))
+            return unsure(found, question.kind, {question.kind: 1.0})
         none_found = part.asks[0].phrase is not None and not found.evidence
         return found if none_found else unsure(found, question.kind, at.limits.unsure_below)
 
@@ -284,6 +294,7 @@ def _caption(question: RoutedQuestion, at: Situation) -> Part:
     def finish(views: Views) -> SceneAnswer:
         whole = views[0][-1]
         doubts = [why] if why else contradictions(whole.reply.text, at.gsd, at.covers)
+        doubts += ["the picture is unlike those that the model was trained on"] if whole.strange else []
         least = at.limits.unsure_below.get("caption", 0.0)
         if not doubts and 0 < whole.reply.confidence < least:
             doubts = [f"a confidence of {whole.reply.confidence:.2f}, under {least:.2f}"]

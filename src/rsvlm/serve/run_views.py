@@ -9,8 +9,9 @@ from rsvlm.sample import Region, Reply
 from rsvlm.serve.aggregate import ViewReply
 from rsvlm.serve.grounding import ModelQuestion, ground
 from rsvlm.serve.tiling import TilePlan, View, read_views
-from rsvlm.systems.abilities import Answers, Pixels
+from rsvlm.systems.abilities import Answers, Embeds, Pixels
 from rsvlm.systems.choices import choice_log_likelihoods, choice_probabilities
+from rsvlm.systems.model_limits import familiarity, limits_of
 
 Pair = tuple[View, int]  # a view, and the number of the question that is asked about it
 Advance = Callable[[int, int], None]  # views done, views in all
@@ -18,15 +19,18 @@ Advance = Callable[[int, int], None]  # views done, views in all
 
 def run_views(
     model: Answers, scene: Scene, planned: TilePlan, asked: Sequence[ModelQuestion], *, max_new_tokens: int, batch: int,
-    advance: Advance,
+    advance: Advance, rules: bool = True,
 ) -> list[list[ViewReply]]:  # fmt: skip
     """What the model says about every view: a list for each of `asked`, the view of the whole scene last.
+
+    With `rules` each view is compared with what the model was trained on, where its limits tell that.
 
     The scene is read once for all questions. The model gets at most `batch` (picture, question) pairs at once, across
     tiles; the questions about one picture follow one another, so that it can be seen once.
     """
     seen: list[list[ViewReply]] = [[] for _ in asked]
     pairs: list[Pair] = []
+    is_strange = _strangeness(model, rules=rules)
 
     def flush() -> None:
         for ask, own in _alike(asked, pairs):
@@ -38,7 +42,7 @@ def run_views(
             else:
                 rows = [(reply, (), ()) for reply in model.answer(images, words, max_new_tokens=max_new_tokens)]
             for (view, index), (reply, found, logs) in zip(own, rows, strict=True):
-                seen[index].append(_seen(view, reply, found, logs))
+                seen[index].append(_seen(view, reply, found, logs, strange=is_strange(view)))
         pairs.clear()
 
     for view in _counted(scene, planned, advance):
@@ -51,6 +55,20 @@ def run_views(
     if pairs:
         flush()
     return seen
+
+
+def _strangeness(model: Any, *, rules: bool) -> Callable[[View], bool]:
+    """Whether a view is unlike all that the model was trained on, by its limits; found out once for each."""
+    limits, known = limits_of(model), {}
+    if not rules or limits.exemplars is None or not isinstance(model, Embeds):
+        return lambda _: False
+
+    def is_strange(view: View) -> bool:
+        if view.window not in known:
+            known[view.window] = familiarity(limits, model.embed_images([view.pixels]))[0] < limits.least_similarity
+        return bool(known[view.window])
+
+    return is_strange
 
 
 def _alike(asked: Sequence[ModelQuestion], pairs: Sequence[Pair]) -> list[tuple[ModelQuestion, list[Pair]]]:
@@ -75,11 +93,11 @@ def choose(
     return found
 
 
-def _seen(view: View, reply: Reply, found: Sequence[Region], logs: tuple[float, ...]) -> ViewReply:
+def _seen(view: View, reply: Reply, found: Sequence[Region], logs: tuple[float, ...], *, strange: bool) -> ViewReply:
     """Regions come in pixels of the picture, which a large window is shrunk to."""
     scale = view.window[2] / view.pixels.shape[1], view.window[3] / view.pixels.shape[0]
     placed = tuple(_scaled(region, scale) for region in found)
-    return ViewReply(window=view.window, valid=view.valid, reply=reply, found=placed, logs=logs)
+    return ViewReply(window=view.window, valid=view.valid, reply=reply, found=placed, logs=logs, strange=strange)
 
 
 def _scaled(region: Region, scale: tuple[float, float]) -> Region:
