@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
+from rsvlm.geo.band_roles import band_roles, composite
 from rsvlm.geo.bands import BandChoice, band_names, choose_bands, natural_colour
 from rsvlm.geo.geodesy import date_from_tags
 from rsvlm.geo.notes import raster_notes
@@ -47,14 +48,17 @@ def _scene(dataset: Any, path: Path, bands: BandChoice, max_pixels: int) -> Scen
         palette = _palette(dataset, shown)
         place, unplaced = find_place(dataset)
         tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
-        colours_named = bands is not None or natural_colour(names) is not None
-        notes = raster_notes(dataset, path, shown=shown, colours_named=colours_named, alpha=alpha)
+        roles, role_notes = band_roles(names, bands, path.name, dataset.dtypes[0])
+        colours_named = bands is not None or natural_colour(names) is not None or all(roles[at - 1] for at in shown)
+        notes = role_notes + raster_notes(dataset, path, shown=shown, colours_named=colours_named, alpha=alpha)
         dataset.overviews(1)  # found now, while the settings forbid a look at neighbouring files
     return Scene(
         path=path,
         width=dataset.width,
         height=dataset.height,
         bands=names,
+        band_roles=roles,
+        composite=composite(roles, shown, palette=palette is not None),
         shown=shown,
         dtype=dataset.dtypes[shown[0] - 1],
         driver=dataset.driver,
