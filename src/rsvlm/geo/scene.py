@@ -19,7 +19,7 @@ from rsvlm.geo.bands import Stretch
 from rsvlm.geo.geodesy import ground_sampling_distance
 from rsvlm.geo.open_raster import gdal_settings, readable_errors
 from rsvlm.geo.place import Place, Transform
-from rsvlm.geo.stored import Values, missing_values, scaled_values, white_is_zero
+from rsvlm.geo.stored import Values, missing_values, scale_and_offset, scaled_values, white_is_zero
 from rsvlm.geo.tiles import Size, Tile, Window, output_size, spread_blocks, tile_windows
 
 from rasterio.enums import MaskFlags, Resampling  # isort: skip  # after open_raster: it names the missing extra
@@ -126,6 +126,10 @@ class Scene:
         with self._lock, self._read_guard(self.path):
             return scaled_values(self._dataset, numbers, raw, masks)
 
+    def band_scale(self, number: int) -> tuple[float, float]:
+        """(scale, offset) of a band (from 1), which `read_bands` applies; (1, 0) where the file states none."""
+        return scale_and_offset(self._dataset, number)
+
     def valid(self, window: Window | None = None, size: Size | None = None) -> Mask:
         """True (H, W) where there is data: not nodata in all shown bands, no NaN, not masked, not transparent."""
         window = self._check_window(window)
@@ -194,8 +198,7 @@ class Scene:
         how = Resampling.average if shrinks and not nearest else Resampling.nearest
         with self._lock, self._read_guard(self.path):
             bands = list(numbers or self.shown)
-            layout = {"window": _slices(window), "out_shape": (len(bands), *shape)}
-            return self._dataset.read(bands, **layout, resampling=how)
+            return self._dataset.read(bands, window=_slices(window), out_shape=(len(bands), *shape), resampling=how)
 
     def _check_window(self, window: Window | None) -> Window:
         if window is None:
