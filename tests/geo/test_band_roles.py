@@ -125,6 +125,10 @@ def test_values_without_meaning_are_masked(tmp_path):
     with open_scene(geotiff(tmp_path / "a.tif", stored)) as scene:
         assert scene.read_bands([1]).mask.sum() == 9
         assert (scene.read_bands([1], size=4).compressed() == 1).all(), "no mean of data and fill values"
+    stored = np.ones((1, 64, 64), np.float32)
+    stored[0, 1, 1] = 9.96921e36  # one of 1024: their mean is under what a fill value has
+    with open_scene(geotiff(tmp_path / "c.tif", stored)) as scene:
+        assert (scene.read_bands([1], size=2).compressed() == 1).all()
     path = geotiff(tmp_path / "b.tif", pixels(8, 8, 1))
     with rasterio.open(path, "r+") as file:
         file.scales = (0.0,)

@@ -69,6 +69,16 @@ def test_two_groups_are_parted_between_them():
     assert border(groups((-0.4, 0.05, 5000), (0.5, 0.05, 5000)), fixed=True).method == "fixed"
 
 
+def test_a_gap_is_parted_in_its_middle():
+    assert border(groups((-0.5, 0.001, 500), (0.5, 0.001, 500)), limits=(-1, 1)).value == pytest.approx(0, abs=0.01)
+
+
+def test_values_on_one_side_of_the_limits_are_not_parted():
+    for mean in (-0.9, 0.9):
+        for seed in range(20):
+            assert otsu(groups((mean, 0.03, 3000 + seed), seed=seed), (-0.1, 0.3))[1] < 1e-6
+
+
 def test_otsu_is_that_of_the_definition():
     counts = groups((-0.3, 0.1, 900), (0.2, 0.2, 700))
     values = np.repeat((np.arange(512) + 0.5) / 256 - 1, counts)

@@ -58,15 +58,15 @@ def find_border(counts: Counts, otsu_limits: Limits, valley_limits: Limits, defa
 
 def otsu(counts: Counts, limits: Limits) -> tuple[float, float]:
     """(border, eta): the edge of a bin within `limits` that parts the values best, and how well, 0..1."""
-    total = counts.sum()
+    total = int(counts.sum())
     centres = (np.arange(BINS) + 0.5) * (2 / BINS) - 1
     edges = centres[:-1] + 1 / BINS  # the upper ones; the last would leave nothing above
-    share = counts / max(total, 1)
-    below, moment = np.cumsum(share)[:-1], np.cumsum(share * centres)[:-1]
-    mean = float(share @ centres)
-    spread = float(share @ (centres - mean) ** 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = np.nan_to_num((mean * below - moment) ** 2 / (below * (1 - below)), posinf=0.0)
+    below, moment = np.cumsum(counts)[:-1], np.cumsum(counts * centres)[:-1]
+    mean = float(counts @ centres) / max(total, 1)
+    spread = float(counts @ (centres - mean) ** 2)
+    sides = below.astype(np.float64) * (total - below)  # counts are whole: exactly 0 where one side is empty
+    between = np.zeros(BINS - 1)
+    np.divide(total * (mean * below - moment) ** 2, sides, out=between, where=sides > 0)
     allowed = (edges >= limits[0]) & (edges <= limits[1])
     best = between[allowed].max()
     # Between two groups with nothing in the middle all borders are alike: take the middle one.
