@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 _WORDS = {  # the whole name, once numbers of bands and units are taken out
     "red": "red", "r": "red",
@@ -13,7 +12,8 @@ _WORDS = {  # the whole name, once numbers of bands and units are taken out
     "swir2": "swir2", "swir 2": "swir2", "shortwave infrared 2": "swir2",
 }  # fmt: skip
 _WAVELENGTHS = (  # nanometres at the middle of a band
-    (445, 519, "blue"), (520, 600, "green"), (630, 690, "red"), (760, 900, "nir"), (1550, 1750, "swir1"),
+    # Near infrared begins above 783 nm, Sentinel-2's last band of the red edge, which stands before its band of 842 nm.
+    (445, 519, "blue"), (520, 600, "green"), (630, 690, "red"), (795, 900, "nir"), (1550, 1750, "swir1"),
     (2080, 2350, "swir2"),
 )  # fmt: skip
 _NANOMETRES = re.compile(r"(\d{3,4})(?:\.\d+)? ?nm\b")
@@ -33,22 +33,24 @@ def common_names(names: Sequence[str]) -> tuple[str, ...]:
     A word in the name takes precedence over a wavelength, and that over a band number. Where several bands have one
     common name, the first of them keeps it.
     """
-    lower = [name.strip().lower() for name in names]
-    found = [_by_word(name) or _by_wavelength(name) for name in lower]
-    if not any(found):
-        found = _by_number(lower)
+    found = _meanings(names)
     first = {meaning: at for at, meaning in reversed([*enumerate(found)])}
     return tuple(meaning if first[meaning] == at else "" for at, meaning in enumerate(found))
 
 
-# m_<quadrangle>_<quarter>_<zone>_<resolution>_<date>: https://www.fsa.usda.gov, NAIP's naming of quarter quadrangles.
-_NAIP = re.compile(r"m_\d{7}_(?:ne|nw|se|sw)_\d{2}_[\dh]{1,3}_\d{8}(?:_\d{8})?(?!\d)", re.IGNORECASE)
+def doubled_names(names: Sequence[str]) -> dict[str, list[int]]:
+    """Common name -> the numbers, from 1, of the bands whose names all tell it; those that two bands or more share."""
+    numbers: dict[str, list[int]] = {}
+    for number, meaning in enumerate(_meanings(names), start=1):
+        if meaning:
+            numbers.setdefault(meaning, []).append(number)
+    return {meaning: found for meaning, found in numbers.items() if len(found) > 1}
 
 
-def naip_by_name(path: Path, names: Sequence[str], dtype: str) -> str:
-    """ "naip" for four bands of uint8 without names in a file that is called as NAIP's are, else ""."""
-    unnamed = not any(common_names(names)) or common_names(names)[:3] == ("red", "green", "blue")
-    return "naip" if _NAIP.match(path.name) and len(names) == 4 and dtype == "uint8" and unnamed else ""
+def _meanings(names: Sequence[str]) -> list[str]:
+    lower = [name.strip().lower() for name in names]
+    found = [_by_word(name) or _by_wavelength(name) for name in lower]
+    return found if any(found) else _by_number(lower)
 
 
 def _by_word(name: str) -> str:

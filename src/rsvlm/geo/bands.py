@@ -18,58 +18,70 @@ BandChoice = str | int | Sequence[str | int] | None
 
 
 class BandRecipe(NamedTuple):
-    """Where a sensor keeps red, green and blue: by the names its products use, else by the number of bands."""
+    """Where a sensor keeps red, green and blue: by the names its products use, else by the number of bands.
+
+    `roles` says for a number of bands what each of them is, by its common name ("" = another); `shows` are the roles
+    that make the picture.
+    """
 
     names: tuple[tuple[str, str, str], ...]
-    order: dict[int, tuple[int, int, int]]  # number of bands -> band numbers from 1
+    roles: dict[int, tuple[str, ...]]
     doc: str
-    roles: dict[int, str] = {}  # noqa: RUF012  # number of bands -> what each shows, "-" for what has no common name
+    shows: tuple[str, str, str] = ("red", "green", "blue")
+
+    def order(self, count: int) -> tuple[int, ...]:
+        """The numbers, from 1, of the bands that make the picture of a file with `count` bands."""
+        return tuple(self.roles[count].index(role) + 1 for role in self.shows)
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    """ "- blue" -> ("", "blue")."""
+    return tuple("" if word == "-" else word for word in text.split())
 
 
 _RGB = ("red", "green", "blue")
-_INFRARED = "nir swir1 swir2"
+_OLI = "- blue green red nir swir1 swir2"  # Landsat 8 and 9, bands 1 to 7
 BAND_RECIPES: Registry[BandRecipe] = Registry("band recipe")
 BAND_RECIPES.add(
-    "rgb", BandRecipe((_RGB, ("r", "g", "b")), dict.fromkeys(range(3, 6), (1, 2, 3)), "red, green, blue first")
+    "rgb",
+    BandRecipe(
+        (_RGB, ("r", "g", "b")),
+        {3: _RGB, 4: (*_RGB, ""), 5: (*_RGB, "", "")},
+        "red, green, blue first",
+    ),
 )
 BAND_RECIPES.add(
     "naip",
-    BandRecipe(
-        (_RGB,), {3: (1, 2, 3), 4: (1, 2, 3)}, "NAIP: red, green, blue, near infrared", {4: "red green blue nir"}
-    ),
+    BandRecipe((_RGB,), {3: _RGB, 4: (*_RGB, "nir")}, "NAIP: red, green, blue, near infrared"),
 )
 BAND_RECIPES.add(
     "landsat",  # Collection 2 band tables, https://www.usgs.gov/faqs/what-are-band-designations-landsat-satellites
     BandRecipe(
         (_RGB, ("sr_b4", "sr_b3", "sr_b2"), ("b4", "b3", "b2")),
-        {6: (3, 2, 1), 7: (4, 3, 2), 8: (4, 3, 2), 9: (4, 3, 2), 11: (4, 3, 2)},
+        {6: _roles("blue green red nir swir1 swir2"), 7: _roles(_OLI), 8: _roles(f"{_OLI} -"),
+         9: _roles(f"{_OLI} - -"), 11: _roles(f"{_OLI} - - - -")},
         "Landsat 4-7 (six reflective bands: 3, 2, 1) or 8-9 (seven and more: 4, 3, 2)",
-        {6: f"blue green red {_INFRARED}"} | dict.fromkeys((7, 8, 9, 11), f"- blue green red {_INFRARED}"),
     ),
-)
+)  # fmt: skip
 BAND_RECIPES.add(
     "landsat-swir",
     BandRecipe(
         (("swir1", "nir", "red"),),
-        {4: (1, 2, 3)},
+        {3: _roles("swir1 nir red"), 4: _roles("swir1 nir red green")},
         "false colour of SWIR1, NIR, Red(, Green) stacks",
-        {4: "swir1 nir red green"},
+        ("swir1", "nir", "red"),
     ),
 )
 BAND_RECIPES.add(
     "sentinel2",  # band order of SAFE, Earth Engine and BigEarthNet products
     BandRecipe(
         (_RGB, ("b04", "b03", "b02"), ("b4", "b3", "b2")),
-        {3: (1, 2, 3), 4: (3, 2, 1), 10: (3, 2, 1), 12: (4, 3, 2), 13: (4, 3, 2)},
+        {3: _RGB, 4: _roles("blue green red nir"), 10: _roles("blue green red - - - nir - swir1 swir2"),
+         12: _roles("- blue green red - - - nir - - swir1 swir2"),
+         13: _roles("- blue green red - - - nir - - - swir1 swir2")},
         "Sentinel-2: TCI (3), B2 B3 B4 B8 (4), 10 and 20 m bands (10), L2A (12), L1C (13)",
-        {
-            4: "blue green red nir",
-            10: "blue green red - - - nir - swir1 swir2",
-            12: "- blue green red - - - nir - - swir1 swir2",
-            13: "- blue green red - - - nir - - - swir1 swir2",
-        },
     ),
-)
+)  # fmt: skip
 
 
 def band_names(descriptions: Sequence[str | None], interpretations: Sequence[str]) -> tuple[str, ...]:
@@ -90,11 +102,11 @@ def choose_bands(choice: BandChoice, names: Sequence[str], where: str) -> tuple[
     by what the names say (`rsvlm.geo.band_meaning`), else the first three bands, else the first. Raises BadInput naming
     `where` and the bands there are.
     """
-    visible = [name for name in names if name.lower() != "alpha"]
+    visible = count_visible(names)
     if choice is None:
-        return natural_colour(names) or ((1, 2, 3) if len(visible) >= 3 else (1,))
-    if isinstance(choice, str) and choice.lower() in BAND_RECIPES and choice.lower() not in _lower(names):
-        return _by_recipe(choice.lower(), names, len(visible), where)
+        return natural_colour(names) or ((1, 2, 3) if visible >= 3 else (1,))
+    if recipe := chosen_recipe(choice, names):
+        return _by_recipe(recipe, names, visible, where)
     parts: list[str | int]
     if isinstance(choice, str):
         parts = [part.strip() for part in choice.split(",")]
@@ -105,35 +117,15 @@ def choose_bands(choice: BandChoice, names: Sequence[str], where: str) -> tuple[
     return tuple(_band_number(part, names, where) for part in parts)
 
 
-def band_roles(choice: BandChoice, names: Sequence[str]) -> tuple[str, ...]:
-    """The common name of each band ("red", "nir", "swir1", ..., "" where it is not known).
-
-    By the names of the bands; what these leave open, by the recipe `choice` where it says what so many bands are, else
-    by the colours that it chooses: red, green and blue of a recipe that shows natural colour.
-    """
-    known = common_names(names)
-    if any(known) or not isinstance(choice, str) or choice.lower() not in BAND_RECIPES:
-        return known
-    recipe, visible = BAND_RECIPES[choice.lower()], sum(name.lower() != "alpha" for name in names)
-    if visible in recipe.roles:
-        roles = [role.replace("-", "") for role in recipe.roles[visible].split()]
-    else:
-        shown = recipe.order.get(visible, ())
-        roles = [_RGB[shown.index(at)] if at in shown else "" for at in range(1, len(names) + 1)]
-    return tuple([*roles, *[""] * len(names)][: len(names)])
+def count_visible(names: Sequence[str]) -> int:
+    """How many bands are not transparency."""
+    return sum(name.lower() != "alpha" for name in names)
 
 
-def composite(shown: Sequence[int], roles: Sequence[str], *, palette: bool = False) -> str:
-    """What a picture of the bands `shown` is: natural or false colour, one band, grey, palette, or of unknown order."""
-    seen = [roles[number - 1] for number in shown]
-    if palette:
-        return "palette"
-    if len(shown) == 1:
-        return f"one band: {seen[0]}" if seen[0] else "grey"
-    if not all(seen):
-        return "unknown order"
-    words = ", ".join(name.upper() if name in ("nir", "swir1", "swir2") else name for name in seen)
-    return "natural colour" if tuple(seen) == _RGB else f"false colour: {words}"
+def chosen_recipe(choice: BandChoice, names: Sequence[str]) -> str:
+    """The recipe that a choice of bands names, "" where it names none; a band of that name takes precedence."""
+    word = choice.lower() if isinstance(choice, str) else ""
+    return word if word in BAND_RECIPES and word not in _lower(names) else ""
 
 
 def natural_colour(names: Sequence[str]) -> tuple[int, ...] | None:
@@ -155,9 +147,9 @@ def _by_recipe(name: str, names: Sequence[str], visible: int, where: str) -> tup
     for wanted in recipe.names:
         if found := _by_names(wanted, names):
             return found
-    if visible in recipe.order:
-        return recipe.order[visible]
-    counts = ", ".join(str(count) for count in sorted(recipe.order))
+    if visible in recipe.roles:
+        return recipe.order(visible)
+    counts = ", ".join(str(count) for count in sorted(recipe.roles))
     raise BadInput(
         f"{where} has {visible} bands ({', '.join(names)}), but the recipe {name!r} expects {counts}; "
         f"give the three band numbers instead, for example 3,2,1."

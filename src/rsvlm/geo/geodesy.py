@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from rsvlm.errors import missing_extra
 from rsvlm.geo.place import GEOD, Place
@@ -37,6 +38,29 @@ def ground_sampling_distance(place: Place) -> float | None:
     if not np.isfinite(points).all():
         return None
     return abs(GEOD.polygon_area_perimeter(points[:, 0], points[:, 1])[0]) ** 0.5
+
+
+def pixel_areas(place: Place, columns: ArrayLike, rows: ArrayLike) -> NDArray[np.float64]:
+    """Square metres (M, N) of the pixels whose middles are at `columns` (N,) and `rows` (M,); NaN off the Earth.
+
+    The flat quadrangle between the corners on the ellipsoid: within 1e-4 of the curved one up to 1.5 degrees a side.
+    """
+    middles = np.stack(np.meshgrid(np.asarray(columns, np.float64), np.asarray(rows, np.float64)), axis=-1)
+    corners = [
+        _on_ellipsoid(place.to_lonlat(middles + half)) for half in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
+    ]
+    with np.errstate(invalid="ignore"):
+        crossed = np.cross(corners[2] - corners[0], corners[3] - corners[1])
+    return (np.linalg.norm(crossed, axis=-1) / 2).reshape(middles.shape[:2])
+
+
+def _on_ellipsoid(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Degrees (N, 2) as metres (N, 3) from the middle of the Earth."""
+    with np.errstate(invalid="ignore"):
+        east, north = np.radians(lonlat).T
+        normal = GEOD.a / np.sqrt(1 - GEOD.es * np.sin(north) ** 2)
+        across = normal * np.cos(north)
+        return np.stack([across * np.cos(east), across * np.sin(east), normal * (1 - GEOD.es) * np.sin(north)], axis=1)
 
 
 def geodesic_area(geometry: Any) -> float:

@@ -1,207 +1,263 @@
-"""Water, vegetation, built-up land, burnt land and snow from spectral indices: normalised differences of two bands.
+"""What covers the ground, computed from bands: water, vegetation, built-up land, burnt land and snow.
 
-The threshold is Otsu's where the histogram falls into two parts and it lies within the limits that the index is known
-by; beside these limits it is the published one. A histogram of one part gets the strict end of the limits, so that the
-share is one at least; of built-up and burnt land, which their indices confuse with bare soil, it then tells nothing.
+`classify(scene, "water")` takes the best normalised-difference index that the bands allow, (a - b) / (a + b), finds the
+border of the cover in its histogram (`rsvlm.geo.thresholds`) and measures what lies beyond. Memory is that of a grid of
+at most 2048 x 2048 cells (`rsvlm.geo.cells`); the scene is read by windows.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
-from rsvlm.geo.earth_shapes import to_lonlat
-from rsvlm.geo.geodesy import geodesic_area
-from rsvlm.geo.place import GEOD, Place
+from rsvlm.errors import BadInput
+from rsvlm.geo.band_roles import ROLE_WORDS
+from rsvlm.geo.cells import LARGEST_SIDE, Bits, Cells
+from rsvlm.geo.cover_rules import COVER_WORDS, COVERS, INDICES, CoverRule, Index
 from rsvlm.geo.scene import Scene
-from rsvlm.geo.tiles import tile_windows
-from rsvlm.geo.vector import mask_to_polygon
+from rsvlm.geo.thresholds import BINS, Border, find_border, histogram
+from rsvlm.geo.vector import Feature, feature, polygon_to_region
+from rsvlm.sample import Region
 
-GRID = 2048  # pixels: the longest side of the grid that an index is computed on
-_BLOCK = 512  # pixels of the grid that are read at once
-_BINS = 400  # of the histogram of an index over [-1, 1]
-_SEPARABLE = 0.6  # of the variance: what Otsu's threshold explains at least where the histogram has two parts
-_SNOW_NDWI = 0.25  # water is above, snow below
-_LEAST_PIXELS = 8  # of the grid: smaller patches are noise
-MOST_PATCHES = 50  # the largest, as shapes
-_ROWS_MEASURED = 33  # of the grid, whose pixels are measured on the ellipsoid
+_SNOW_NIR = 0.11  # reflectance in near infrared below which an NDSI of snow is water (Hall et al. 2001)
+_SNOW_NIR_8BIT = 102.0  # the same for 8-bit values of a display, in which snow is among the brightest: ours
+_REFLECTANCE_STEPS = 10_000.0  # integer value of a reflectance of 1 (Sentinel-2), where the file states no scale
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
-    """A normalised difference (a - b) / (a + b) that shows `cover` above a threshold.
+@dataclass(frozen=True)
+class CoverPatch:
+    """A connected area of a cover: `outline` in pixels of the scene (shapely), mean index value, and its size."""
 
-    `default` is the published threshold of reflectances, `limits` the range within which Otsu's is believed. A `weak`
-    index is confused with bare soil, and believed only where Otsu's threshold is.
-    """
-
-    name: str
-    cover: str
-    a: str
-    b: str
-    default: float
-    limits: tuple[float, float]
-    source: str
-    weak: bool = False
+    outline: Region
+    shape: object = field(repr=False)
+    mean: float
+    area_px: float
+    area_m2: float | None
 
 
-INDICES = (  # of each cover the best first
-    Index(name="MNDWI", cover="water", a="green", b="swir1", default=0.0, limits=(-0.2, 0.4),
-          source="Xu 2006, doi:10.1080/01431160600589179"),
-    Index(name="NDWI", cover="water", a="green", b="nir", default=0.0, limits=(-0.2, 0.4),
-          source="McFeeters 1996, doi:10.1080/01431169608948714"),
-    Index(name="NDVI", cover="vegetation", a="nir", b="red", default=0.3, limits=(0.1, 0.5),
-          source="Rouse et al. 1974, NASA SP-351; threshold of Sobrino et al. 2004, doi:10.1016/j.rse.2004.02.003"),
-    Index(name="NDBI", cover="built-up", a="swir1", b="nir", default=0.0, limits=(-0.1, 0.3),
-          weak=True,
-          source="Zha et al. 2003, doi:10.1080/01431160304987"),
-    Index(name="NBR", cover="burnt", a="swir2", b="nir", default=0.1, limits=(0.0, 0.4),
-          weak=True,
-          source="Key and Benson 2006, RMRS-GTR-164, with its sign turned"),
-    Index(name="NDSI", cover="snow", a="green", b="swir1", default=0.4, limits=(0.3, 0.6),
-          source="Hall et al. 1995, doi:10.1016/0034-4257(95)00137-P"),
-)  # fmt: skip
-COVERS = tuple(dict.fromkeys(index.cover for index in INDICES))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Cover:
-    """What an index tells of a scene: or in `problem` why none can.
+    """Where a scene has a cover, by an index of its bands.
 
-    `share` of the valid area in [0, 1]; `area_m2`, None without a place. `how` says index, bands and threshold.
-    `patches`: the largest connected parts as shapely polygons in scene pixels, largest first; `areas` are theirs in m2
-    (in pixels without a place). `at_least`: the true share may be larger. `digital`: values are 8-bit numbers, which
-    may be stretched for display and are not reflectances.
+    `numbers` are those of the two bands, from 1. `formula` has their roles and numbers. Cells whose index is above
+    (`above`) or below `border.value` have the cover. `share` in 0..1 is that of the valid cells, `valid_share` of the
+    scene. `area_m2` is None without a place. `patches` are the largest, of `patch_count`. `cells` is the working grid
+    and `mask`, `valid` and `values` (rows, columns) the cover, the cells with data and the index (NaN without) on it.
+    `notes` are sentences about what limits the result; `source` names who published the index.
     """
 
-    name: str
-    problem: str = ""
-    how: str = ""
-    source: str = ""
-    threshold: float = 0.0
-    share: float = 0.0
-    area_m2: float | None = None
-    patches: tuple[Any, ...] = ()
-    areas: tuple[float, ...] = ()
-    at_least: bool = False
-    digital: bool = False
+    cover: str
+    index: str
+    formula: str
+    numbers: tuple[int, int]
+    border: Border
+    above: bool
+    share: float
+    valid_share: float
+    area_m2: float | None
+    patches: tuple[CoverPatch, ...]
+    patch_count: int
+    notes: tuple[str, ...]
+    source: str
+    cells: Cells
+    mask: Bits = field(repr=False)
+    valid: Bits = field(repr=False)
+    values: NDArray[np.float32] = field(repr=False)
+
+    @property
+    def sentence(self) -> str:
+        """The result in one sentence."""
+        area = "" if self.area_m2 is None else f" ({_area_words(self.area_m2)})"
+        side = "above" if self.above else "below"
+        how = {"otsu": "Otsu's border in this scene", "valley": "the valley in this scene's histogram"}
+        border = how.get(self.border.method, "the published border")
+        whole = "the scene" if self.valid_share == 1 else "the pixels with data"
+        return (
+            f"{_name(self.cover)} covers {_share_words(self.share)} of {whole}{area}: {self.index} of bands "
+            f"{self.numbers[0]} and {self.numbers[1]} {side} {self.border.value:.2f} ({border})."
+        )
+
+    def features(self, scene: Scene) -> list[Feature]:
+        """The patches as GeoJSON features (in pixels without a place), with their holes, label and mean index value."""
+        return [
+            feature(patch.shape, scene.place, label=self.cover, index=self.index, mean=round(patch.mean, 4))
+            for patch in self.patches
+        ]
 
 
-def classify(scene: Scene, cover: str) -> Cover:
-    """What the bands of a scene tell of a `cover` of `COVERS`, over all of it, on a grid of at most `GRID` pixels.
+def classify(scene: Scene, cover: str, *, most: int = 20, least: int = 9, largest: int = LARGEST_SIDE) -> Cover:
+    """Where `scene` has a cover: "water", "vegetation", "built-up", "burnt" or "snow".
 
-    Memory is that of the grid. A scene whose bands do not tell has a Cover with a `problem`.
+    `most` patches are returned, none of fewer than `least` cells; `share` and `area_m2` count those, too. `largest`:
+    cells along the longer side. Raises BadInput, "... cannot be computed: ...", where the roles of the bands are not
+    known or a band has no data, only zeros, or the values of the other one.
     """
-    roles = scene.band_roles
-    fitting = [index for index in INDICES if index.cover == cover and index.a in roles and index.b in roles]
-    if not fitting:
-        wanted = " or ".join(f"{index.a} and {index.b}" for index in INDICES if index.cover == cover)
-        return Cover(name=cover, problem=f"{cover} needs the bands {wanted}, which the file does not name")
-    index = fitting[0]
-    numbers = roles.index(index.a) + 1, roles.index(index.b) + 1
-    values = _index_grid(scene, numbers)
-    if values is None:
-        return Cover(name=cover, problem=f"bands {numbers[0]} and {numbers[1]} of {scene.path.name} do not differ")
+    rule = COVERS[cover]
+    index, numbers = _choose(scene, rule)
+    cells = Cells.over(scene.width, scene.height, largest)
+    values, dark, counts = _index_values(scene, rule, index, numbers, cells)
     valid = np.isfinite(values)
     if not valid.any():
-        return Cover(name=cover, problem=f"band {numbers[0]} or {numbers[1]} of {scene.path.name} holds no data")
-    threshold, found, believed = _threshold(values[valid], index)
-    if not believed and index.weak:
-        return Cover(name=cover, problem=f"{index.name} does not tell {cover} land from bare soil here: {found}")
-    mask = np.where(valid, values, -np.inf) > threshold
-    digital = np.dtype(scene.dtype).itemsize == 1
-    if cover == "snow":  # water has a high NDSI, too, but is dark in the near infrared
-        if "nir" not in roles or digital:
-            return Cover(
-                name=cover, problem="snow is told from water by near infrared reflectances, which are not here"
-            )
-        other = _index_grid(scene, (roles.index("green") + 1, roles.index("nir") + 1))
-        mask &= (np.nan_to_num(other, nan=1.0) < _SNOW_NDWI) if other is not None else False
-    how = (
-        f"{index.name} = ({index.a} - {index.b}) / ({index.a} + {index.b}), bands {numbers[0]} and {numbers[1]}, "
-        f"above {threshold:.2f} ({found})"
-    )
-    if digital:
-        how += "; of 8-bit numbers, which may be stretched for display, not of reflectances"
-    share = float(mask.sum() / valid.sum())
-    patches = _patches(scene, mask)
-    areas = [shape_area(patch, scene.place) for patch in patches]
-    order = np.argsort([-area for area in areas], kind="stable")
+        raise _impossible(rule.cover, scene, "no pixel has data in both bands, or their sum is nowhere above 0")
+    digital = _digital_reason(scene, numbers)
+    limits = rule.digital_limits if digital else rule.limits
+    border = find_border(counts, limits, rule.valley_limits, rule.default, fixed=rule.fixed)
+    with np.errstate(invalid="ignore"):
+        mask = (values > border.value if rule.above else values < border.value) & ~dark
+    areas = cells.areas(scene.place) if scene.place else None
+    patches, count = cells.patches(mask, most, least)
     return Cover(
-        name=cover, how=how, source=index.source, threshold=threshold, share=share, digital=digital,
-        at_least=not believed and threshold == index.limits[1],
-        area_m2=None if scene.place is None else _mask_area(scene.place, mask, scene),
-        patches=tuple(patches[at] for at in order), areas=tuple(areas[at] for at in order),
-    )  # fmt: skip
+        cover=rule.cover,
+        index=index.name,
+        formula=_formula(index, numbers),
+        numbers=numbers,
+        border=border,
+        above=rule.above,
+        share=float(mask.sum() / valid.sum()),
+        valid_share=float(valid.mean()),
+        area_m2=None if areas is None else float(areas[mask].sum(dtype=np.float64)),
+        patches=tuple(_patch(rule.cover, one, values, areas) for one in patches),
+        patch_count=count,
+        notes=tuple(_notes(rule, scene, cells, border, digital)),
+        source=index.source,
+        cells=cells,
+        mask=mask,
+        valid=valid,
+        values=values,
+    )
 
 
-def _index_grid(scene: Scene, numbers: tuple[int, int]) -> NDArray[np.float32] | None:
-    """The normalised difference of two bands on the grid (H, W), NaN without data; None where the bands are equal."""
-    scale = min(1.0, GRID / max(scene.width, scene.height))
-    height, width = max(1, round(scene.height * scale)), max(1, round(scene.width * scale))
-    grid, differ = np.full((height, width), np.nan, np.float32), False
-    for column, row, columns, rows in tile_windows(width, height, _BLOCK, 0):
-        x1, x2 = (round(at * scene.width / width) for at in (column, column + columns))
-        y1, y2 = (round(at * scene.height / height) for at in (row, row + rows))
-        a, b = scene.read_bands(numbers, (x1, y1, x2 - x1, y2 - y1), (columns, rows))
-        total = a + b
-        with np.errstate(invalid="ignore", divide="ignore"):
-            index = (a - b) / total
-        index[~(total > 0) | (np.abs(index) > 1)] = np.nan  # two zeros are no measurement
-        grid[row : row + rows, column : column + columns] = index
-        differ = differ or bool((np.nan_to_num(a) != np.nan_to_num(b)).any())
-    return grid if differ else None
+def can_classify(scene: Scene, cover: str) -> str:
+    """ "" where the bands of a scene have the roles that a cover needs, else the sentence that says why not."""
+    try:
+        _choose(scene, COVERS[cover])
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
-def _threshold(values: NDArray[np.float32], index: Index) -> tuple[float, str, bool]:
-    """The threshold, how it was found, and whether it is Otsu's; of the values (N,) of an index that are data."""
-    counts, edges = np.histogram(values, _BINS, (-1.0, 1.0))
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1]
-    above, sums = counts.sum() - below, np.cumsum(counts * middles)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = sums[:-1] / below, (sums[-1] - sums[:-1]) / above
-        between = np.nan_to_num(below * above * (high - low) ** 2) / counts.sum() ** 2
-    spread = float((counts * (middles - sums[-1] / counts.sum()) ** 2).sum() / counts.sum())
-    best = int(np.argmax(between))
-    eta, otsu = (float(between[best]) / spread if spread > 0 else 0.0), float(edges[best + 1])
-    least, most = index.limits
-    if eta >= _SEPARABLE and least <= otsu <= most:
-        return otsu, f"Otsu's threshold, which explains {100 * eta:.0f} % of the variance", True
-    if eta >= _SEPARABLE:
-        return index.default, f"the published threshold: Otsu's is {otsu:.2f}", False
-    return most, "the strict end of what is known of it: the histogram has no two parts", False
+def _choose(scene: Scene, rule: CoverRule) -> tuple[Index, tuple[int, int]]:
+    for name in rule.indices:
+        index = INDICES[name]
+        if index.first in scene.band_roles and index.second in scene.band_roles:
+            return index, (scene.band_roles.index(index.first) + 1, scene.band_roles.index(index.second) + 1)
+    needed = " or ".join(f"{_word(INDICES[name].first)} and {_word(INDICES[name].second)}" for name in rule.indices)
+    known = ", ".join(f"{number} {_word(role)}" for number, role in enumerate(scene.band_roles, start=1) if role)
+    found = f"only these bands are known: {known}" if known else "no band is known by its name"
+    raise _impossible(
+        rule.cover,
+        scene,
+        f"it takes {needed}, and {found}; "
+        f"name the bands in the file, or choose a recipe (--bands naip, sentinel2, landsat, landsat-swir)",
+    )
 
 
-def _patches(scene: Scene, mask: NDArray[np.bool_]) -> list[Any]:
-    """The largest connected parts of a mask on the grid, as shapely polygons in scene pixels."""
-    if not mask.any():
-        return []
-    parts = [part for part in shapely.get_parts(mask_to_polygon(mask)) if part.area >= _LEAST_PIXELS]
-    largest = sorted(parts, key=lambda part: -part.area)[:MOST_PATCHES]
-    scale = np.array([scene.width / mask.shape[1], scene.height / mask.shape[0]])
-    return [shapely.transform(part, lambda points: points * scale) for part in largest]
+def _index_values(
+    scene: Scene, rule: CoverRule, index: Index, numbers: tuple[int, int], cells: Cells
+) -> tuple[NDArray[np.float32], Bits, NDArray[np.int64]]:
+    """(values (rows, columns), NaN without data; cells too dark for the cover; histogram (BINS,)) of an index."""
+    values, dark = np.full(cells.shape, np.nan, np.float32), np.zeros(cells.shape, bool)
+    counts = np.zeros(BINS, np.int64)
+    nir = scene.band_roles.index("nir") + 1 if rule.needs_bright_nir and "nir" in scene.band_roles else 0
+    floor = _least_snow_nir(scene, nir) if nir else 0.0
+    zeros = [scene.band_scale(number)[1] for number in numbers]
+    there, beyond_zero, differ = np.zeros(2, bool), np.zeros(2, bool), False
+    for window, at in cells.windows():
+        size = (at[1].stop - at[1].start, at[0].stop - at[0].start)
+        bands = scene.read_bands((*numbers, nir) if nir else numbers, window, size)
+        mask = np.ma.getmaskarray(bands)[:2]
+        missing = _missing(scene, mask)
+        a, b = (np.maximum(band, 0) for band in bands.data[:2])
+        total = np.where(missing, 0, a + b)
+        part = np.full(total.shape, np.nan, np.float32)
+        np.divide(a - b, total, out=part, where=total > 0)
+        values[at] = part
+        counts += histogram(part[part >= rule.least_value])
+        dark[at] = bands.data[2] < floor if nir else False
+        there |= ~mask.all(axis=(1, 2))
+        beyond_zero |= [
+            bool((band != zero)[~hole].any()) for band, zero, hole in zip(bands.data, zeros, mask, strict=False)
+        ]
+        differ = differ or bool((bands.data[0] != bands.data[1])[~missing].any())
+    for number, role, has, more in zip(numbers, (index.first, index.second), there, beyond_zero, strict=True):
+        if not has or not more:
+            what = "nothing but zeros" if has else "no data"
+            raise _impossible(rule.cover, scene, f"band {number} ({_word(role)}) holds {what}")
+    if not differ:
+        raise _impossible(rule.cover, scene, f"the bands {numbers[0]} and {numbers[1]} hold the same values")
+    return values, dark, counts
 
 
-def shape_area(shape: Any, place: Place | None) -> float:
-    """Square metres of a shapely geometry in scene pixels; pixels without a place."""
-    return float(shape.area) if place is None else geodesic_area(to_lonlat(shape, place))
+def _missing(scene: Scene, mask: Bits) -> Bits:
+    """(H, W) from the masks (2, H, W) of both bands. Where nodata is 0, one band of 0 is a dark pixel, not a hole."""
+    dark_is_data = scene.nodata == 0 and np.dtype(scene.dtype).kind == "u"
+    return np.asarray(mask.all(axis=0) if dark_is_data else mask.any(axis=0))
 
 
-def _mask_area(place: Place, mask: NDArray[np.bool_], scene: Scene) -> float:
-    """Square metres of the True pixels of a mask on the grid: of each row by the size of a pixel at its middle."""
-    height, width = mask.shape
-    rows = np.unique(np.linspace(0, height - 1, min(height, _ROWS_MEASURED)).round().astype(int))
-    x, step = scene.width / 2, np.array([scene.width / width, scene.height / height])
-    areas = []
-    for row in rows:
-        y = row * step[1]
-        corners = [(x, y), (x + step[0], y), (x + step[0], y + step[1]), (x, y + step[1])]
-        lonlat = place.to_lonlat(corners)
-        whole = np.isfinite(lonlat).all()
-        areas.append(abs(GEOD.polygon_area_perimeter(lonlat[:, 0], lonlat[:, 1])[0]) if whole else np.nan)
-    known = np.isfinite(areas)
-    each = np.interp(np.arange(height), rows[known], np.array(areas)[known]) if known.any() else np.zeros(height)
-    return float((mask.sum(1) * each).sum())
+def _least_snow_nir(scene: Scene, number: int) -> float:
+    """The value in near infrared (band `number`, scaled) that snow has at least."""
+    if scene.dtype == "uint8":
+        return _SNOW_NIR_8BIT
+    stored_as_is = scene.band_scale(number)[0] == 1 and np.dtype(scene.dtype).kind != "f"
+    return _SNOW_NIR * (_REFLECTANCE_STEPS if stored_as_is else 1.0)
+
+
+def _digital_reason(scene: Scene, numbers: tuple[int, int]) -> str:
+    """Why values are digital numbers and not reflectance, half a sentence; "" where they may be reflectance."""
+    if scene.dtype == "uint8":
+        return "its 8-bit values are digital numbers of a display, not reflectance"
+    stated = scene.band_scale(numbers[0]) != (1.0, 0.0)
+    if not stated and np.dtype(scene.dtype).kind == "u" and scene.bands[numbers[0] - 1].lower().startswith("sr_b"):
+        return "the file does not state the scale 0.0000275 and offset -0.2 of Landsat's Collection 2"
+    return ""
+
+
+def _notes(rule: CoverRule, scene: Scene, cells: Cells, border: Border, digital: str) -> Iterator[str]:
+    if digital:
+        sought = "" if rule.fixed else "the border was sought in wider limits, and "
+        yield f"{digital}: {sought}published borders hold only roughly"
+    if border.method == "default" and not border.clear:
+        yield (
+            f"the index has one group of values here, through which the published border {rule.default:g} runs: the "
+            f"share of {rule.cover} is uncertain"
+        )
+    if rule.needs_bright_nir and "nir" not in scene.band_roles:
+        yield "near infrared is not known, by which water would be told from snow"
+    if cells.step > 1:
+        yield f"computed on cells of {cells.step} x {cells.step} pixels ({cells.shape[1]} x {cells.shape[0]} cells)"
+    yield rule.confused
+
+
+def _patch(cover: str, patch: object, values: NDArray[np.float32], areas: NDArray[np.float32] | None) -> CoverPatch:
+    outline, cells, at = patch  # type: ignore[misc]
+    area = None if areas is None else float(areas[at][cells].sum(dtype=np.float64))
+    region = polygon_to_region(outline, cover)
+    return CoverPatch(region, outline, float(np.nanmean(values[at][cells])), float(outline.area), area)
+
+
+def _impossible(cover: str, scene: Scene, why: str) -> BadInput:
+    return BadInput(f"{_name(cover)} cannot be computed from {scene.path.name}: {why}.")
+
+
+def _formula(index: Index, numbers: tuple[int, int]) -> str:
+    a, b = (f"{_word(role)} (band {number})" for role, number in zip((index.first, index.second), numbers, strict=True))
+    return f"({a} - {b}) / ({a} + {b})"
+
+
+def _name(cover: str) -> str:
+    return COVER_WORDS.get(cover, cover).capitalize()
+
+
+def _word(role: str) -> str:
+    return ROLE_WORDS.get(role, role)
+
+
+def _share_words(share: float) -> str:
+    return "less than 0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+
+
+def _area_words(square_metres: float) -> str:
+    if square_metres >= 1e5:
+        return f"{square_metres / 1e6:,.2f} square km"
+    return f"{square_metres:,.0f} square m"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.band_meaning import naip_by_name
-from rsvlm.geo.bands import BandChoice, band_names, band_roles, choose_bands, composite, natural_colour
+from rsvlm.geo.band_roles import band_roles, composite
+from rsvlm.geo.bands import BandChoice, band_names, choose_bands, natural_colour
 from rsvlm.geo.geodesy import date_from_tags
 from rsvlm.geo.notes import raster_notes
 from rsvlm.geo.open_raster import MAX_PIXELS, gdal_settings, open_dataset
@@ -46,23 +46,20 @@ def _scene(dataset: Any, path: Path, bands: BandChoice, max_pixels: int) -> Scen
         names = band_names(dataset.descriptions, colours)
         shown = choose_bands(bands, names, path.name)
         palette = _palette(dataset, shown)
-        sensor = naip_by_name(path, names, dataset.dtypes[0]) if bands is None else ""
-        roles = band_roles(bands or sensor, names)
         place, unplaced = find_place(dataset)
         tags = {**dataset.tags(), **dataset.tags(ns="IMAGERY")}
-        colours_named = bands is not None or natural_colour(names) is not None or bool(sensor)
-        notes = raster_notes(dataset, path, shown=shown, colours_named=colours_named, alpha=alpha)
-        if sensor:
-            notes += ("by the name of the file a NAIP image: its bands are red, green, blue and near infrared",)
+        roles, role_notes = band_roles(names, bands, path.name, dataset.dtypes[0])
+        colours_named = bands is not None or natural_colour(names) is not None or all(roles[at - 1] for at in shown)
+        notes = role_notes + raster_notes(dataset, path, shown=shown, colours_named=colours_named, alpha=alpha)
         dataset.overviews(1)  # found now, while the settings forbid a look at neighbouring files
     return Scene(
         path=path,
         width=dataset.width,
         height=dataset.height,
         bands=names,
-        shown=shown,
         band_roles=roles,
-        composite=composite(shown, roles, palette=palette is not None),
+        composite=composite(roles, shown, palette=palette is not None),
+        shown=shown,
         dtype=dataset.dtypes[shown[0] - 1],
         driver=dataset.driver,
         nodata=_as_value(dataset.nodatavals[shown[0] - 1], dataset.dtypes[shown[0] - 1]),

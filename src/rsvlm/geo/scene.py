@@ -19,14 +19,13 @@ from rsvlm.geo.bands import Stretch
 from rsvlm.geo.geodesy import ground_sampling_distance
 from rsvlm.geo.open_raster import gdal_settings, readable_errors
 from rsvlm.geo.place import Place, Transform
-from rsvlm.geo.stored import missing_values, white_is_zero
-from rsvlm.geo.tiles import Tile, Window, tile_windows
+from rsvlm.geo.stored import Values, missing_values, scale_and_offset, scaled_values, white_is_zero
+from rsvlm.geo.tiles import Size, Tile, Window, output_size, spread_blocks, tile_windows
 
 from rasterio.enums import MaskFlags, Resampling  # isort: skip  # after open_raster: it names the missing extra
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-Size = int | tuple[int, int]
 
 _STRETCH_SIDE = 1024  # pixels: longest side of the decimated read that sets the stretch
 _STRETCH_BLOCKS = 64
@@ -37,21 +36,20 @@ _SEARCH_SIDE = 1024  # pixels: window of the search for one valid pixel
 class Scene:
     """An open raster, read by windows. Use it in `with`, from one thread at a time (calls from several threads wait).
 
-    `bands` are the names of all bands, `shown` the numbers (from 1) of those that make the picture, `composite` what it
-    then is ("natural colour", "false colour: SWIR1, NIR, red", ...: `rsvlm.geo.bands.composite`). `band_roles` are the
-    common names of all bands ("red", "nir", "swir1", ..., "" where not known). `dtype` is the
-    numpy name of the stored values. `transform` is None without georeference and `crs` is "EPSG:n", WKT or None;
-    `unplaced` then says why. `gsd_m` is metres per pixel along the ellipsoid at the middle. `date` is YYYY-MM-DD or
-    None. `notes` are sentences about what was assumed or not read (`rsvlm.geo.notes`).
+    `bands` are the names of all bands, `band_roles` their common names ("red", "green", "blue", "nir", "swir1",
+    "swir2", "" = not known), `shown` the numbers (from 1) of those that make the picture and `composite` what it shows
+    in words (`rsvlm.geo.band_roles`). `dtype` is the numpy name of the stored values. `transform` is None without
+    georeference and `crs` is "EPSG:n", WKT or None; `unplaced` then says why. `gsd_m` is metres per pixel along the
+    ellipsoid at the middle. `date` is YYYY-MM-DD or None. `notes` are sentences about what was assumed or not read.
     """
 
     path: Path
     width: int
     height: int
     bands: tuple[str, ...]
+    band_roles: tuple[str, ...]
+    composite: str
     shown: tuple[int, ...]
-    band_roles: tuple[str, ...] = ()
-    composite: str = "unknown order"
     dtype: str
     driver: str
     nodata: float | None
@@ -110,6 +108,28 @@ class Scene:
         """
         return self._read(window, size)[0]
 
+    def read_bands(self, numbers: Sequence[int], window: Window | None = None, size: Size | None = None) -> Values:
+        """Values of bands (numbers from 1) of a window as a masked float32 array (C, H, W), for computing with them.
+
+        Stored values times the band's scale plus its offset, as the file states them. Masked per band: nodata, NaN,
+        fill values, and what the file's mask takes out; values stay below the mask. Window, `size` and errors as in
+        `read_rgb`; the pixel budget counts every band.
+        """
+        if bad := [number for number in numbers if not 1 <= number <= len(self.bands)] or not numbers:
+            raise BadInput(
+                f"{self.path.name} has bands 1 to {len(self.bands)}, not {bad or 'none'}; give some of these."
+            )
+        window = self._check_window(window)
+        shape = self._output_shape(window, size, len(numbers))
+        raw = self._read_stored(window, shape, numbers=numbers)
+        masks = self._masking == "mask" and ~self.valid(window, (shape[1], shape[0]))
+        with self._lock, self._read_guard(self.path):
+            return scaled_values(self._dataset, numbers, raw, masks)
+
+    def band_scale(self, number: int) -> tuple[float, float]:
+        """(scale, offset) of a band (from 1), which `read_bands` applies; (1, 0) where the file states none."""
+        return scale_and_offset(self._dataset, number)
+
     def valid(self, window: Window | None = None, size: Size | None = None) -> Mask:
         """True (H, W) where there is data: not nodata in all shown bands, no NaN, not masked, not transparent."""
         window = self._check_window(window)
@@ -124,21 +144,6 @@ class Scene:
         if self._has_nodata:
             good &= self._valid_values(self._read_stored(window, shape, nearest=True))
         return good
-
-    def read_bands(
-        self, numbers: Sequence[int], window: Window | None = None, size: Size | None = None
-    ) -> NDArray[np.float32]:
-        """Values of bands (numbers from 1) as float32 (C, H, W), with the file's scale and offset; NaN where no data.
-
-        `window` and `size` as of `read_rgb`, whose errors it raises.
-        """
-        window = self._check_window(window)
-        shape = self._output_shape(window, size)
-        raw = self._read_stored(window, shape, nearest=True, numbers=numbers)
-        good = np.broadcast_to(self.valid(window, (shape[1], shape[0])), shape) & ~missing_values(raw, self.nodata)
-        scale, offset = ([of[n - 1] for n in numbers] for of in (self._dataset.scales, self._dataset.offsets))
-        values = raw * np.array(scale, np.float32)[:, None, None] + np.array(offset, np.float32)[:, None, None]
-        return np.where(good, values, np.nan).astype(np.float32)
 
     def tiles(self, size: int = 512, overlap: int = 0) -> Iterator[Tile]:
         """Stream square tiles of `size` pixels, row by row, neighbours sharing at least `overlap` pixels.
@@ -186,15 +191,14 @@ class Scene:
     def _read_stored(
         self, window: Window, shape: tuple[int, int], *, nearest: bool = False, numbers: Sequence[int] = ()
     ) -> NDArray[Any]:
-        """Stored values of the bands `numbers`, by default of the shown ones, (C, H, W)."""
-        bands = list(numbers or self.shown)
+        """Stored values of the bands `numbers` (default: the shown ones) (C, H, W)."""
         if self._dataset.closed:
             raise BadInput(f"{self.path} is closed; read it inside its `with` block.")
         shrinks = shape[0] < window[3] or shape[1] < window[2]
         how = Resampling.average if shrinks and not nearest else Resampling.nearest
         with self._lock, self._read_guard(self.path):
-            wanted = (len(bands), *shape)
-            return self._dataset.read(bands, window=_slices(window), out_shape=wanted, resampling=how)
+            bands = list(numbers or self.shown)
+            return self._dataset.read(bands, window=_slices(window), out_shape=(len(bands), *shape), resampling=how)
 
     def _check_window(self, window: Window | None) -> Window:
         if window is None:
@@ -208,19 +212,13 @@ class Scene:
             )
         return column, row, width, height
 
-    def _output_shape(self, window: Window, size: Size | None) -> tuple[int, int]:
-        """(height, width) of what comes out."""
-        width, height = window[2:]
-        if isinstance(size, int):
-            scale = min(1.0, size / max(width, height))
-            width, height = max(1, round(width * scale)), max(1, round(height * scale))
-        elif size is not None:
-            width, height = int(size[0]), int(size[1])
-        if width < 1 or height < 1:
-            raise BadInput(f"A picture of {width} x {height} pixels has no content; ask for at least 1 x 1.")
-        if width * height > self.max_pixels:
+    def _output_shape(self, window: Window, size: Size | None, layers: int = 1) -> tuple[int, int]:
+        """(height, width) of what comes out, of which `layers` are read at once."""
+        width, height = output_size(window, size)
+        if width * height * layers > self.max_pixels:
+            bands = f" of {layers} bands" if layers > 1 else ""
             raise BadInput(
-                f"{width} x {height} pixels of {self.path.name} at once are over the budget of "
+                f"{width} x {height} pixels{bands} of {self.path.name} at once are over the budget of "
                 f"{self.max_pixels / 1e6:.0f} million; read it by tiles or give a smaller size."
             )
         return height, width
@@ -258,16 +256,11 @@ class Scene:
         whole = self._output_shape(self.window, _STRETCH_SIDE)
         if self._dataset.overviews(self.shown[0]) or self.width * self.height <= 16 * _STRETCH_SIDE**2:
             return [(self.window, whole)]
-        rows, columns = self._dataset.block_shapes[self.shown[0] - 1]
-        down, across = -(-self.height // rows), -(-self.width // columns)
-        per_row = min(across, round(_STRETCH_BLOCKS**0.5) if down > 1 else _STRETCH_BLOCKS)
+        block = self._dataset.block_shapes[self.shown[0] - 1]
         picked = []
-        for i in np.unique(np.linspace(0, down - 1, _STRETCH_BLOCKS // per_row).round().astype(int)):
-            for j in np.unique(np.linspace(0, across - 1, per_row).round().astype(int)):
-                x, y = int(j) * columns, int(i) * rows
-                window = (x, y, min(columns, self.width - x), min(rows, self.height - y))
-                shape = self._output_shape(window, _STRETCH_SIDE)
-                picked.append((window, (max(shape[0], min(rows, window[3], 64)), shape[1])))
+        for window in spread_blocks(self.width, self.height, block, _STRETCH_BLOCKS):
+            high, wide = self._output_shape(window, _STRETCH_SIDE)
+            picked.append((window, (max(high, min(block[0], window[3], 64)), wide)))
         return picked
 
     def has_data(self) -> bool:

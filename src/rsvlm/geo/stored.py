@@ -1,5 +1,6 @@
 """Stored values that need interpretation: fewer than 8 bits, MINISWHITE, fill values, alpha bands that hold data."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ from rsvlm.geo.open_raster import GDAL_OPTIONS as _GDAL  # noqa: F401  (words a 
 
 from rasterio.enums import ColorInterp  # isort: skip
 
+Values = np.ma.MaskedArray[Any, np.dtype[np.float32]]
 FILL_MAGNITUDE = (
     1e36  # magnitude from which a floating value is a fill value: -3.4e38, 9.97e36 (NetCDF), never a measurement
 )
+_BLENDED = 1e30  # magnitude that only a mean of measurements and fill values has
 _SAMPLE_SIDE = 256  # pixels: side of the windows in which an alpha band is looked at
 _MIN_DATA_SHARE = 0.05  # share of values that are neither 0 nor the largest, from which a band flagged as alpha is data
 
@@ -26,6 +29,29 @@ def missing_values(raw: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]
             # A tag is text: -3.4e38 and -9999.9 are rounded, and float32 rounds once more.
             missing |= np.isclose(raw, nodata, rtol=1e-6, atol=0)
     return missing
+
+
+def scale_and_offset(dataset: Any, band: int) -> tuple[float, float]:
+    """(scale, offset) that turn a band's stored values into what they mean; (1, 0) where the file states none."""
+    scale, offset = float(dataset.scales[band - 1]), float(dataset.offsets[band - 1])
+    return scale if np.isfinite(scale) and scale else 1.0, offset if np.isfinite(offset) else 0.0
+
+
+def scaled_values(dataset: Any, bands: Sequence[int], raw: NDArray[Any], masked: Any) -> Values:
+    """Stored values (C, H, W) of `bands` (numbers from 1) as masked float32: times the scale, plus the offset.
+
+    Masked per band: no data, and the pixels of `masked` (bool, broadcast to (H, W)).
+    """
+    values, missing = np.empty(raw.shape, np.float32), np.empty(raw.shape, bool)
+    for at, band in enumerate(bands):
+        scale, offset = scale_and_offset(dataset, band)
+        missing[at] = missing_values(raw[at], dataset.nodatavals[band - 1]) | masked
+        if raw.dtype.kind == "f":
+            with np.errstate(invalid="ignore"):
+                missing[at] |= ~(np.abs(raw[at]) < _BLENDED)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values[at] = raw[at].astype(np.float64) * scale + offset
+    return np.ma.MaskedArray(values, missing)
 
 
 def brightness_table(dataset: Any, band: int) -> NDArray[np.uint8] | None:
