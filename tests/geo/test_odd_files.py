@@ -163,6 +163,83 @@ def test_neighbours_are_named_and_not_read(tmp_path):
         assert "gdal_translate ortho.jpg" in note
 
 
+def _pages(path, pages, kind=np.uint8, **tags):
+    first, *rest = [Image.fromarray(page.astype(kind)) for page in pages]
+    first.save(path, save_all=True, append_images=rest, **tags)
+    return path
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("name", ["four.tif", 'a:b "c?d=1#.tif'])
+def test_pages_of_one_band_each_are_the_bands_of_one_scene(tmp_path, capsys, kind, name):
+    bands = np.random.default_rng(0).integers(1, 255, (4, 40, 300)).astype(kind)
+    path = _pages(tmp_path / name, bands, kind, compression="tiff_adobe_deflate")
+    stacked = geotiff(tmp_path / "stacked.tif", bands, crs=None, transform=None, photometric="MINISBLACK")
+    with open_scene(path) as scene, open_scene(stacked) as same:
+        assert scene.bands == ("band1", "band2", "band3", "band4") and scene.shown == (1, 2, 3)
+        for window, size in ((None, None), ((30, 5, 200, 20), None), (None, 50), ((7, 3, 100, 30), (10, 20))):
+            assert (scene.read_rgb(window, size) == same.read_rgb(window, size)).all()
+            assert (scene.valid(window, size) == same.valid(window, size)).all()
+        assert [tile.pixels.sum() for tile in scene.tiles(64)] == [tile.pixels.sum() for tile in same.tiles(64)]
+    with open_scene(path, bands="band4") as scene:
+        assert kind != np.uint8 or (scene.read_rgb()[..., 0] == bands[3]).all()
+    info(path)
+    assert "the file has 4 pages, one band each, taken as the bands of one scene" in capsys.readouterr().out
+
+
+def test_pages_keep_names_nodata_and_place(tmp_path):
+    path = tmp_path / "named.tif"
+    for number, name in enumerate(("blue", "green", "red")):
+        more = {"APPEND_SUBDATASET": "YES"} if number else {}
+        geotiff(path, np.full((1, 20, 30), 10 * number, np.uint16), descriptions=[name], nodata=0, **more)
+    with open_scene(path) as scene:
+        assert (scene.bands, scene.shown, scene.nodata) == (("blue", "green", "red"), (3, 2, 1), 0)
+        assert scene.crs == "EPSG:26914" and scene.valid().all()
+        assert scene.notes == ("the file has 3 pages, one band each, taken as the bands of one scene",)
+
+
+_FLAT = np.full((1, 20, 30), 90, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"data": np.full((1, 10, 15), 90, np.uint8)},
+        {"data": np.full((1, 20, 30), 90, np.uint16)},
+        {"data": np.full((3, 20, 30), 90, np.uint8)},
+        {"data": _FLAT, "crs": "EPSG:32633"},
+        {"data": _FLAT, "transform": rasterio.Affine(5, 0, 0, 0, -5, 0)},
+        {"data": _FLAT, "nbits": 1},
+        {"data": _FLAT.astype(np.complex64)},
+    ],
+)
+def test_other_pages_are_not_taken_for_bands(tmp_path, second):
+    path = geotiff(tmp_path / "two.tif", _FLAT)
+    geotiff(path, APPEND_SUBDATASET="YES", **second)
+    with open_scene(path) as scene:
+        assert len(scene.bands) == 1 and (scene.read_rgb() == 90).all()
+        assert scene.notes == ("the file has 2 pages, of which the first alone is read",)
+
+
+def test_overviews_and_masks_are_no_pages(tmp_path):
+    path = geotiff(tmp_path / "overviews.tif", np.full((1, 64, 64), 90, np.uint8))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        file.build_overviews([2])
+        file.write_mask(np.full((64, 64), 255, np.uint8))
+    with open_scene(path) as scene:
+        assert len(scene.bands) == 1 and scene.notes == ()
+
+
+def test_a_page_has_its_own_budget(tmp_path):
+    path = geotiff(tmp_path / "strips.tif", np.zeros((1, 64, 64), np.uint8) + 1, blockysize=1)
+    geotiff(path, np.ones((1, 64, 64), np.uint8), APPEND_SUBDATASET="YES", blockysize=64, compress="deflate")
+    assert read_tiff_tags(path, page=1)[ROWS_PER_STRIP] == 1 and read_tiff_tags(path, page=2)[ROWS_PER_STRIP] == 64
+    with open_scene(path, max_pixels=2000) as scene:
+        assert len(scene.bands) == 1
+    with open_scene(path) as scene:
+        assert len(scene.bands) == 2
+
+
 def test_pages_and_orientation_are_said(tmp_path, capsys):
     page = Image.fromarray(np.zeros((20, 30, 3), np.uint8))
     page.save(tmp_path / "pages.tif", save_all=True, append_images=[page, page])
