@@ -79,7 +79,8 @@ def write(
     """Write Samples to a file, aside first and then renamed; returns how many.
 
     `embed_images` puts the encoded pictures into the file (None: as the format does by habit; Parquet and webdataset
-    do). Raises BadInput for a path that cannot be written or an image that cannot be read.
+    do). Without it, JSON formats write pictures in memory as files into `<stem>_pictures` beside `path`. Raises
+    BadInput for a path that cannot be written or an image that cannot be read.
     """
     chosen = format_of(path, format)
     return chosen.write(samples, Path(path), embed_images=chosen.embeds if embed_images is None else embed_images)
