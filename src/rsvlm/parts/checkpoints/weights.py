@@ -64,11 +64,15 @@ class WeightTable:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where every tensor went: theirs -> ours, theirs -> why it is left out, ours -> where else it comes from."""
+    """Where every tensor went: theirs -> ours, theirs -> why it is left out, ours -> where else it comes from.
+
+    `notes` say what a trainer had put around the model.
+    """
 
     loaded: Mapping[str, str]
     ignored: Mapping[str, str]
     elsewhere: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def adopt(
