@@ -13,6 +13,7 @@ from typing import Any
 
 from rsvlm.errors import BadInput, missing_extra
 from rsvlm.geo.tiff_header import ROWS_PER_STRIP, read_tiff_tags
+from rsvlm.lfs import refuse_pointer
 
 try:
     import rasterio
@@ -144,6 +145,7 @@ def _detect_driver(file: Path) -> str:
             head = stream.read(4096)
     except OSError as error:
         raise BadInput(f"{file} cannot be read ({error.strerror}); check its permissions.") from error
+    refuse_pointer(file, head)
     if not head:
         raise BadInput(f"{file} is empty (0 bytes); {_EXPECTED}.")
     for magic, driver in DRIVERS.items():

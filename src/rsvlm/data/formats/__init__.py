@@ -9,6 +9,7 @@ from rsvlm.data.formats.files import json_entries
 from rsvlm.data.formats.placeholders import expand_placeholders
 from rsvlm.errors import BadInput
 from rsvlm.files import is_file
+from rsvlm.lfs import refuse_pointer
 from rsvlm.registry import unknown
 from rsvlm.sample import Sample
 
@@ -70,6 +71,7 @@ def read(path: str | Path, format: str | None = None) -> Iterator[Sample]:
         raise BadInput(
             f"There is no file at {path}; give a {', '.join(item.suffix for item in FORMATS.values())} file."
         )
+    refuse_pointer(path)
     return format_of(path, format, peek=True).read(path)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from rsvlm.errors import BadInput
 from rsvlm.files import is_file, is_folder
 from rsvlm.json_text import load_json
+from rsvlm.lfs import refuse_pointer
 from rsvlm.parts.checkpoints import weights
 
 SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
@@ -42,6 +43,7 @@ def files(path: Path) -> dict[str, Path]:
     """
     if not path.name.endswith(_INDEX):
         return {path.name: path}
+    refuse_pointer(path)
     try:
         shards = set(load_json(path.read_text(encoding="utf-8"))["weight_map"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
