@@ -15,5 +15,6 @@ def refuse_pointer(path: object, start: str | bytes | None = None) -> None:
                 start = file.read(len(_POINTER))
         except (OSError, ValueError):  # who reads the file says so
             return
-    if start.startswith(_POINTER.decode() if isinstance(start, str) else _POINTER):
+    head = start[: len(_POINTER)]
+    if (head.encode("utf-8", "replace") if isinstance(head, str) else head) == _POINTER:
         raise BadInput(f"{path} is a Git-LFS pointer and not the file itself; run `git lfs pull` in its repository.")

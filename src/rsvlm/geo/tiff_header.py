@@ -29,6 +29,7 @@ def _read(file: BinaryIO, wanted: tuple[int, ...], page: int) -> dict[int, int]:
     big = struct.unpack_from(order + "H", head, 2)[0] == 43
     start = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0]
     size, place = (20, 12) if big else (12, 8)
+    count = 0
     for left in range(page - 1, -1, -1):
         seek(start)
         count = struct.unpack(order + ("Q" if big else "H"), read(8 if big else 2))[0]

@@ -13,13 +13,15 @@ from rsvlm.sample import Sample
 
 _SHOWN = 60  # letters of a value in a sentence
 
-_last: ContextVar[tuple[Any, Any] | None] = ContextVar("what was read last", default=None)
+_last: ContextVar["tuple[_Object | _List, Any] | None"] = ContextVar("what was read last", default=None)
 
 
 class _Object(dict[Any, Any]):
     """A JSON object that knows what it lies in (its file, at the top), and under which key."""
 
     __slots__ = ("above", "key")
+    above: Any
+    key: Any
 
     def __getitem__(self, key: Any, /) -> Any:
         _last.set((self, key))
@@ -45,6 +47,8 @@ class _List(list[Any]):
     """As `_Object`, of a JSON list."""
 
     __slots__ = ("above", "key")
+    above: Any
+    key: Any
 
     def __iter__(self) -> Iterator[Any]:
         for at, value in enumerate(super().__iter__()):
@@ -115,8 +119,8 @@ def last_read() -> str:
         shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
     except LookupError:
         shown = "missing"
-    place = ""
-    while not isinstance(holder, Path):
-        place = (f"[{key}]" if isinstance(holder, list) else f".{key}") + place
-        holder, key = holder.above, holder.key
-    return f"{place.lstrip('.')} of {holder} is {shown}"
+    place, within = "", holder
+    while isinstance(within, _Object | _List):
+        place = (f"[{key}]" if isinstance(within, _List) else f".{key}") + place
+        within, key = within.above, within.key
+    return f"{place.lstrip('.')} of {within} is {shown}"
