@@ -5,14 +5,16 @@ import json
 import pickle
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fake import annotations
 from rsvlm.data.catalogue import DATASETS, load
-from rsvlm.data.sources.records import forget, last_read, placed
+from rsvlm.data.sources.records import check_sample, forget, last_read, placed
 from rsvlm.errors import BadInput
+from rsvlm.sample import Image, Region, Sample, Turn
 
 MISSING = object()
 BAD = {"number": 7, "null": None, "list": [1, "x"], "string": "zz", "object": {"q": 1}, "missing": MISSING}
@@ -134,3 +136,23 @@ def test_what_was_read_last(tmp_path):
     assert next(images).get("file") is None and last_read() == f"images[2].file of {file} is missing"
     assert dict(data["images"][2].items()) and last_read() == f"images[2].id of {file} is '{'x' * 59}..."
     assert json.loads(json.dumps(data)) == data == pickle.loads(pickle.dumps(data)) and type(data).__name__ == "dict"
+
+
+def test_parts_of_a_sample_have_the_types_of_the_nouns(tmp_path):
+    folder = annotations.make("geopix_instruct", tmp_path)
+    file = sorted(folder.glob("train*.jsonl"))[0]
+    record = json.loads(file.read_text().splitlines()[0])
+    record["instances"][0]["category"] = ["tank"]
+    file.write_text(json.dumps(record))
+    with pytest.raises(BadInput, match=r"found \['tank'\], expected text\); what was read last: \[0\]\.instances of"):
+        load("geopix_instruct", folder, "all")
+    good = Sample(id="a", images=(Image(path="a.png"),), regions=(Region(label="x", box=(0, 0, 1, 1)),))
+    check_sample(good)
+    for bad in (
+        replace(good, id=None), replace(good, images=(Image(path=3),)), replace(good, split=1),
+        replace(good, turns=(Turn(question=1, answer="a"),)), replace(good, turns=(Turn(question="", answer=None),)),
+        replace(good, turns=(Turn(question="", answer="", references=("a", 2)),)),
+        replace(good, regions=(Region(label="x", box=(0, 0, float("nan"), 1)),)),
+    ):  # fmt: skip
+        with pytest.raises((TypeError, ValueError), match="expected"):
+            check_sample(bad)

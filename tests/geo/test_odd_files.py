@@ -209,7 +209,8 @@ _FLAT = np.full((1, 20, 30), 90, np.uint8)
         {"data": np.full((3, 20, 30), 90, np.uint8)},
         {"data": _FLAT, "crs": "EPSG:32633"},
         {"data": _FLAT, "transform": rasterio.Affine(5, 0, 0, 0, -5, 0)},
-        {"data": _FLAT, "nbits": 1},
+        {"data": _FLAT, "nbits": 4},
+        {"data": _FLAT, "photometric": "MINISWHITE"},
         {"data": _FLAT.astype(np.complex64)},
     ],
 )
@@ -230,14 +231,36 @@ def test_overviews_and_masks_are_no_pages(tmp_path):
         assert len(scene.bands) == 1 and scene.notes == ()
 
 
-def test_a_page_has_its_own_budget(tmp_path):
-    path = geotiff(tmp_path / "strips.tif", np.zeros((1, 64, 64), np.uint8) + 1, blockysize=1)
-    geotiff(path, np.ones((1, 64, 64), np.uint8), APPEND_SUBDATASET="YES", blockysize=64, compress="deflate")
-    assert read_tiff_tags(path, page=1)[ROWS_PER_STRIP] == 1 and read_tiff_tags(path, page=2)[ROWS_PER_STRIP] == 64
-    with open_scene(path, max_pixels=2000) as scene:
-        assert len(scene.bands) == 1
+def test_a_page_with_a_mask_of_its_own_is_no_band(tmp_path):
+    path = geotiff(tmp_path / "masked.tif", _FLAT)
+    geotiff(path, _FLAT, APPEND_SUBDATASET="YES")
     with open_scene(path) as scene:
         assert len(scene.bands) == 2
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        file.write_mask(np.eye(20, 30, dtype=np.uint8) * 255)
+    with open_scene(path) as scene:
+        assert len(scene.bands) == 1 and scene.valid().sum() == 20
+
+
+def test_a_page_has_its_own_budget(tmp_path):
+    values = np.ones((1, 3000, 3000), np.uint8)
+    path = geotiff(tmp_path / "strips.tif", values, blockysize=10, compress="deflate")
+    geotiff(path, values, APPEND_SUBDATASET="YES", blockysize=3000, compress="deflate")
+    assert read_tiff_tags(path, page=1)[ROWS_PER_STRIP] == 10 and read_tiff_tags(path, page=2)[ROWS_PER_STRIP] == 3000
+    for budget, bands in ((8_000_000, 1), (10_000_000, 2)):
+        with open_scene(path, max_pixels=budget) as scene:
+            assert len(scene.bands) == bands
+
+
+def test_a_scanned_text_and_more_pages_than_bands_are_no_scene_of_bands(tmp_path, monkeypatch):
+    text = Image.fromarray(np.eye(20, dtype=bool))
+    text.save(tmp_path / "text.tif", save_all=True, append_images=[text, text])
+    monkeypatch.setattr("rsvlm.geo.pages.MAX_PAGES", 3)
+    four = _pages(tmp_path / "four.tif", np.ones((4, 20, 30)))
+    for path, count in ((tmp_path / "text.tif", 3), (four, 4)):
+        with open_scene(path) as scene:
+            assert len(scene.bands) == 1
+            assert f"the file has {count} pages, of which the first alone is read" in scene.notes
 
 
 def test_pages_and_orientation_are_said(tmp_path, capsys):

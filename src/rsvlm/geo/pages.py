@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
 from rsvlm.geo.open_raster import open_page
+from rsvlm.geo.stored import white_is_zero
 
 from rasterio.enums import ColorInterp, MaskFlags  # isort: skip  # after open_raster: it names the missing extra
 
-MAX_PAGES = 512  # each is a walk along the chain of directories, and an open file
+MAX_PAGES = 256  # each is a walk along the chain of directories, and an open file
 
 
 class BandPages:
@@ -59,8 +60,8 @@ class BandPages:
 def stack_pages(first: Any, path: Path, max_pixels: int) -> Any:
     """The pages of an open TIFF as one dataset of bands; `first` itself where they are something else.
 
-    Pages are bands where each has one band of at least 8 bits without colours or a mask of its own, all of one size and
-    type, and lies where the first does (or says no place). Overviews, thumbnails and masks are none.
+    Pages are bands where each has one band without colours or a mask of its own, and all are stored alike (size, type,
+    bits) and lie where the first does, or say no place. Overviews, thumbnails, masks and scanned text are none.
     """
     numbers = [int(name.split(":")[1]) for name in first.subdatasets if name.startswith("GTIFF_DIR:")]
     if not 2 <= len(numbers) <= MAX_PAGES or not _is_band(first, first):
@@ -94,6 +95,10 @@ def _is_band(page: Any, first: Any) -> bool:
         and (page.width, page.height, page.dtypes) == (first.width, first.height, first.dtypes)
         and page.colorinterp[0] != ColorInterp.palette
         and MaskFlags.per_dataset not in page.mask_flag_enums[0]
-        and int(page.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8)) >= 8
+        and _storage(page) == _storage(first)
         and (not placed or (page.crs, page.transform) == (first.crs, first.transform))
     )
+
+
+def _storage(page: Any) -> tuple[str | None, bool]:
+    return page.tags(1, ns="IMAGE_STRUCTURE").get("NBITS"), white_is_zero(page)
