@@ -108,10 +108,14 @@ def test_ask_of_several_models_passes_them_on(stand_in):
 def test_scenes_come_first_and_questions_after(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("water").mkdir()
-    assert cli.split_arguments(["a.tif", "b/c", "Is it 1/2 full?", "d.tif"]) == (
+    assert cli.split_arguments(["a.tif", "b/c", "Is it 1/2 full?", "Why?"]) == (
         [Path("a.tif"), Path("b/c")],
-        ["Is it 1/2 full?", "d.tif"],
+        ["Is it 1/2 full?", "Why?"],
     )
+    assert cli.split_arguments(["a.tif", "What is in a.tif?"])[1] == ["What is in a.tif?"]
+    Path("notes").write_text("")
+    with pytest.raises(BadInput, match="'notes' stands behind a question but names a file"):
+        cli.split_arguments(["a.tif", "What?", "notes"])
     assert cli.split_arguments(["my scene.TIF", "Describe"]) == ([Path("my scene.TIF")], ["Describe"])
     assert cli.split_arguments(["water", "water?"]) == ([Path("water")], ["water?"])
     assert cli.split_arguments(["water", "long " * 2000])[0] == [Path("water")]
@@ -122,7 +126,9 @@ def test_scenes_come_first_and_questions_after(tmp_path, monkeypatch):
     [
         (["What is this?"], "scenes come first"),
         (["a.tif"], "No question was found after a.tif"),
+        (["a.tif", "What is in b.tif"], "'What is in b.tif' ends like the name of a file, which is not there"),
         (["a.tif", ""], "A question is empty"),
+        (["a.tif", "What?", "b.tif"], "'b.tif' stands behind a question but names a file; .* rsvlm ask a.tif b.tif"),
         (["a.tif", "What?", "  "], "A question is empty"),
         ([""], "A question is empty"),
     ],

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.errors import BadInput
+from rsvlm.lfs import refuse_pointer
 
 _TOO_DEEP, _TOO_LONG = "nested too deep", "a number of thousands of digits"
 
@@ -25,6 +26,7 @@ def parse_json(text: str | bytes, where: object) -> Any:
     try:
         return load_json(text)
     except ValueError as error:
+        refuse_pointer(where, text)
         raise BadInput(f"{where} is not valid JSON: {describe_json_error(error)}.") from error
 
 
@@ -43,6 +45,7 @@ def read_json_object(path: Path, what: str, advice: str = "fetch it again") -> d
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}); expected {what}: {advice}.") from error
     except ValueError as error:
+        refuse_pointer(path)
         raise BadInput(
             f"{path} is not valid JSON ({describe_json_error(error)}); expected {what}: {advice}."
         ) from error

@@ -136,7 +136,8 @@ def test_llava_sees_a_conversation(samples, tmp_path):
     first, second = json.loads((tmp_path / "out.json").read_text())[:2]
     assert first["image"] == samples[0].images[0].path and isinstance(first[EXTENSION], str)
     assert first["conversations"][:2] == [{"from": "human", "value": "<image>\n"}, {"from": "gpt", "value": "a port ."}]
-    assert second["images"] == [image.path for image in samples[1].images]
+    one, two = second["images"]  # the second is in memory: a file beside the JSON
+    assert one == samples[1].images[0].path and (tmp_path / two).read_bytes() == samples[1].images[1].data
     assert [line["from"] for line in second["conversations"]] == ["system", "human", "gpt"]
 
 

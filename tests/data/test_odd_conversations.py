@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -14,6 +16,8 @@ from rsvlm.data import formats
 from rsvlm.data.formats.placeholders import expand_placeholders
 from rsvlm.data.images import read_rgb
 from rsvlm.errors import BadInput
+from rsvlm.sample import Image as Picture
+from rsvlm.sample import Sample
 
 
 @pytest.fixture
@@ -129,3 +133,63 @@ def test_columns_that_hold_no_text_are_named(tmp_path):
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{"image": png(10), "label": 3}]), tmp_path / "a.parquet")
     with pytest.raises(BadInput, match="row 0 holds no conversation"):
         list(formats.read(tmp_path / "a.parquet"))
+
+
+def _rows(path, *rows):
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
+    return path
+
+
+CONVERSATION = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "a ship"}]
+
+
+@pytest.mark.parametrize("target", ["out.json", "out.jsonl"])
+def test_pictures_of_parquet_become_files_for_other_tools(tmp_path, target):
+    given = [(10, "x/1.png"), (99, "y/1.png"), (10, "x/1.png"), (30, None), (40, "../../a b\u00e9/..\\..\\..")]
+    source = _rows(
+        tmp_path / "in.parquet",
+        *({"image": {"bytes": png(grey), "path": path}, "conversations": CONVERSATION} for grey, path in given),
+    )
+    out = tmp_path / "deep" / target
+    for _ in range(2):  # a second run finds the folder there
+        assert formats.convert(source, out) == len(given)
+    text = out.read_text()
+    entries = json.loads(text) if target == "out.json" else [json.loads(line) for line in text.splitlines()]
+    named = [entry["image"] if "image" in entry else entry["images"][0] for entry in entries]
+    assert [(out.parent / one).read_bytes() for one in named] == [png(grey) for grey, _ in given]
+    assert named[0] == named[2] and len(set(named)) == 4
+    assert all(re.fullmatch(r"out_pictures/\w[\w-]*-[0-9a-f]{16}\.png", one) for one in named)
+    assert sorted(file.name for file in (out.parent / "out_pictures").iterdir()) == sorted(
+        {Path(one).name for one in named}
+    )
+    assert sorted(file.name for file in out.parent.iterdir()) == [target, "out_pictures"]
+    moved = out.parent.rename(tmp_path / "moved") / target
+    assert list(formats.read(moved)) == list(formats.read(source))
+    (moved.parent / named[1]).unlink()
+    with pytest.raises(BadInput, match=r"There is no picture .*1-[0-9a-f]{16}\.png; keep the folder"):
+        list(formats.read(moved))
+
+
+def test_pictures_as_files_appear_whole_or_not_at_all(tmp_path):
+    good = Sample(id="a", images=(Picture(path="", data=png(10)),))
+    bad = Sample(id="b", images=(), meta={"x": object()})
+    with pytest.raises(BadInput, match="cannot be written as JSON"):
+        formats.write([good, bad], tmp_path / "out.json")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "out_pictures").write_text("in the way")
+    with pytest.raises(BadInput, match="cannot be written"):
+        formats.write([good], tmp_path / "out.json")
+    assert [file.name for file in tmp_path.iterdir()] == ["out_pictures"]
+    formats.write([good], tmp_path / "held.json", embed_images=True)
+    assert not (tmp_path / "held_pictures").exists() and list(formats.read(tmp_path / "held.json")) == [good]
+
+
+def test_conversations_of_role_and_content_in_json(folder):
+    lines_ = [
+        {"role": "user", "content": "<image>What?"},
+        {"role": "assistant", "content": [{"type": "text", "text": "a ship"}]},
+    ]
+    (folder / "in.json").write_text(json.dumps([{"image": "img/a.png", "conversations": lines_}]))
+    (sample,) = formats.read(folder / "in.json")
+    assert (sample.turns[0].question, sample.turns[0].answer) == ("What?", "a ship")
+    assert round(read_rgb(sample.images[0]).mean()) == 10

@@ -26,6 +26,7 @@ PUMPS = (
     "<bbox>", '"bbox_2d": [', "'", "roads [", "road :", "buildings  ", "no ", "2 new ", "choice ", "option is ",
     "answer: ", "or (", "A*", "the ", "the what does the ", " in the ", "are there ", "is it ", "first a ",
     "a-a ", "twenty ", "1,", "1 to ", "% ", "\u0661", "e.g. ", ". A", "<theme>", "\ud800", "&amp;", "\x1b[",
+    "e\u0301", "\u0301", "1\u0301", "a\u2011", "1\u2044", "#", "#\u0915\u093e", "\u2162", "\u207b\u00b3",
 )  # fmt: skip
 AROUND = (("", ""), ("</answer> roads a", "\x00<"))
 LONGEST, ENOUGH, MOST = 1 << 14, 0.01, 3.2  # letters; seconds worth comparing; times as long for twice the letters

@@ -163,6 +163,106 @@ def test_neighbours_are_named_and_not_read(tmp_path):
         assert "gdal_translate ortho.jpg" in note
 
 
+def _pages(path, pages, kind=np.uint8, **tags):
+    first, *rest = [Image.fromarray(page.astype(kind)) for page in pages]
+    first.save(path, save_all=True, append_images=rest, **tags)
+    return path
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("name", ["four.tif", 'a:b "c?d=1#.tif'])
+def test_pages_of_one_band_each_are_the_bands_of_one_scene(tmp_path, capsys, kind, name):
+    bands = np.random.default_rng(0).integers(1, 255, (4, 40, 300)).astype(kind)
+    path = _pages(tmp_path / name, bands, kind, compression="tiff_adobe_deflate")
+    stacked = geotiff(tmp_path / "stacked.tif", bands, crs=None, transform=None, photometric="MINISBLACK")
+    with open_scene(path) as scene, open_scene(stacked) as same:
+        assert scene.bands == ("band1", "band2", "band3", "band4") and scene.shown == (1, 2, 3)
+        for window, size in ((None, None), ((30, 5, 200, 20), None), (None, 50), ((7, 3, 100, 30), (10, 20))):
+            assert (scene.read_rgb(window, size) == same.read_rgb(window, size)).all()
+            assert (scene.valid(window, size) == same.valid(window, size)).all()
+        assert [tile.pixels.sum() for tile in scene.tiles(64)] == [tile.pixels.sum() for tile in same.tiles(64)]
+    with open_scene(path, bands="band4") as scene:
+        assert kind != np.uint8 or (scene.read_rgb()[..., 0] == bands[3]).all()
+    info(path)
+    assert "the file has 4 pages, one band each, taken as the bands of one scene" in capsys.readouterr().out
+
+
+def test_pages_keep_names_nodata_and_place(tmp_path):
+    path = tmp_path / "named.tif"
+    for number, name in enumerate(("blue", "green", "red")):
+        more = {"APPEND_SUBDATASET": "YES"} if number else {}
+        geotiff(path, np.full((1, 20, 30), 10 * number, np.uint16), descriptions=[name], nodata=0, **more)
+    with open_scene(path) as scene:
+        assert (scene.bands, scene.shown, scene.nodata) == (("blue", "green", "red"), (3, 2, 1), 0)
+        assert scene.crs == "EPSG:26914" and scene.valid().all()
+        assert scene.notes == ("the file has 3 pages, one band each, taken as the bands of one scene",)
+
+
+_FLAT = np.full((1, 20, 30), 90, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"data": np.full((1, 10, 15), 90, np.uint8)},
+        {"data": np.full((1, 20, 30), 90, np.uint16)},
+        {"data": np.full((3, 20, 30), 90, np.uint8)},
+        {"data": _FLAT, "crs": "EPSG:32633"},
+        {"data": _FLAT, "transform": rasterio.Affine(5, 0, 0, 0, -5, 0)},
+        {"data": _FLAT, "nbits": 4},
+        {"data": _FLAT, "photometric": "MINISWHITE"},
+        {"data": _FLAT.astype(np.complex64)},
+    ],
+)
+def test_other_pages_are_not_taken_for_bands(tmp_path, second):
+    path = geotiff(tmp_path / "two.tif", _FLAT)
+    geotiff(path, APPEND_SUBDATASET="YES", **second)
+    with open_scene(path) as scene:
+        assert len(scene.bands) == 1 and (scene.read_rgb() == 90).all()
+        assert scene.notes == ("the file has 2 pages, of which the first alone is read",)
+
+
+def test_overviews_and_masks_are_no_pages(tmp_path):
+    path = geotiff(tmp_path / "overviews.tif", np.full((1, 64, 64), 90, np.uint8))
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        file.build_overviews([2])
+        file.write_mask(np.full((64, 64), 255, np.uint8))
+    with open_scene(path) as scene:
+        assert len(scene.bands) == 1 and scene.notes == ()
+
+
+def test_a_page_with_a_mask_of_its_own_is_no_band(tmp_path):
+    path = geotiff(tmp_path / "masked.tif", _FLAT)
+    geotiff(path, _FLAT, APPEND_SUBDATASET="YES")
+    with open_scene(path) as scene:
+        assert len(scene.bands) == 2
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "r+") as file:
+        file.write_mask(np.eye(20, 30, dtype=np.uint8) * 255)
+    with open_scene(path) as scene:
+        assert len(scene.bands) == 1 and scene.valid().sum() == 20
+
+
+def test_a_page_has_its_own_budget(tmp_path):
+    values = np.ones((1, 3000, 3000), np.uint8)
+    path = geotiff(tmp_path / "strips.tif", values, blockysize=10, compress="deflate")
+    geotiff(path, values, APPEND_SUBDATASET="YES", blockysize=3000, compress="deflate")
+    assert read_tiff_tags(path, page=1)[ROWS_PER_STRIP] == 10 and read_tiff_tags(path, page=2)[ROWS_PER_STRIP] == 3000
+    for budget, bands in ((8_000_000, 1), (10_000_000, 2)):
+        with open_scene(path, max_pixels=budget) as scene:
+            assert len(scene.bands) == bands
+
+
+def test_a_scanned_text_and_more_pages_than_bands_are_no_scene_of_bands(tmp_path, monkeypatch):
+    text = Image.fromarray(np.eye(20, dtype=bool))
+    text.save(tmp_path / "text.tif", save_all=True, append_images=[text, text])
+    monkeypatch.setattr("rsvlm.geo.pages.MAX_PAGES", 3)
+    four = _pages(tmp_path / "four.tif", np.ones((4, 20, 30)))
+    for path, count in ((tmp_path / "text.tif", 3), (four, 4)):
+        with open_scene(path) as scene:
+            assert len(scene.bands) == 1
+            assert f"the file has {count} pages, of which the first alone is read" in scene.notes
+
+
 def test_pages_and_orientation_are_said(tmp_path, capsys):
     page = Image.fromarray(np.zeros((20, 30, 3), np.uint8))
     page.save(tmp_path / "pages.tif", save_all=True, append_images=[page, page])

@@ -42,6 +42,14 @@ def test_real_captions_equal_the_java_tokenizer():
         ("<a b> a<b> &amp; &frac12;", "<a\xa0b> a <b> & & frac12"),
         ("low_vegetation a-b_c a,b-c 3.5-inch", "low_vegetation a-b_c a,b-c 3.5-inch"),
         ("建筑物abc ½ ⅓ €5 water’s isn’t", "建筑物abc 1/2 1/3 $ 5 water 's is n't"),
+        ("हवाई अड्डे के पास दो रनवे हैं २३ km२", "हवाई अड्डे के पास दो रनवे हैं २३ km२"),
+        ("มีรันเวย์สองแห่งใกล้กับสนามบิน", "มีรันเวย์สองแห่งใกล้กับสนามบิน"),
+        ("مَدْرَجَانِ قُرْبَ المَطَارِ ٢٣٫٥ ؟", "مَدْرَجَانِ قُرْبَ المَطَارِ ٢٣٫٥ ؟"),
+        ("שָׁלוֹם e\u0301glise 1\u0301b", "שָׁלוֹם e\u0301glise 1 \u0301b"),
+        ("\ufefftwo a\u200bb\u200dc \ue000 \x07 𝐀 𝟏 2𝟏3", "two a b c 2 3"),
+        ("Ⅳ roads of type Ⅱ ⅳa ①②", "roads of type a ① ②"),
+        ("x₁₂ x²³ 10⁻³ 1⁄2 non‑breaking x‐ray", "x ₁₂ x ²³ 10 ⁻³ 1⁄2 non‑breaking x‐ray"),
+        ("C# c++ ##x @@ @aé a/é 建/筑 a/b", "c# c++ ## x @@ @a é a / é 建 / 筑 a/b"),
     ],
 )
 def test_what_the_java_tokenizer_says_of_other_strings(raw, tokens):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -248,3 +249,10 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path):
     refused(source, tmp_path, r"1 are not beside it, the first is model-00002-of-00002.safetensors")
     (source / "model.safetensors.index.json").unlink()
     refused(source, tmp_path, "holds no weights")
+
+
+@pytest.mark.parametrize("front", ["", "model.", "base_model.model.model."])
+def test_a_projector_that_peft_trained_beside_the_adapters(front):
+    table = published_table([])
+    assert table.ours(f"{front}mm_projector.modules_to_save.default.2.bias") == "bridge.mlp.2.bias"
+    assert any(re.fullmatch(one, f"{front}mm_projector.original_module.2.bias") for one in table.ignored)

@@ -43,7 +43,10 @@ def convert(
         bool, typer.Option("--skip-missing", help="Of a data set: leave out samples whose image is absent.")
     ] = False,
     embed: Annotated[
-        bool | None, typer.Option("--embed/--no-embed", help="Put the pictures into the file (default: by format).")
+        bool | None,
+        typer.Option(
+            "--embed/--no-embed", help="Put the pictures into the file (default: by format; JSON: beside it)."
+        ),
     ] = None,
     dialect: Annotated[
         str | None, typer.Option(metavar="NAME", help="Write the boxes behind <bbox> into the texts, in this dialect.")

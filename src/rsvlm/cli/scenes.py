@@ -12,6 +12,7 @@ import typer
 from rsvlm.cli.options import AsJson, Models
 from rsvlm.cli.show import answers_on_stdout, print_json
 from rsvlm.errors import BadInput
+from rsvlm.files import is_file, is_folder
 from rsvlm.printable import say
 
 _SCENE_SUFFIXES = (
@@ -82,9 +83,20 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     paths, questions = [Path(word) for word in arguments[:count]], list(arguments[count:])
     if any(not question.strip() for question in questions):
         raise BadInput('A question is empty; ask something, as in: rsvlm ask scene.tif "Describe this image."')
+    late = [question for question in questions if _names_file(question)]
+    if late and paths:
+        raise BadInput(
+            f"{late[0]!r} stands behind a question but names a file; scenes come first: "
+            f'rsvlm ask {paths[-1]} {late[0]} "Describe this image."'
+        )
     if not paths:
         raise BadInput(
             f'{arguments[0]!r} is not a scene; scenes come first: rsvlm ask scene.tif "Describe this image."'
+        )
+    if not questions and len(paths) > 1 and not is_file(paths[-1]) and not is_folder(paths[-1]):
+        raise BadInput(
+            f"No question was found: {str(paths[-1])!r} ends like the name of a file, which is not there; "
+            "a question ends with a question mark or a full stop."
         )
     if not questions:
         raise BadInput(
@@ -101,6 +113,12 @@ def _is_scene(word: str) -> bool:
         if path.exists():
             return True
     return path.suffix.lower() in _SCENE_SUFFIXES or (os.sep in word and not any(c.isspace() for c in word))
+
+
+def _names_file(question: str) -> bool:
+    """Whether a question is the path of a file: one that is there, or one word with the suffix of a scene."""
+    path = Path(question)
+    return is_file(path) or (path.suffix.lower() in _SCENE_SUFFIXES and not any(c.isspace() for c in question))
 
 
 @contextlib.contextmanager

@@ -39,6 +39,8 @@ def convert(
         language_model=language_model, vision=vision, lora=lora,
     )  # fmt: skip
     say(f"{out}: {len(account.loaded)} tensors loaded, {len(account.ignored)} left out, 0 unknown, 0 missing")
+    for note in account.notes:
+        say(f"  {note}")
     for reason in sorted({*account.ignored.values(), *account.elsewhere.values()}):
         say(f"  not in it: {reason}")
 

@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 from rsvlm.data import cards
 from rsvlm.data.cards import DatasetCard
 from rsvlm.data.sources.layout import SPLITS
+from rsvlm.data.sources.records import check_sample, forget, last_read
 from rsvlm.errors import BadInput
 from rsvlm.files import is_file
 from rsvlm.registry import Registry
@@ -62,13 +63,26 @@ def load(name: str, root: str | Path, split: str = "train", *, skip_missing: boo
 def _read(card: DatasetCard, root: str | Path) -> list[Sample]:
     """All Samples of a set. A record of another form than its authors' is one sentence, whichever reader met it."""
     path = dataset_path(card, root)
+    forget()
+    samples: list[Sample] = []
     try:
-        return list(card.reader(path, card.name))
+        for sample in card.reader(path, card.name):
+            check_sample(sample)
+            samples.append(sample)
+        return samples
     except _MALFORMED as error:
         raise BadInput(
             f"{card.title} at {path} holds a record of another form ({type(error).__name__}: {str(error)[:120]}); "
-            f"expected {', '.join(card.files)} as its authors publish them."
+            f"{_last_read()}expected {', '.join(card.files)} as its authors publish them."
         ) from error
+    except BadInput as error:
+        if not isinstance(error.__cause__, _MALFORMED) or not last_read():
+            raise
+        raise BadInput(f"{str(error).rstrip('.')}; what was read last: {last_read()}.") from error
+
+
+def _last_read() -> str:
+    return f"what was read last: {last_read()}; " if last_read() else ""
 
 
 def _check_classes(card: DatasetCard, samples: Sequence[Sample], root: str | Path) -> None:

@@ -10,9 +10,11 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
+from rsvlm.lfs import refuse_pointer
 from rsvlm.sample import Image
 
 PIXEL_BUDGET = 64_000_000  # 8000 x 8000; a larger picture must come by windows (below Pillow's own bomb warning)
+_HEAD = 64  # bytes that tell the kind of a file
 _PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 _EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 _RASTER_MAGIC = (
@@ -33,7 +35,8 @@ def read_rgb(image: Image) -> NDArray[np.uint8]:
     as stored. Raises BadInput for a file that is missing, truncated, not an image, larger than `PIXEL_BUDGET`, or
     that does not hold the window.
     """
-    head = image.data[:12] if image.data is not None else _head(image.path)
+    head = image.data[:_HEAD] if image.data is not None else _head(image.path)
+    refuse_pointer(image.path, head)
     if head.startswith(_RASTER_MAGIC):
         return _read_raster(image)
     try:
@@ -77,7 +80,7 @@ def picture_size(image: Image) -> tuple[int, int]:
 def _head(path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
-            return file.read(12)
+            return file.read(_HEAD)
     except OSError as error:
         raise BadInput(f"There is no image at {path} ({error.strerror}); check the path.") from error
 

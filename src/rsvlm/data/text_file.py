@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from rsvlm.errors import BadInput
+from rsvlm.lfs import refuse_pointer
 
 
 def read_text(path: Path) -> str:
     """The text of a file. Raises BadInput where it is no UTF-8 text, or cannot be read."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        found = path.read_bytes()
+        refuse_pointer(path, found)
+        return found.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(
             f"{path} is not UTF-8 text (byte {error.object[error.start]:#04x} at {error.start}); save it as UTF-8."

@@ -29,6 +29,7 @@ from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.solvers import read_boxes, read_vector, write_map, write_vector
 from rsvlm.json_text import load_json
+from rsvlm.lfs import refuse_pointer
 from rsvlm.metrics.boxes import readable_box
 from rsvlm.metrics.masks import readable_mask
 from rsvlm.sample import Image
@@ -75,6 +76,7 @@ def entries(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any
         raise BadInput(f"{path} cannot be read ({error.strerror}); give a file of answers, one a line.") from error
     if not content.strip():
         raise BadInput(f"{path} is empty; expected one answer a line, as rsvlm questions prepares them.")
+    refuse_pointer(path, content)
     listed = _list(path, content)
     if listed is not None:
         for number, value in enumerate(listed, 1):

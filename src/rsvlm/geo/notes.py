@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rsvlm.geo.pages import BandPages
 from rsvlm.geo.tiff_header import ORIENTATION, read_tiff_tags
 
 _WORLD_FILES = (".wld", ".tfw", ".tifw", ".tiffw", ".jgw", ".jpgw", ".jpegw", ".pgw", ".pngw", ".j2w", ".jp2w")
@@ -33,7 +34,9 @@ def raster_notes(dataset: Any, path: Path, *, shown: Sequence[int], colours_name
         numbers = ", ".join(map(str, shown))
         notes.append(f"the names of the bands do not say which is red, green and blue: {numbers} are shown as such")
     if pages := len(dataset.subdatasets):
-        notes.append(f"the file has {pages} pages, of which the first alone is read")
+        stacked = isinstance(dataset, BandPages)
+        read = "one band each, taken as the bands of one scene" if stacked else "of which the first alone is read"
+        notes.append(f"the file has {pages} pages, {read}")
     orientation = dataset.tags().get("EXIF_Orientation", "").strip() or read_tiff_tags(path).get(ORIENTATION, 1)
     if turned := _ORIENTATIONS.get(str(orientation)):
         notes.append(f"the picture is stored {turned} (its orientation tag says so) and shown as it is stored")

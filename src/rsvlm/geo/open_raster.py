@@ -13,6 +13,7 @@ from typing import Any
 
 from rsvlm.errors import BadInput, missing_extra
 from rsvlm.geo.tiff_header import ROWS_PER_STRIP, read_tiff_tags
+from rsvlm.lfs import refuse_pointer
 
 try:
     import rasterio
@@ -93,16 +94,28 @@ def open_dataset(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Any:
     bands, or would need more than the pixel budget `max_pixels` (whole picture for PNG and JPEG, one block otherwise).
     """
     file = _local_path(path)
-    driver = _detect_driver(file)
+    return _open(file, _detect_driver(file), max_pixels, page=0)
+
+
+def open_page(path: str | Path, number: int, *, max_pixels: int = MAX_PIXELS) -> Any:
+    """Open one page of a TIFF, `number` counted from 1. Raises BadInput as `open_dataset`, and for any other file."""
+    file = _local_path(path)
+    if _detect_driver(file) != "GTiff":
+        raise BadInput(f"{file} has no pages; only those of a TIFF can be read.")
+    return _open(file, "GTiff", max_pixels, page=number)
+
+
+def _open(file: Path, driver: str, max_pixels: int, *, page: int) -> Any:
+    name = f"GTIFF_DIR:{page}:{file}" if page else file
     with gdal_settings(file), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = rasterio.open(file, driver=driver)
+        dataset = rasterio.open(name, driver=driver)
         try:
-            _check_limits(dataset, file, max_pixels)
+            _check_limits(dataset, file, max_pixels, page)
             if driver == "GTiff" and dataset.compression:
                 # Threads decode blocks side by side; without a codec they only cost.
                 dataset.close()
-                dataset = rasterio.open(file, driver=driver, NUM_THREADS=str(min(4, os.cpu_count() or 1)))
+                dataset = rasterio.open(name, driver=driver, NUM_THREADS=str(min(4, os.cpu_count() or 1)))
         except BaseException:
             dataset.close()
             raise
@@ -132,6 +145,7 @@ def _detect_driver(file: Path) -> str:
             head = stream.read(4096)
     except OSError as error:
         raise BadInput(f"{file} cannot be read ({error.strerror}); check its permissions.") from error
+    refuse_pointer(file, head)
     if not head:
         raise BadInput(f"{file} is empty (0 bytes); {_EXPECTED}.")
     for magic, driver in DRIVERS.items():
@@ -144,7 +158,7 @@ def _detect_driver(file: Path) -> str:
     raise BadInput(f"{file} is not an image of a known kind (it starts with {head[:12]!r}); {_EXPECTED}.")
 
 
-def _check_limits(dataset: Any, file: Path, max_pixels: int) -> None:
+def _check_limits(dataset: Any, file: Path, max_pixels: int, page: int = 0) -> None:
     """Raises BadInput for a raster over the pixel budget, complex, bandless, or with an external overview."""
     width, height, count = dataset.width, dataset.height, dataset.count
     if count < 1 or width < 1 or height < 1:
@@ -170,7 +184,7 @@ def _check_limits(dataset: Any, file: Path, max_pixels: int) -> None:
         return
     rows, columns = dataset.block_shapes[0]
     if dataset.compression and columns == width:  # GDAL calls a long compressed strip rows, but decodes all of it
-        rows = max(rows, min(read_tiff_tags(file).get(ROWS_PER_STRIP, rows), height))
+        rows = max(rows, min(read_tiff_tags(file, page=page or 1).get(ROWS_PER_STRIP, rows), height))
     together = count if dataset.interleaving == Interleaving.pixel else 1
     block = rows * columns * together * max(1, _itemsize(dataset.dtypes[0]))
     if rows * columns > max_pixels or block > max_pixels * _BYTES_PER_PIXEL:

@@ -13,6 +13,7 @@ from rsvlm.geo.bands import BandChoice, band_names, choose_bands, natural_colour
 from rsvlm.geo.geodesy import date_from_tags
 from rsvlm.geo.notes import raster_notes
 from rsvlm.geo.open_raster import MAX_PIXELS, gdal_settings, open_dataset
+from rsvlm.geo.pages import stack_pages
 from rsvlm.geo.place import find_place
 from rsvlm.geo.scene import Scene
 from rsvlm.geo.stored import alpha_with_data, brightness_table
@@ -29,6 +30,7 @@ def open_scene(path: str | Path, *, bands: BandChoice = None, max_pixels: int = 
     """
     dataset = open_dataset(path, max_pixels=max_pixels)
     try:
+        dataset = stack_pages(dataset, Path(path), max_pixels)
         scene = _scene(dataset, Path(path), bands, max_pixels)
         if not scene.has_data():
             raise BadInput(f"{path} has no valid pixel: every value is nodata, NaN or masked; give a scene with data.")

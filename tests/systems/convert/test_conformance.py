@@ -21,6 +21,7 @@ from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.build import build, load_weights
 from rsvlm.systems.convert import convert as door
 from rsvlm.systems.convert.convert import convert, identify, readers
+from rsvlm.systems.convert.verify import verify
 from rsvlm.systems.load import load
 
 
@@ -57,6 +58,37 @@ def test_every_tensor_lands(beside, folder, tmp_path, system, case):
     assert set(state) == set(own) - base and set(account.elsewhere) == set(own) - set(account.loaded.values())
     load_weights(model, state, source="the folder")
     assert identify(folder / release.given).system == system
+
+
+WRAPPED = {
+    "model and optimizer": lambda tree: {"model": tree, "optimizer": {"state": {0: torch.ones(3)}}, "epoch": 3},
+    "DataParallel": lambda tree: {f"module.{name}": value for name, value in tree.items()},
+    "state_dict of DataParallel": lambda tree: {
+        "state_dict": {f"module.{name}": value for name, value in tree.items()}, "best": 0.5
+    },
+    "DeepSpeed": lambda tree: {"module": tree, "ds_version": "0.14"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED)
+@EVERY
+def test_what_a_trainer_put_around_the_model_is_taken_off_by_check_and_by_convert(
+    beside, folder, tmp_path, system, wrapped
+):
+    release = RELEASES[system]
+    release.write(folder)
+    file, given = folder / release.checkpoint, folder / release.given
+    plain = reader(system, given, tmp_path / "plain", **beside(system))
+    tree = torch.load(file, weights_only=True)
+    torch.save(WRAPPED[wrapped](tree.get("model", tree)), file)
+    seen = verify(file)
+    assert seen["system"] == system and ("under" in seen["notes"] or "'module.' is taken off" in seen["notes"])
+    assert "optimizer" not in wrapped or "epoch, optimizer beside it" in seen["notes"]
+    account = convert(given, tmp_path / "out", recipe=release.recipe, **beside(system))
+    assert (account.loaded, account.ignored) == (plain.loaded, plain.ignored)
+    assert "; ".join(account.notes) == seen["notes"]
+    old, new = (load_file(tmp_path / out / "model.safetensors") for out in ("plain", "out"))
+    assert old.keys() == new.keys() and all(torch.equal(old[name], new[name]) for name in old)
 
 
 @EVERY

@@ -9,6 +9,7 @@ from rsvlm.data.formats.files import json_entries
 from rsvlm.data.formats.placeholders import expand_placeholders
 from rsvlm.errors import BadInput
 from rsvlm.files import is_file
+from rsvlm.lfs import refuse_pointer
 from rsvlm.registry import unknown
 from rsvlm.sample import Sample
 
@@ -70,6 +71,7 @@ def read(path: str | Path, format: str | None = None) -> Iterator[Sample]:
         raise BadInput(
             f"There is no file at {path}; give a {', '.join(item.suffix for item in FORMATS.values())} file."
         )
+    refuse_pointer(path)
     return format_of(path, format, peek=True).read(path)
 
 
@@ -79,7 +81,8 @@ def write(
     """Write Samples to a file, aside first and then renamed; returns how many.
 
     `embed_images` puts the encoded pictures into the file (None: as the format does by habit; Parquet and webdataset
-    do). Raises BadInput for a path that cannot be written or an image that cannot be read.
+    do). Without it, JSON formats write pictures in memory as files into `<stem>_pictures` beside `path`. Raises
+    BadInput for a path that cannot be written or an image that cannot be read.
     """
     chosen = format_of(path, format)
     return chosen.write(samples, Path(path), embed_images=chosen.embeds if embed_images is None else embed_images)

@@ -12,9 +12,18 @@ from typing import Any
 import PIL.Image
 
 from rsvlm.data.formats.files import json_entries
-from rsvlm.data.formats.record import EXTENSION, Message, entry_id, entry_images, from_parts, to_extension, to_messages
+from rsvlm.data.formats.pictures import Keep, file_with_pictures
+from rsvlm.data.formats.record import (
+    EXTENSION,
+    Message,
+    entry_id,
+    entry_images,
+    from_parts,
+    image_paths,
+    to_extension,
+    to_messages,
+)
 from rsvlm.errors import BadInput
-from rsvlm.files import atomic_file
 from rsvlm.json_text import load_json
 from rsvlm.sample import Image, Region, Sample
 
@@ -22,14 +31,14 @@ _KNOWN = ("id", "messages", "query", "response", "history", "images", "image", "
 _ROLES = ("user", "assistant")
 
 
-def to_entry(sample: Sample, *, embed: bool = False) -> dict[str, Any]:
-    """One Sample as a row; `objects` only where there are regions."""
+def to_entry(sample: Sample, *, embed: bool = False, keep: Keep | None = None) -> dict[str, Any]:
+    """One Sample as a row; `objects` only where there are regions. `keep` makes files of bytes in memory."""
     entry: dict[str, Any] = {"messages": [{"role": role, "content": text} for role, text in to_messages(sample)]}
-    entry["images"] = [image.path for image in sample.images]
+    entry["images"] = image_paths(sample, keep)
     if objects := _objects(sample):
         entry["objects"] = objects
     entry |= {key: sample.meta[key] for key in sample.meta.get("row_keys", ()) if key in sample.meta}
-    return entry | {EXTENSION: to_extension(sample, embed=embed)}
+    return entry | {EXTENSION: to_extension(sample, embed=embed, beside=keep is not None)}
 
 
 def _objects(sample: Sample) -> Mapping[str, Any] | None:
@@ -153,11 +162,13 @@ def read(path: Path) -> Iterator[Sample]:
 
 
 def write(samples: Iterable[Sample], path: Path, *, embed_images: bool = False) -> int:
-    """Write Samples as JSONL; returns how many. `embed_images` puts their bytes into the extension (base64)."""
+    """Write Samples as JSONL; returns how many. Pictures in memory become files, as in `llava.write`."""
     count = 0
-    with atomic_file(path) as part, part.open("w", encoding="utf-8") as file:
+    with file_with_pictures(path) as (part, keep), part.open("w", encoding="utf-8") as file:
         for sample in samples:
-            json.dump(to_entry(sample, embed=embed_images), file, ensure_ascii=False)
+            json.dump(
+                to_entry(sample, embed=embed_images, keep=None if embed_images else keep), file, ensure_ascii=False
+            )
             file.write("\n")
             count += 1
     return count

@@ -96,9 +96,7 @@ def read(path: Path) -> Iterator[Sample]:
 
 def _sample(row: Mapping[str, Any], path: Path, number: int) -> Sample:
     row = {key: value for key, value in row.items() if value is not None}
-    if "conversations" in row and row["conversations"] and "role" in row["conversations"][0]:
-        row["messages"] = row.pop("conversations")
-    elif not {"conversations", "messages"} & row.keys():  # a caption, or a question and its answer
+    if not {"conversations", "messages"} & row.keys():  # a caption, or a question and its answer
         answer = next((key for key in ("answer", "caption", "text") if isinstance(row.get(key), str)), None)
         if answer is not None:
             question = row.pop("question", "")

@@ -8,7 +8,7 @@ believes the native keys first: a conversation that another tool has edited stay
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from rsvlm.sample import Image, Region, Sample, Turn
 
 EXTENSION = "rsvlm"
 IMAGE_TAG = "<image>"
+_BESIDE = "beside"  # the note of a picture that was in memory and was written as a file (`formats.pictures`)
 _LEADING = re.compile(rf"(?:\s*+{IMAGE_TAG})++\s*+")
 _TRAILING = re.compile(rf"(?:\s*+{IMAGE_TAG[::-1]})++\s*+")  # of the text read backwards: one start, linear
 
@@ -41,10 +42,20 @@ def _inline(sample: Sample) -> bool:
     return bool(sample.images) and sum(turn.question.count(IMAGE_TAG) for turn in sample.turns) == len(sample.images)
 
 
-def to_extension(sample: Sample, *, embed: bool = False) -> str:
-    """The JSON string under `EXTENSION`. Pictures in memory are in it (base64), with `embed` all are."""
+def image_paths(sample: Sample, keep: Callable[[Image], str] | None = None) -> list[str]:
+    """The paths of the pictures; of those in memory what `keep` says, where it is given."""
+    return [image.path if keep is None or image.data is None else keep(image) for image in sample.images]
+
+
+def to_extension(sample: Sample, *, embed: bool = False, beside: bool = False) -> str:
+    """The JSON string under `EXTENSION`.
+
+    Pictures in memory are in it (base64), with `embed` all are; with `beside` their files lie beside the JSON file.
+    """
     images = [
-        _non_default_fields(image, drop=("path", "data")) | _embedded_data(image, embed) for image in sample.images
+        _non_default_fields(image, drop=("path", "data"))
+        | ({"held": _BESIDE, "path": image.path} if beside and image.data is not None else _embedded_data(image, embed))
+        for image in sample.images
     ]
     rest = {
         "id": sample.id,
@@ -179,14 +190,19 @@ def entry_images(
 
     Another tool's paths are relative to an image folder nobody wrote down: `folder`, `folder/images` and the like are
     tried. Ours are kept as they are. Bytes that were embedded from a file give the file back where it still lies at its
-    path, so that a round trip on one machine changes nothing; elsewhere the bytes stand in.
+    path, so that a round trip on one machine changes nothing; elsewhere the bytes stand in. Raises BadInput where the
+    file of a picture that was written beside the JSON file is not there.
     """
     extension = entry.get(EXTENSION)
     notes = _parse_extension(extension).get("images", [])
     if supplied is None:
         paths = [item if isinstance(item, str) else item["path"] for item in image_entries(entry)]
         supplied = [(path if extension is not None else _resolve_path(path, folder), None) for path in paths]
-    return [_make_image(path, data, notes[n] if n < len(notes) else {}) for n, (path, data) in enumerate(supplied)]
+    noted = [(path, data, notes[n] if n < len(notes) else {}) for n, (path, data) in enumerate(supplied)]
+    return [
+        _image_beside(folder / path, note) if note.get("held") == _BESIDE else _make_image(path, data, note)
+        for path, data, note in noted
+    ]
 
 
 def image_entries(entry: Mapping[str, Any]) -> list[Any]:
@@ -212,6 +228,16 @@ def _make_image(path: str, data: bytes | None, note: Mapping[str, Any]) -> Image
     if held == "path" and is_file(Path(path)):
         data = None
     return Image(path=path, data=data, **_lists_to_tuples(note))
+
+
+def _image_beside(file: Path, note: Mapping[str, Any]) -> Image:
+    """The picture in memory that was written as `file`."""
+    if not is_file(file):
+        raise BadInput(f"There is no picture {file}; keep the folder of the pictures beside their JSON file.")
+    note = dict(note)
+    path = str(note.pop("path", ""))
+    del note["held"]
+    return _make_image(path, image_bytes(Image(path=str(file))), note)
 
 
 def _resolve_path(path: str, folder: Path) -> str:

@@ -16,20 +16,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from rsvlm.data.formats import llava
+from rsvlm.data.formats.pictures import picture_suffix
 from rsvlm.data.formats.record import EXTENSION, image_bytes, image_entries
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_file
 from rsvlm.json_text import load_json
 from rsvlm.sample import Image, Sample, Turn
 
-_MAGIC = (
-    (b"\xff\xd8", "jpg"),
-    (b"\x89PNG", "png"),
-    (b"II", "tif"),
-    (b"MM", "tif"),
-    (b"RIFF", "webp"),
-    (b"GIF8", "gif"),
-)
 MAX_SAMPLE_BYTES = 2**28  # of the members of one sample, decompressed
 _MAX_RATIO, _FREE_BYTES = 200, 2**26  # bytes that a byte of a packed tar may unpack to, and beyond that
 _MAX_HEADER_BYTES = 2**20  # bytes of a member's name or pax values
@@ -45,10 +38,6 @@ _CAPTIONS = ("txt", "caption")
 _IMAGES = ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "bmp", "img", "jp2", "img_content")
 
 
-def _suffix(data: bytes) -> str:
-    return next((suffix for magic, suffix in _MAGIC if data.startswith(magic)), "img")
-
-
 def _members(sample: Sample, key: str, embed: bool) -> Iterator[tuple[str, bytes]]:
     """(name, bytes) of one sample. Several pictures are `key.0.jpg`, `key.1.jpg`: one key, two fields to webdataset."""
     entry = llava.to_entry(sample)
@@ -60,7 +49,7 @@ def _members(sample: Sample, key: str, embed: bool) -> Iterator[tuple[str, bytes
         if image.data is None:
             note["held"] = "path"
         data = image_bytes(image)
-        note["member"] = f"{number}.{_suffix(data)}" if len(sample.images) > 1 else _suffix(data)
+        note["member"] = f"{number}.{picture_suffix(data)}" if len(sample.images) > 1 else picture_suffix(data)
         yield f"{key}.{note['member']}", data
     entry[EXTENSION] = json.dumps(extension, ensure_ascii=False)
     yield f"{key}.json", json.dumps(entry, ensure_ascii=False).encode("utf-8")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.sources.layout import ImageIndex, find_optional, read_json
+from rsvlm.data.sources.records import text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -49,14 +50,14 @@ def _asked(paths: list[Path]) -> dict[str, list[Turn]]:
     turns: dict[str, list[Turn]] = {}
     try:
         images, questions, answers = (_active(path, part) for path, part in zip(paths, PARTS, strict=True))
-        files = {item["id"]: item["file_name"] for item in images}
+        files = {item["id"]: text(item["file_name"]) for item in images}
         answer_by_question = {item["question_id"]: str(item["answer"]) for item in answers}
         for question in questions:
             turn = Turn(
                 task="change_qa",
-                question=question["question"],
+                question=text(question["question"]),
                 answer=answer_by_question[question["id"]],
-                kind=question["type"],
+                kind=text(question["type"]),
             )
             turns.setdefault(files[question["img_id"]], []).append(turn)
     except (KeyError, TypeError, AttributeError) as error:

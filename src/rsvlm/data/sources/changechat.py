@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.sources.layout import find_file, read_json
+from rsvlm.data.sources.records import text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -41,7 +42,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
         path = first.parent / f"changechat_105k_{part}.json"
         for number, item in enumerate(read_json(path) if path.is_file() else ()):
             try:
-                before, after = item["image"] if "image" in item else (item["image_A"], item["image_B"])
+                before, after = map(text, item["image"] if "image" in item else (item["image_A"], item["image_B"]))
                 turns = pairs.setdefault((part.partition("_")[0], before, after), [])
                 _extend(turns, list(_turns(item, task)))
             except (KeyError, TypeError, ValueError) as error:
@@ -58,13 +59,13 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
 def _turns(item: Mapping[str, Any], task: str) -> Iterator[Turn]:
     kind = "changed" if item["changeflag"] else "unchanged"
     if "captions" in item:
-        references = tuple(text.strip() for text in item["captions"])
+        references = tuple(caption.strip() for caption in item["captions"])
         yield Turn(task="change_caption", question=_CAPTION, answer=references[0], references=references, kind=kind)
         return
     spoken = [turn["value"] for turn in item["conversations"]]
     if not spoken or len(spoken) % 2:
         raise ValueError(f"{len(spoken)} messages, expected pairs of question and answer")
-    questions = [re.sub(r"^(<image>\s*)+", "", text).strip() for text in spoken[::2]]
+    questions = [re.sub(r"^(<image>\s*)+", "", asked).strip() for asked in spoken[::2]]
     task = task or task_of(questions)
     for place, (question, answer) in enumerate(zip(questions, spoken[1::2], strict=True), 1):
         known = f"turn{place}" if task == "change_dialogue" else kind

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.sources.layout import ImageIndex, candidate_folders, class_words, hashed_split, ordered_box, read_json
+from rsvlm.data.sources.records import text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Box, Image, Point, Region, Sample, Turn
 
@@ -54,7 +55,7 @@ def _samples(
     if not isinstance(data, Mapping):
         raise TypeError("the file holds no object")
     by_image = _linked(data)
-    labels = {str(item["id"]): item["name"] for item in data.get("categories", ())}
+    labels = {str(item["id"]): text(item["name"]) for item in data.get("categories", ())}
     guesses = (f"{split}2017", f"{split}2014", f"images/{split}", split) if split else ()
     index = ImageIndex(candidate_folders(root, *guesses, "images", "imgs", "JPEGImages"))
     for item in data["images"]:

@@ -13,6 +13,7 @@ from rsvlm.data.sources.layout import SPLITS, ImageIndex, candidate_folders, fin
 from rsvlm.data.sources.voc import ANNOTATIONS, PICTURES, node_text, object_region
 from rsvlm.data.text_file import read_text
 from rsvlm.errors import BadInput
+from rsvlm.lfs import refuse_pointer
 from rsvlm.sample import Image, Region, Sample, Turn
 
 
@@ -59,6 +60,7 @@ def _expressions(folder: Path) -> Iterator[tuple[str, tuple[int, int], Region, s
             width, height = (int(float(node_text(root, f"size/{side}") or 0)) for side in ("width", "height"))
             found = [(object_region(item, 0), node_text(item, "description")) for item in root.findall("object")]
         except (ET.ParseError, ValueError) as error:
+            refuse_pointer(path)
             raise BadInput(f"{path} is not a DIOR-RSVG annotation: {error}.") from error
         for region, phrase in found:
             if region is None:

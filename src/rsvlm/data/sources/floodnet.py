@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_optional, hashed_split, read_json
+from rsvlm.data.sources.records import text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -45,8 +46,10 @@ def _turns(path: Path) -> dict[str, list[Turn]]:
         for item in entries:
             answer = str(item.get("Ground_Truth", "")).strip()
             if answer:
-                turn = Turn(task="vqa", question=item["Question"], answer=answer, kind=item["Question_Type"])
-                turns.setdefault(item["Image_ID"], []).append(turn)
+                turn = Turn(
+                    task="vqa", question=text(item["Question"]), answer=answer, kind=text(item["Question_Type"])
+                )
+                turns.setdefault(text(item["Image_ID"]), []).append(turn)
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(
             f"{path} is not a FloodNet question file ({type(error).__name__}: {error}); "

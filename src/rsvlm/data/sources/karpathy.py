@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_file, normalize_split, read_json
+from rsvlm.data.sources.records import text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -42,12 +43,12 @@ def _path(item: Mapping[str, Any]) -> str:
 
 def _nwpu(item: Mapping[str, Any], group: str) -> tuple[str, str, tuple[str, ...], str]:
     keys = ["raw", *(f"raw_{number}" for number in range(1, 5))]
-    return item["filename"], normalize_split(item["split"]), _captions(item.get(key) or "" for key in keys), group
+    return text(item["filename"]), normalize_split(item["split"]), _captions(item.get(key) or "" for key in keys), group
 
 
 def _captions(sentences: Iterable[str]) -> tuple[str, ...]:
     """Captions without their margins; blank ones, which RSITMD once had, are none."""
-    return tuple(text for sentence in sentences if (text := sentence.strip()))
+    return tuple(caption for sentence in sentences if (caption := sentence.strip()))
 
 
 def read(folder: Path, name: str) -> Iterator[Sample]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rsvlm.data.masks import Mask, Rle, decode_runs, encode_rle, rle_size
 from rsvlm.errors import BadInput
+from rsvlm.lfs import refuse_pointer
 from rsvlm.sample import Box, Region
 
 _FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
@@ -38,6 +39,7 @@ def _open_image(path: Path) -> PIL.Image.Image:
         file = PIL.Image.open(path, formats=_FORMATS)
         file.load()
     except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        refuse_pointer(path)
         raise BadInput(f"{path} cannot be read as a label picture ({error}); fetch it again.") from error
     return file
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rsvlm.data.sources.records import placed
 from rsvlm.data.text_file import read_lines, read_text, split_lines
 from rsvlm.errors import BadInput
 from rsvlm.files import is_folder, resolved
@@ -71,7 +72,7 @@ def find_optional(folder: Path, *patterns: str) -> Path | None:
 
 def read_json(path: Path) -> Any:
     """The JSON value in a file. Raises BadInput naming the file and the line that is broken."""
-    return parse_json(read_text(path), path)
+    return placed(parse_json(read_text(path), path), path)
 
 
 def read_records(path: Path) -> list[Any]:
@@ -79,7 +80,7 @@ def read_records(path: Path) -> list[Any]:
     text = read_text(path)
     try:
         found = load_json(text)
-        return found if isinstance(found, list) else [found]
+        return placed(found if isinstance(found, list) else [found], path)
     except ValueError as whole:
         rows: list[Any] = []
         for number, line in enumerate(split_lines(text), 1):
@@ -88,7 +89,7 @@ def read_records(path: Path) -> list[Any]:
             except ValueError as error:
                 why = describe_json_error(whole) if number == 1 else describe_json_error(error, number)
                 raise BadInput(f"{path} is not valid JSON: {why}.") from error
-        return rows
+        return placed(rows, path)
 
 
 class ImageIndex:

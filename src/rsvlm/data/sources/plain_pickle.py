@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rsvlm.errors import BadInput
+from rsvlm.lfs import refuse_pointer
 from rsvlm.pickles import check_pickle
 
 
@@ -23,6 +24,7 @@ def load_plain(path: Path) -> Any:
     """
     try:
         data = path.read_bytes()
+        refuse_pointer(path, data)
         check_pickle(data, path)
         return _Plain(io.BytesIO(data), encoding="utf-8").load()
     except pickle.UnpicklingError as error:

@@ -22,6 +22,7 @@ from rsvlm.data.sources.layout import (
     read_json,
 )
 from rsvlm.data.sources.plain_pickle import load_plain
+from rsvlm.data.sources.records import placed
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Region, Sample, Turn
 
@@ -36,7 +37,7 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
     """
     instances = find_file(folder, "instances.json", "*/instances.json")
     refs = find_optional(instances.parent, "refs*.json") or find_file(instances.parent, "refs(unc).p", "refs*.p")
-    listed = read_json(refs) if refs.suffix == ".json" else load_plain(refs)
+    listed = read_json(refs) if refs.suffix == ".json" else placed(load_plain(refs), refs)
     data = read_json(instances)
     index = ImageIndex(candidate_folders(folder, *_PICTURES))
     try:

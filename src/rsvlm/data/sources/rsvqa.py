@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rsvlm.data.sources.layout import ImageIndex, candidate_folders, find_optional, read_json, read_records
+from rsvlm.data.sources.records import text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Sample, Turn
 
@@ -63,7 +64,7 @@ def _samples(
         given = [answers[number] for number in question.get("answers_ids", ()) if number in answers]
         if given:
             answer = str(given[0]["answer"])
-            turn = Turn(task="vqa", question=question["question"], answer=answer, kind=question["type"])
+            turn = Turn(task="vqa", question=text(question["question"]), answer=answer, kind=text(question["type"]))
             turns = asked.setdefault(question["img_id"], [])
             if listed and question["id"] in listed:
                 picked.setdefault(question["img_id"], []).append(len(turns))

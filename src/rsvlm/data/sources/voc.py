@@ -15,6 +15,7 @@ from rsvlm.data.sources.layout import (
     split_lists,
 )
 from rsvlm.errors import BadInput
+from rsvlm.lfs import refuse_pointer
 from rsvlm.sample import Image, Point, Region, Sample
 
 ANNOTATIONS = ("Annotations", "annotations", "Annotations/Horizontal Bounding Boxes", "xml")
@@ -52,6 +53,7 @@ def _sample(path: Path, name: str, index: ImageIndex, first_pixel: int, split: s
         size = tuple(int(float(node_text(root, f"size/{side}") or 0)) for side in ("width", "height"))
         objects = [(item, region) for item in root.findall("object") if (region := object_region(item, first_pixel))]
     except (ET.ParseError, ValueError, OverflowError) as error:
+        refuse_pointer(path)
         raise BadInput(f"{path} is not a Pascal VOC annotation: {error}.") from error
     # The picture of the file's own name goes first: <filename> is often that of an older copy.
     picture = index.find(path.stem) or index(node_text(root, "filename") or f"{path.stem}.jpg", path.parent)

@@ -15,6 +15,7 @@ from typing import Any
 from rsvlm.data.images import picture_size
 from rsvlm.data.sources import dior_rsvg
 from rsvlm.data.sources.layout import ImageIndex, candidate_folders, read_json, read_records
+from rsvlm.data.sources.records import text
 from rsvlm.errors import BadInput
 from rsvlm.sample import Image, Region, Sample, Turn
 
@@ -40,10 +41,11 @@ def read(folder: Path, name: str) -> Iterator[Sample]:
         item = read_json(path)
         try:
             turns = (_caption(item["caption"]), *map(_question, item.get("qa_pairs", ())))
-            yield _picture(name, item["image"], turns, index, folder, "train")
+            file = item["image"]
+            yield _picture(name, file, turns, index, folder, "train")
             for number, entry in enumerate(item.get("objects", ())):
-                yield _referring(name, number, item["image"], entry, index, folder, "train", {})
-        except (KeyError, TypeError, ValueError) as error:
+                yield _referring(name, number, file, entry, index, folder, "train", {})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadInput(f"{path} is not a VRSBench annotation ({type(error).__name__}: {error}).") from error
 
 
@@ -53,9 +55,9 @@ def _evaluation(folder: Path, name: str, index: ImageIndex) -> Iterator[Sample]:
     for file, turn_of in ((CAPTIONS, _caption), (QUESTIONS, _question)):
         for number, item in enumerate(_records(folder / file)):
             try:
-                pictures.setdefault(item["image_id"], []).append(turn_of(item))
+                pictures.setdefault(text(item["image_id"]), []).append(turn_of(item))
             except (KeyError, TypeError) as error:
-                raise BadInput(f"{folder / file} record {number} lacks {error}.") from error
+                raise BadInput(f"{folder / file} record {number}: {type(error).__name__}: {error}.") from error
     for file, turns in pictures.items():
         yield _picture(name, file, tuple(turns), index, folder, "val")
     for number, item in enumerate(_records(folder / REFERRING)):
@@ -73,12 +75,12 @@ def _records(path: Path) -> list[Any]:
 def _caption(item: Any) -> Turn:
     answer = item if isinstance(item, str) else item["ground_truth"]
     question = "Describe the image in detail" if isinstance(item, str) else item["question"]
-    return Turn(task="caption", question=question, answer=answer)
+    return Turn(task="caption", question=text(question), answer=text(answer))
 
 
 def _question(item: Mapping[str, Any]) -> Turn:
     answer = str(item["ground_truth"] if "ground_truth" in item else item["answer"])
-    return Turn(task="vqa", question=item["question"], answer=answer, kind=str(item["type"]).strip().lower())
+    return Turn(task="vqa", question=text(item["question"]), answer=answer, kind=str(item["type"]).strip().lower())
 
 
 def _picture(name: str, file: str, turns: tuple[Turn, ...], index: ImageIndex, folder: Path, split: str) -> Sample:

@@ -14,6 +14,7 @@ from rsvlm.data.prompt import LETTERS
 from rsvlm.data.sources.layout import IMAGE_SUFFIXES, read_records
 from rsvlm.data.sources.lhrs_bench import parse_choices
 from rsvlm.errors import BadInput, missing_extra
+from rsvlm.lfs import refuse_pointer
 from rsvlm.sample import Image, Sample, Turn
 
 _IMAGE = "image"
@@ -92,4 +93,5 @@ def _rows(path: Path, embedded: bool) -> Iterator[dict[str, Any]]:
             kept = [column for column in batch.schema.names if embedded or column != _IMAGE]
             yield from batch.select(kept).to_pylist()
     except (arrow.ArrowInvalid, OSError) as error:
+        refuse_pointer(path)
         raise BadInput(f"{path} cannot be read as a table: {error}.") from error

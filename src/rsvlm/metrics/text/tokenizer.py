@@ -6,7 +6,7 @@ not used: the rules were fitted to what it prints for millions of made strings, 
 RSICD that were at hand come out equal. As in any generated lexer the longest match wins and, among equals, the earlier
 rule. Tokens that are always removed afterwards (quotes, dashes, full stops) are not distinguished here. Not followed: a
 caption that ends in "no." or "fig." is read by the Java program together with the next one, and keeps its full stop
-where that begins with a digit.
+where that begins with a digit; and curly quotes side by side, of which it keeps some.
 """
 
 import re
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rsvlm.errors import BadInput
 from rsvlm.json_text import load_json
+from rsvlm.metrics.text.java_characters import MARKS, NO_DIGITS, NO_LETTERS, SIGNS
 
 Tokenizer = Callable[[str], str]  # a caption -> its tokens joined by one blank
 
@@ -25,14 +26,16 @@ _REMOVED = frozenset(["'", '"', ".", "?", "!", ",", ":", "-", ";"])
 _BRACKETS = str.maketrans({"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"})
 _SIGNS = {
     "½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "€": "$", "£": "#", "¢": "cents", "…": ".", "–": "-",
-    "—": "-", "―": "-", "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&mdash;": "-",
+    "\x80": "$", "¤": "$", "₠": "$", "—": "-", "―": "-",
+    "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&mdash;": "-",
 }  # fmt: skip
 
-_L = r"[^\W\d_²³¹¼-¾⅐-⅟]"  # letters of any script
-_AN = r"(?:[^\W_²³¹¼-¾⅐-⅟])"  # letters and digits
+_L = rf"(?:[^\W\d_{NO_LETTERS}]|[{MARKS}])"  # letters of any script, and marks on them
+_AN = rf"[^\W_{NO_LETTERS}]"  # letters and digits
+_HY = r"[-‐‑֊]"
 _Q = r"['’‘]"
 _GALLIC = rf"(?:[dDoOlL]{_Q}{_AN})"  # d'Artagnan, O'Hara
-_NUM = r"(?:\d*(?:[.:,]\d+)+|\d+)"
+_NUM = r"(?:\d*(?:[.:,٫٬]\d+)+|\d+)"
 _MONTHS = "jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thurs fri"
 _STATES = (
     "ala ariz calif colo conn ct dak fla ga ind kan kans ky md mich minn mo mont neb nev okla penn tenn va vt wis wisc "
@@ -107,12 +110,13 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]], re.Patter
          r"(?:[^\s\"<>|.!?(),/]+\.)*+[^\s\"<>|.!?(),/]*"),
         (r"([A-Za-z0-9][^\s\"<>|()\u00A0]*@(?:[^\s\"<>|().\u00A0]+\.)*[^\s\"<>|().\u00A0]+)", _one,
          r"[A-Za-z0-9][^\s\"<>|()\u00A0]*"),
-        (r"(@[A-Za-z_]\w*|\#[^\W\d_]+)", _one),
+        (rf"(@[A-Za-z_][A-Za-z\d_]*|\#{_L}+|[CcFf]\#|[Cc]\+\+)", _one),
         (rf"({_L}(?:{_L}|\d)*(?:[.!?]{_L}(?:{_L}|\d)*)*)", _one),
-        (rf"({_GALLIC}?(?:{_AN}+(?:_{_AN}+)*|\d+(?:[.:,]\d+)*)(?:-{_GALLIC}?{_AN}+(?:_{_AN}+)*)*)", _one),
+        (rf"({_GALLIC}?(?:{_AN}+(?:_{_AN}+)*|\d+(?:[.:,]\d+)*)(?:{_HY}{_GALLIC}?{_AN}+(?:_{_AN}+)*)*)",
+         _one),
         (rf"((?:{_AN}+(?:[._-]{_AN}+)*)\.)[,;:]", _one, rf"{_AN}+(?:[._-]{_AN}+)*"),
         (rf"({_AN}[A-Za-z0-9.,]*(?:-(?:{_AN}+|[A-Za-z](?:\.[A-Za-z])+\.))+)", _one, rf"{_AN}[A-Za-z0-9.,]*"),
-        (rf"({_AN}+(?:-[A-Za-z]+){{0,2}}(?:\\?/{_AN}+(?:-[A-Za-z]+){{0,2}}){{1,2}})", _one),
+        (r"([A-Za-z\d]+(?:-[A-Za-z]+){0,2}(?:\\?/[A-Za-z\d]+(?:-[A-Za-z]+){0,2}){1,2})", _one),
         (r"([A-Z]+(?:(?:[+&]|&amp;)[A-Z]+)+)", lambda text: (text.replace("&amp;", "&"),)),
         (rf"({_Q}[Nn]{_Q}|{_Q}[Nn](?!\S)|{_Q}\d\d(?!\S)|{_Q}[2-9]0[Ss]|[lLdDjJ]{_Q}|[Oo][Ll]{_Q})", _one),
         (rf"({_Q}(?:[Ee][Mm]|[Tt][Ii][Ll][Ll]?|[Cc]ause))", _one),
@@ -120,7 +124,7 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]], re.Patter
         (rf"([Yy]{_Q}){_L}", _one),
         (r"(\d{1,2}[-/]\d{1,2}[-/]\d{2,4})", _one),
         (rf"([-+]?{_NUM})", _one),
-        (r"((?:\d{1,4}[-\s])?\d{1,4}\\?/\d{1,4})", _spaced),
+        (r"((?:\d{1,4}[-\s])?\d{1,4}(?:\\?/|⁄)\d{1,4})", _spaced),
         (r"(\(?\d{3}\)?[-\s]\d{3}[-\s]\d{4}|\+\d[-\s]\d{3}[-\s]\d{3}[-\s]\d{4})", _spaced),
         (r"((?:[A-Za-z]\.)+)", _one),
         (r"([Pp][Hh]\.[Dd]\.?)", _one),
@@ -132,15 +136,16 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[str], tuple[str, ...]], re.Patter
         (r"([-^x=~<>']_[-^x=~<>']|[\^x=~<>]\.[\^x=~<>])", _one),
         (r"([()\[\]{}])", _bracketed),
         (r"(-{2,4}|-)", _nothing),
-        (r"(-{5,}|_+|\*{1,3}|<<|>>|[!?]{2,}|[%$#@&*+=/\\|^~<>°])", _one),
+        (r"(-{5,}|_+|\#{2,}|@{2,}|\*{1,3}|<<|>>|[!?]{2,}|[%$#@&*+=/\\|^~<>°⁄])", _one),
         (r"([!?.,:;]|''|``|['\"`‘’“”«»‹›])", _nothing),
-        (r"([½¼¾⅓⅔€£¢…–—―])", _entity),
-        (r"([^\w\s\u200b\U00010000-\U0010ffff]|[²³¹])", _one),
+        (r"([½¼¾⅓⅔€£¢…–—―\x80¤₠])", _entity),
+        (rf"([⁺⁻₊₋]?(?:[⁰¹²³⁴-⁹]+|[₀-₉]+)|[{SIGNS}])", _one),
     )
 )  # fmt: skip
 
 _BREAKS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _DROPPED = re.compile(r"\xad")
+_UNKNOWN = re.compile(f"[{NO_DIGITS}]")
 # Tokens that hold a blank, or that depend on what comes after one: such a caption is read as a whole.
 _ACROSS = re.compile(r"\d\)?\s\(?\d|\b(?:art|ca|figs?|nos?|op|pp?|prop)\.\s\d", re.IGNORECASE)
 
@@ -182,7 +187,7 @@ def ptb(caption: str) -> str:
     Line breaks of every kind count as blanks (the Java program loses count of the captions on most of them). A token
     that itself holds a blank ("3 1/2") carries a no-break blank, as in the reference.
     """
-    caption = _DROPPED.sub("", _BREAKS.sub(" ", caption))
+    caption = _UNKNOWN.sub("\u200b", _DROPPED.sub("", _BREAKS.sub(" ", caption)))
     if _ACROSS.search(caption) or _has_wide_tag(caption):
         return " ".join(_scan(caption))
     return " ".join(token for chunk in caption.split() for token in _scan_chunk(chunk))

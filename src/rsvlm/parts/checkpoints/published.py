@@ -9,10 +9,13 @@ from torch import Tensor
 from rsvlm.errors import BadInput
 from rsvlm.files import is_file, is_folder
 from rsvlm.json_text import load_json
+from rsvlm.lfs import refuse_pointer
 from rsvlm.parts.checkpoints import weights
 
 SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 _INDEX = ".index.json"
+_WRAPPERS = ("model", "state_dict", "model_state_dict", "module")  # where trainers keep the model among their own state
+_PARALLEL = "module."  # before every name of a model that was saved inside DataParallel
 
 
 def located(path: Path) -> Path:
@@ -40,6 +43,7 @@ def files(path: Path) -> dict[str, Path]:
     """
     if not path.name.endswith(_INDEX):
         return {path.name: path}
+    refuse_pointer(path)
     try:
         shards = set(load_json(path.read_text(encoding="utf-8"))["weight_map"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -57,25 +61,47 @@ def files(path: Path) -> dict[str, Path]:
 
 
 def read_tree(path: Path) -> Any:
-    """What a checkpoint holds: tensors by name, or the dicts around them as they were saved. Raises BadInput."""
+    """The model in a checkpoint: tensors by name, or in dicts, without what a trainer put around. Raises BadInput."""
+    return read_with_notes(path)[0]
+
+
+def read_with_notes(path: Path) -> tuple[Any, tuple[str, ...]]:
+    """As `read_tree`, and what was taken off, a sentence each."""
     if path.name.endswith(_INDEX):
         merged: dict[str, Tensor] = {}
+        notes: dict[str, None] = {}
         for shard in list(files(path).values())[1:]:
-            merged |= weights.flatten(read_tree(shard), source=str(shard))
-        return merged
-    return weights.read_state(path) if path.suffix == ".safetensors" else weights.read_pickle(path)
+            tree, more = read_with_notes(shard)
+            merged |= weights.flatten(tree, source=str(shard))
+            notes |= dict.fromkeys(more)
+        return merged, tuple(notes)
+    return _unwrapped(weights.read_state(path) if path.suffix == ".safetensors" else weights.read_pickle(path))
+
+
+def _unwrapped(tree: Any) -> tuple[Any, tuple[str, ...]]:
+    notes: list[str] = []
+    while isinstance(tree, Mapping):
+        held = next((name for name in _WRAPPERS if isinstance(tree.get(name), Mapping)), None)
+        if held is None:
+            break
+        beside = ", ".join(sorted(str(name) for name in tree if name != held)[:8])
+        notes.append(
+            f"the model is what the file has under {held!r}" + (f"; {beside} beside it: not read" * bool(beside))
+        )
+        tree = tree[held]
+    if isinstance(tree, Mapping) and tree and all(str(name).startswith(_PARALLEL) for name in tree):
+        tree = {str(name).removeprefix(_PARALLEL): value for name, value in tree.items()}
+        notes.append(f"{_PARALLEL!r} is taken off its names")
+    return tree, tuple(notes)
 
 
 def inner(tree: Any, fronts: Sequence[str] = ()) -> Any:
-    """The model in what a training run saved: `tree["model"]` where that holds one.
+    """`tree` without "model." before its names, where one of `fronts`, the first parts of the model's own, follows it.
 
-    A safetensors file has no dicts: there "model." is taken away where one of `fronts`, the first parts of the model's
-    own names, follows it.
+    A safetensors file has no dicts, so a model under "model" has its names there.
     """
     if not isinstance(tree, Mapping):
         return tree
-    if isinstance(tree.get("model"), Mapping):
-        return tree["model"]
     if any(str(name).startswith(tuple(f"model.{front}" for front in fronts)) for name in tree):
         return {str(name).removeprefix("model."): value for name, value in tree.items()}
     return tree
@@ -86,7 +112,12 @@ def tensors(path: Path, fronts: Sequence[str] = ()) -> dict[str, Tensor]:
 
     Raises BadInput.
     """
-    return _tensors(inner(read_tree(path), fronts), "")
+    return tensors_of(read_tree(path), fronts)
+
+
+def tensors_of(tree: Any, fronts: Sequence[str] = ()) -> dict[str, Tensor]:
+    """As `tensors`, of what `read_tree` gave."""
+    return _tensors(inner(tree, fronts), "")
 
 
 def _tensors(tree: Any, prefix: str) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_folder, is_file, new_part, remove_part
 from rsvlm.json_text import read_json_object
+from rsvlm.lfs import refuse_pointer
 from rsvlm.parts.checkpoints.admitted import check_tree
 from rsvlm.pickles import check_torch_file, is_torch_zip
 
@@ -64,11 +65,15 @@ class WeightTable:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where every tensor went: theirs -> ours, theirs -> why it is left out, ours -> where else it comes from."""
+    """Where every tensor went: theirs -> ours, theirs -> why it is left out, ours -> where else it comes from.
+
+    `notes` say what a trainer had put around the model.
+    """
 
     loaded: Mapping[str, str]
     ignored: Mapping[str, str]
     elsewhere: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def adopt(
@@ -121,6 +126,7 @@ def read_pickle(path: Path) -> Any:
     """The plain data of a torch checkpoint. Code in it is never run: a file that wants to is refused with BadInput."""
     if not is_file(path):
         raise BadInput(f"There is no checkpoint at {path}; give the path of the published file.")
+    refuse_pointer(path)
     try:
         check_torch_file(path)
         # Mapped where it can be: who wants the names only does not read the tensors.
@@ -180,6 +186,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    refuse_pointer(path)
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:

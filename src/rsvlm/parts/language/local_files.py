@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from rsvlm.errors import BadInput
 from rsvlm.json_text import load_json
+from rsvlm.lfs import refuse_pointer
 
 LLAMA_NUMBERS = frozenset((
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
@@ -58,6 +59,8 @@ def check_folder(folder: Path) -> None:
         raise BadInput(f"{folder} holds adapters beside a model, or instead of one; merge them into the weights first.")
     if strange := sorted(path.name for path in folder.glob("shard-*-model-*-of-*.safetensors")):
         raise BadInput(f"{folder} holds {strange[0]}, a distributed checkpoint; save it as one model first.")
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("tokenizer*")]):
+        refuse_pointer(path)
     for path in sorted({folder / "config.json", *folder.glob("*config.json")}):
         _check_json(path)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.json_text import load_json
+from rsvlm.lfs import refuse_pointer
 from rsvlm.parts.checkpoints import published as checkpoint
 
 _NUMBERS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
@@ -64,6 +65,7 @@ def _rows(folder: Path, wanted: str) -> int:
     shards = list(checkpoint.files(index).values())[1:] if index.is_file() else sorted(folder.glob("*.safetensors"))
     rows = 0
     for shard in shards:
+        refuse_pointer(shard)
         try:
             with safe_open(shard, framework="pt") as file:
                 named = [name for name in file.keys() if name.endswith("embed_tokens.weight")]  # noqa: SIM118
@@ -79,6 +81,7 @@ def _words(path: Path) -> int | None:
     """One more than the largest id of a tokenizer.json; None without one (SentencePiece is left to itself)."""
     if not path.is_file():
         return None
+    refuse_pointer(path)
     try:
         tokenizer = load_json(path.read_text(encoding="utf-8"))
         words = tokenizer["model"]["vocab"]

@@ -4,8 +4,11 @@ The conversion is `convert_published(path, out, *, recipe, language_model, visio
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from rsvlm.errors import BadInput
 from rsvlm.files import is_folder
@@ -31,16 +34,19 @@ def readers() -> dict[str, Any]:
 def identify(path: Path) -> Identified:
     """What the checkpoint at `path` is, with the adapters beside it. Raises BadInput for a damaged one."""
     fronts = [front for layout in layouts() for front in layout.fronts]
-    if is_folder(path) and (path / "adapter_config.json").is_file():
-        parts = sorted(f for f in path.iterdir() if f.suffix in checkpoint.SUFFIXES)
-        found = [checkpoint.tensors(part, fronts) for part in parts]
-        return identify_tensors({name: tensor for tensors in found for name, tensor in tensors.items()})
-    path = checkpoint.located(path)
-    tensors = checkpoint.tensors(path, fronts)
-    for folder in _adapter_folders(path.parent, tensors):
+    adapter = is_folder(path) and (path / "adapter_config.json").is_file()
+    parts = sorted(f for f in path.iterdir() if f.suffix in checkpoint.SUFFIXES) if adapter else []
+    parts = parts or [checkpoint.located(path)]
+    tensors: dict[str, Tensor] = {}
+    notes: dict[str, None] = {}
+    for part in parts:
+        tree, more = checkpoint.read_with_notes(part)
+        tensors |= checkpoint.tensors_of(tree, fronts)
+        notes |= dict.fromkeys(more)
+    for folder in [] if adapter else _adapter_folders(parts[0].parent, tensors):
         for part in sorted(folder.glob("adapter_model.*")):
             tensors |= {f"{folder.name}.{name}": tensor for name, tensor in checkpoint.tensors(part).items()}
-    return identify_tensors(tensors)
+    return replace(identify_tensors(tensors), notes=tuple(notes))
 
 
 def convert(
@@ -66,7 +72,8 @@ def convert(
         _check_adapter(path, seen.adapter, sizes.model["language"], base, scale_known=bool(adapter_config))
     if language_model:
         check_base(language_model, sizes.model["language"], wanted=base)
-    return readers()[system](path, out, recipe=sizes, language_model=language_model, vision=vision, lora=lora)
+    account = readers()[system](path, out, recipe=sizes, language_model=language_model, vision=vision, lora=lora)
+    return replace(account, notes=seen.notes)
 
 
 def _system_of(path: Path, system: str | None) -> tuple[str, Identified]:

@@ -40,7 +40,8 @@ class Adapter:
 class Identified:
     """What a checkpoint is: in words, the system here that reads it (None where there is none), its variant and stage.
 
-    `parameters` counts all tensors' elements, `groups` the tensors by the first part of their names.
+    `parameters` counts all tensors' elements, `groups` the tensors by the first part of their names. `notes` say what a
+    trainer had put around the model.
     """
 
     what: str
@@ -50,6 +51,7 @@ class Identified:
     parameters: int = 0
     groups: Mapping[str, int] = field(default_factory=dict)
     adapter: Adapter | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

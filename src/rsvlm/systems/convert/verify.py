@@ -35,6 +35,8 @@ def verify(path: Path, *, system: str | None = None) -> dict[str, Any]:
     found = {**asdict(seen), "looks_like": seen.what}
     order = ("system", "looks_like", "variant", "stage", "parameters", "groups")
     out: dict[str, Any] = {"kind": "published", **{name: found[name] for name in order}}
+    if seen.notes:
+        out["notes"] = "; ".join(seen.notes)
     if seen.adapter:
         out["adapter"] = {"rank": seen.adapter.rank, "base": seen.adapter.base}
     return out

@@ -22,13 +22,17 @@ from rsvlm.systems.convert.identified import Has, Identified
 from rsvlm.systems.convert.provenance import write_model_dir
 from rsvlm.systems.rs_gpt4v.files import base_of, check, read, write_language
 
+_TRAINED = r"(?:modules_to_save\.default\.)?"  # where PEFT keeps a module that is trained beside the adapters
 _TABLE = WeightTable(
     {
-        r"(?:base_model\.model\.)?(?:model\.)*mm_projector\.(\d+\.(?:weight|bias))": r"bridge.mlp.\1",
+        rf"(?:base_model\.model\.)?(?:model\.)*mm_projector\.{_TRAINED}(\d+\.(?:weight|bias))": r"bridge.mlp.\1",
         r"base_model\.model\.(model\..+\.lora_[AB])(?:\.default)?\.weight": r"language.model.\1.default.weight",
         r"(model\.(?:layers|embed_tokens|norm)\..+|lm_head\.weight)": r"language.model.\1",
     },
-    {r".*rotary_emb\.inv_freq": "a constant that transformers before 4.32 saved"},
+    {
+        r".*rotary_emb\.inv_freq": "a constant that transformers before 4.32 saved",
+        r".*mm_projector\.original_module\..+": "the projector as it was before it was trained (PEFT keeps both)",
+    },
 )
 _LANGUAGE = r"language\.model\.(?!.*\.lora_[AB]\.).+"
 _TOWER = "CLIP, which is published apart (openai/clip-vit-large-patch14-336)"
