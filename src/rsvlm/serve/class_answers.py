@@ -29,7 +29,7 @@ def class_answer(
     share, mass = choice_probabilities(logs, temperature), np.exp(np.minimum(logs, 0)).sum(1)
     best = share.argmax(1)
     sure = (share.max(1) >= least) & (mass >= LEAST_MASS if taught else np.ones(len(views), bool))
-    sure &= ~np.array([view.strange for view in views])
+    sure &= ~np.array([view.strange for view in views]) & (not mostly_strange(views))
     names = [str(classes[int(at)]) if one else UNSURE for at, one in zip(best, sure, strict=True)]
     score = [float(one if known else 1 - one) for one, known in zip(share.max(1), sure, strict=True)]
     area = {
@@ -89,7 +89,8 @@ def presence_answer(
     """
     views = [*tiles, whole]
     yes = yes_probabilities(views, temperature)
-    yes = [min(max(p, 1 - LEAST_STRANGE), LEAST_STRANGE) if v.strange else p for p, v in zip(yes, views, strict=True)]
+    doubted = [view.strange or mostly_strange(views) for view in views]
+    yes = [min(max(p, 1 - LEAST_STRANGE), LEAST_STRANGE) if no else p for p, no in zip(yes, doubted, strict=True)]
     best = max(yes)
     where = tuple(
         Evidence(label=thing, score=p, windows=(view.window,), properties={"reply": view.reply.text})
@@ -109,6 +110,11 @@ def presence_answer(
         answer=f"Unsure; it leans to {lean} ({max(best, 1 - best):.2f}).", confidence=max(best, 1 - best), evidence=(),
         rule=f"{rule}; no where all views give it {1 - least:.2f} or less", about="of what it leans to",
     )  # fmt: skip
+
+
+def mostly_strange(views: Sequence[ViewReply]) -> bool:
+    """Whether more than half of the pictures are unlike those of training: the others are then not believed, either."""
+    return 2 * sum(view.strange for view in views) > len(views)
 
 
 def strange_note(views: Sequence[ViewReply]) -> str:

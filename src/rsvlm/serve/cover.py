@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from rsvlm.geo.indices import Cover
-from rsvlm.geo.scene import Scene
+from rsvlm.geo.cover_rules import COVER_WORDS
+from rsvlm.geo.indices import Cover, CoverPatch
 from rsvlm.serve.aggregate import Evidence, SceneAnswer
 from rsvlm.serve.georeference import format_area
 from rsvlm.serve.object_sizes import singular
 from rsvlm.serve.question_type import QuestionType
 
+_CLEAR, _DIGITAL, _UNCLEAR = 0.95, 0.9, 0.5
 PRESENT = 0.002  # of the valid area: what covers less is not said to be there
 _WORDS = {
     "water": "water waters waterbody lake river pond reservoir sea ocean",
@@ -31,47 +32,53 @@ def cover_named(thing: str) -> str:
     return _NAMED.get(words[0], "") if len(words) == 1 else ""
 
 
-def cover_evidence(found: Cover, label: str = "") -> tuple[Evidence, ...]:
-    """The largest patches as evidence; the score is 1, since they are measured."""
-    name = label or found.name
-    return tuple(Evidence(label=name, score=1.0, windows=(), shape=patch) for patch in found.patches)
+def cover_evidence(found: Cover) -> tuple[Evidence, ...]:
+    """The largest patches as evidence; the score is that of the answer, since they are measured."""
+    sure = cover_confidence(found)
+    return tuple(
+        Evidence(label=found.cover, score=sure, windows=(), shape=patch.shape, properties={"index": found.index})
+        for patch in found.patches
+    )
 
 
-def cover_answer(kind: QuestionType, thing: str, found: Cover, scene: Scene) -> SceneAnswer:
+def cover_confidence(found: Cover) -> float:
+    """How far the border of an index is to be trusted: a rule of ours, no probability that was measured."""
+    return (_DIGITAL if "digital numbers" in " ".join(found.notes) else _CLEAR) if found.border.clear else _UNCLEAR
+
+
+def cover_answer(kind: QuestionType, thing: str, found: Cover) -> SceneAnswer:
     """The answer to a question of presence, area, number or place of a cover, in words that its index bears out."""
-    share, evidence = found.share, cover_evidence(found)
-    there = share >= PRESENT and bool(evidence)
-    amount = cover_amount(found, scene)
+    evidence, amount = cover_evidence(found), cover_amount(found)
+    there = found.share >= PRESENT and bool(evidence)
+    name = COVER_WORDS.get(found.cover, found.cover)
     if kind is QuestionType.PRESENCE:
-        text = f"Yes: {found.name} covers {amount}." if there else f"No: {found.name} covers {amount}."
+        text = f"Yes: {name} covers {amount}." if there else f"No: {name} covers {amount}."
         special = [word for word in _KINDS_OF_WATER if word in singular(thing.lower())]
         if there and special:
             text = f"There is water: {amount}. Whether it is a {special[0]} the bands do not tell."
     elif kind is QuestionType.AREA:
-        text = f"{found.name.capitalize()} covers {amount}."
+        text = f"{name.capitalize()} covers {amount}."
     else:
-        most = "" if len(evidence) < 50 else "at least "
-        sizes = f"; the largest has {cover_size(found.areas[0], scene)}" if evidence else ""
-        text = f"{most}{len(evidence)} separate patches of {found.name}{sizes}.".capitalize()
-    if found.at_least:
-        text += " It may be more: the values fall into no two clear parts."
+        sizes = f"; the largest has {cover_size(found.patches[0])}" if evidence else ""
+        text = f"{found.patch_count} separate patches of {name}{sizes}."
+    if not found.border.clear:
+        text = f"Unsure: {text[:1].lower()}{text[1:]} The values of the index fall into no two clear groups."
     return SceneAnswer(
-        answer=text, confidence=0.6 if found.at_least else 0.9 if found.digital else 0.95,
-        evidence=evidence if there else (), rule=found.how,
-        about="fixed by rule: 0.95 of reflectances, 0.9 of 8-bit numbers, 0.6 where the histogram has no two parts",
+        answer=text, confidence=cover_confidence(found), evidence=evidence if there else (),
+        rule=f"{found.formula}; {found.source}",
+        about=f"by rule: {_CLEAR} where the index parts two groups, {_DIGITAL} of 8-bit numbers, else {_UNCLEAR}",
     )  # fmt: skip
 
 
-def cover_amount(found: Cover, scene: Scene) -> str:
-    """ "at least 12 % of the scene (3.4 km2)"."""
-    least = "at least " if found.at_least and found.share >= PRESENT else ""
+def cover_amount(found: Cover) -> str:
+    """ "12 % of the scene (3.4 km2)"."""
     area = f" ({format_area(found.area_m2, 'area_m2')})" if found.area_m2 is not None else ""
-    return f"{least}{format_share(found.share)} of the scene{area}"
+    return f"{format_share(found.share)} of {'the scene' if found.valid_share == 1 else 'what has data'}{area}"
 
 
-def cover_size(area: float, scene: Scene) -> str:
+def cover_size(patch: CoverPatch) -> str:
     """The area of a patch with its unit."""
-    return format_area(area, "area_px" if scene.place is None else "area_m2")
+    return format_area(patch.area_px, "area_px") if patch.area_m2 is None else format_area(patch.area_m2, "area_m2")
 
 
 def format_share(share: float) -> str:

@@ -64,9 +64,9 @@ def contradictions(caption: str, gsd: float | None, covers: Sequence[Cover]) -> 
     found = [f"{word} cannot be seen at {format_gsd(gsd)}" for word in dict.fromkeys(words)
              if gsd and word in SIZES and visibility(word, gsd).verdict == "too small"]  # fmt: skip
     for cover in covers:
-        named = {"water": _WATER, "vegetation": _GREEN}.get(cover.name, set()) & set(words)
-        if named and cover.share < PRESENT:
-            found.append(f"it names {', '.join(sorted(named))}, and the bands show no {cover.name}")
+        named = {"water": _WATER, "vegetation": _GREEN}.get(cover.cover, set()) & set(words)
+        if named and cover.border.clear and cover.share < PRESENT:
+            found.append(f"it names {', '.join(sorted(named))}, and the bands show no {cover.cover}")
     return found
 
 
@@ -98,8 +98,11 @@ def _sure(label: str, scene: Scene) -> Evidence:
 
 
 def _cover_sentence(found: Cover, scene: Scene) -> str:
-    largest = f"the largest patch, {cover_size(found.areas[0], scene)}, lies {place_words(found.patches[0], scene)}"
-    return f"{found.name.capitalize()} covers {cover_amount(found, scene)}; {largest}."
+    first = found.patches[0]
+    largest = f"the largest patch, {cover_size(first)}, lies {place_words(first.shape, scene)}"
+    if not found.border.clear:
+        return f"{found.cover.capitalize()} may cover {cover_amount(found)}, which its index does not tell for sure."
+    return f"{found.cover.capitalize()} covers {cover_amount(found)}; {largest}."
 
 
 def _class_sentences(classes: SceneAnswer, scene: Scene) -> list[tuple[str, tuple[Evidence, ...]]]:
@@ -112,5 +115,6 @@ def _class_sentences(classes: SceneAnswer, scene: Scene) -> list[tuple[str, tupl
         sentences.append((f"{format_share(shares[one.label])} of it looks like {one.label}{where}.", (one,)))
     unknown = shares.get(UNSURE, 0.0) if classes.evidence else 1.0
     if unknown >= _LEAST_SHARE:
-        sentences.append((f"Of {format_share(unknown)} of it the model is unsure what it is.", ()))
+        rest = "the rest" if named else "it"
+        sentences.append((f"What {rest} shows the model is unsure of ({format_share(unknown)} of the area).", ()))
     return sentences

@@ -69,7 +69,11 @@ def answer_text(result: SceneAnswer, regions: Sequence[Mapping[str, Any]]) -> st
     for found in regions:
         known = found["properties"]
         size[known["label"]] = size.get(known["label"], 0.0) + known[unit] * known["valid"]
-    parts = [f"{name} {100 * share:.0f} % ({format_area(size.get(name, 0.0), unit)})" for name, share in result.shares]
+    whole = sum(size.values()) / (sum(share for name, share in result.shares if name in size) or 1.0)
+    parts = [
+        f"{name} {100 * share:.0f} % ({format_area(size.get(name, share * whole), unit)})"
+        for name, share in result.shares
+    ]
     rest = len(parts) - _MOST_CLASSES
     tail = [f"{rest} more classes"] if rest > 0 else []
     return f"{result.answer}. Shares: {', '.join([*parts[:_MOST_CLASSES], *tail])}."

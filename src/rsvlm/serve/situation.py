@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rsvlm.geo.indices import COVERS, Cover, classify
+from rsvlm.errors import BadInput
+from rsvlm.geo.cover_rules import COVERS
+from rsvlm.geo.indices import Cover, classify
 from rsvlm.geo.scene import Scene
 from rsvlm.serve import scene_facts
 from rsvlm.serve.aggregate import SceneAnswer, ViewReply
@@ -15,6 +17,7 @@ from rsvlm.systems.abilities import Answers, Detects, ScoresReplies
 from rsvlm.systems.model_limits import ModelLimits, limits_of
 
 _DESCRIBED = ("water", "vegetation", "snow")  # covers that a description speaks of
+_WEAK = ("built-up", "burnt")  # bare soil has such values, too: believed only where they form a group of their own
 
 
 @dataclass(kw_only=True)
@@ -27,7 +30,7 @@ class Situation:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._covers: dict[str, Cover] = {}
+        self._covers: dict[str, Cover | str] = {}
 
     @cached_property
     def gsd(self) -> float | None:
@@ -49,16 +52,23 @@ class Situation:
         """The classes that make sense at this resolution."""
         return vocabulary(self.gsd)
 
-    def cover(self, name: str) -> Cover:
-        """What the bands tell of water, vegetation, ...; its `problem` says why they do not."""
+    def cover(self, name: str) -> Cover | str:
+        """What the bands tell of water, vegetation, ...; or the sentence that says why they do not."""
         if name not in self._covers:
-            self._covers[name] = classify(self.scene, name)
+            try:
+                found = classify(self.scene, name)
+            except BadInput as error:
+                self._covers[name] = str(error)
+            else:
+                weak = name in _WEAK and not found.border.clear
+                self._covers[name] = f"{found.index} does not part {name} land from bare soil here." if weak else found
         return self._covers[name]
 
     @property
     def covers(self) -> tuple[Cover, ...]:
         """The covers that the bands tell, for a description."""
-        return tuple(found for name in COVERS if name in _DESCRIBED and not (found := self.cover(name)).problem)
+        found = (self.cover(name) for name in COVERS if name in _DESCRIBED)
+        return tuple(one for one in found if isinstance(one, Cover))
 
     def finds(self, thing: str) -> bool:
         """Whether the model detects a thing and was trained to find it."""

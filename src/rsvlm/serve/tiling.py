@@ -4,8 +4,9 @@ Tiles part the scene without overlap, so that areas and counts add up. They are 
 whole scene is put together from them on the way, so that a scene is read once and never held.
 
 The side of a tile. The model was trained on pictures of 64 to 600 pixels that show about 80 m (UCM, 0.3 m) to 1.3 km
-of ground (EuroSAT shows 640 m at 10 m). So a tile has 512 pixels, fewer where these would show more than 1280 m of
-ground and more where they would show less than 80 m, within 128 and 1024. By default a scene gets 256 tiles at most,
+of ground (AID), and of coarse ones on 640 m (EuroSAT, 10 m). So a tile has 512 pixels, fewer where these would show
+more than 1280 m of ground, or 640 m where a pixel has more than 3 m, and more where they would show less than 80 m,
+within 64 and 1024. By default a scene gets 256 tiles at most,
 and its tiles grow for that; a side that the user gives is kept.
 """
 
@@ -24,7 +25,8 @@ from rsvlm.geo.tiles import Window
 
 TILE = 512  # pixels
 GROUND = (80.0, 1280.0)  # metres of ground that a tile should show
-SIDES = (128, 1024)  # pixels, the limits of the default
+COARSE, COARSE_GROUND = 3.0, 640.0  # metres per pixel above which a tile shows so many metres
+SIDES = (64, 1024)  # pixels, the limits of the default
 MOST_TILES = 256
 READ = 2048  # pixels: a larger tile is shrunk while it is read, which takes longer than reading
 SEEN = 1024  # pixels of the whole scene put together from tiles; the model shrinks every view to some 200
@@ -77,7 +79,7 @@ def default_side(gsd: float | None) -> int:
     """Pixels of a tile's side for a ground sampling distance in metres (None = not known)."""
     if not gsd:
         return TILE
-    shown = min(max(float(TILE), GROUND[0] / gsd), GROUND[1] / gsd)
+    shown = min(max(float(TILE), GROUND[0] / gsd), (GROUND[1] if gsd <= COARSE else COARSE_GROUND) / gsd)
     return round(min(max(shown, SIDES[0]), SIDES[1]))
 
 
