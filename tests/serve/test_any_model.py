@@ -60,7 +60,8 @@ def test_tiles_without_a_reply_are_named_and_left_out(scene):
 def test_a_scene_without_a_reply_is_one_sentence(scene):
     with FakeEndpoint() as server:
         assistant = Assistant(OpenAIModel(server.name, retry=QUICK, concurrency=1))
-        assert assistant.ask(scene, "Describe this image.").answer == "Describe this image."
+        assert '"Describe this image."' in assistant.ask(scene, "Describe this image.").answer
+        assert assistant.ask(scene, "Describe this image.", raw=True).answer == "Describe this image."
         server.script = ["500"] * 2
         with pytest.raises(BadInput, match=r"'Describe this image\.' got no reply: .* answered 500 .*; ask again"):
             assistant.ask(scene, "Describe this image.")

@@ -22,12 +22,15 @@ def mini():
 
 def test_the_embedded_model_answers_about_a_scene(mini, tmp_path):
     scene = geotiff(tmp_path / "scene.tif", coast(256, 256, 256))
-    caption, water = mini.ask(scene, ["Describe this image.", "Is there water?"])
+    caption, water = mini.ask(scene, ["Describe this image.", "Is there water?"], raw=True)
     assert len(caption.answer.split()) > 3 and 0 < caption.confidence <= 1
     assert water.answer.rstrip(".") in ("Yes", "No")
+    (ruled,) = mini.ask(scene, ["Is there water?"])
+    assert ruled.answer.startswith("mini was trained on 0.05 to 3 m per pixel, this scene has 5 m: unsure")
+    assert ruled.confidence <= 0.5 and "limits" in ruled.trace["rules"][0]
     assert caption.trace["model"] == "mini" and len(caption.trace["recipe"]) == 12
     # In bfloat16 another batch may round a near-tie the other way, so the same questions are asked again.
-    again, _ = mini.ask(scene, ["Describe this image.", "Is there water?"])
+    again, _ = mini.ask(scene, ["Describe this image.", "Is there water?"], raw=True)
     assert again.answer == caption.answer
 
 

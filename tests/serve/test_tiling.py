@@ -28,7 +28,7 @@ def test_a_scene_of_up_to_one_and_a_half_tiles_is_seen_whole():
 
 @pytest.mark.parametrize(
     ("gsd", "side"),
-    [(None, 512), (0.05, 1024), (0.1, 800), (0.3, 512), (2.0, 512), (5.0, 256), (10.0, 128), (30.0, 128)],
+    [(None, 512), (0.05, 1024), (0.1, 800), (0.3, 512), (2.0, 512), (3.0, 427), (5.0, 128), (10.0, 64), (30.0, 64)],
 )
 def test_the_side_of_a_tile_follows_the_ground_that_it_shows(gsd, side):
     assert default_side(gsd) == side
@@ -37,11 +37,11 @@ def test_the_side_of_a_tile_follows_the_ground_that_it_shows(gsd, side):
 def test_tiles_grow_where_they_would_be_too_many_but_a_given_side_is_kept(tmp_path):
     path = geotiff(tmp_path / "a.tif", np.ones((1, 40, 12000), np.uint8), transform=Affine(10, 0, 5e5, 0, -10, 5e6))
     with open_scene(path) as scene:
-        assert plan_tiles(scene).tile == plan_tiles(scene).wanted == 128
+        assert plan_tiles(scene).tile == plan_tiles(scene).wanted == 64
         assert len(plan_tiles(scene, 32).windows) == 375
     path = geotiff(tmp_path / "b.tif", np.ones((1, 3000, 3000), np.uint8), transform=Affine(10, 0, 5e5, 0, -10, 5e6))
     with open_scene(path) as scene:
-        assert plan_tiles(scene).wanted == 128 < plan_tiles(scene).tile and len(plan_tiles(scene).windows) <= MOST_TILES
+        assert plan_tiles(scene).wanted == 64 < plan_tiles(scene).tile and len(plan_tiles(scene).windows) <= MOST_TILES
         with pytest.raises(BadInput, match="31 pixels"):
             plan_tiles(scene, 31)
 

@@ -149,7 +149,7 @@ class Assistant:
         for part, own in zip(parts, views, strict=True):
             result = part.finish(own)
             problem = next((rows[-1].reply.error for rows in own if rows[-1].reply.error), "")
-            if problem and not part.computed and (not result.answer or result.confidence == 0):
+            if problem and not part.computed and not result.answer:
                 return Cell(error=f"{question!r} got no reply: {problem}; ask again.")
             results.append(result)
         evidence = tuple(chain(*(result.evidence for result in results)))

@@ -72,10 +72,12 @@ def raw_part(
 
 
 def asked(question: RoutedQuestion, at: Situation, *, tiled: bool) -> ModelQuestion:
+    """How the model is asked a question in words, or for boxes."""
     return model_question(at.model, question.text, tiled=tiled, kind=question.kind, thing=question.thing)
 
 
 def class_question(question: RoutedQuestion, at: Situation) -> ModelQuestion | None:
+    """How the model is asked to choose a class of the vocabulary; None where it does not tell likelihoods."""
     if not at.scores:
         return None
     words = "What land cover is this?" if at.vocabulary.land_cover else "What is the scene category of this image?"
@@ -86,6 +88,7 @@ def class_question(question: RoutedQuestion, at: Situation) -> ModelQuestion | N
 
 
 def vocabulary_rule(at: Situation) -> tuple[str, ...]:
+    """Which vocabulary was offered, for the trace."""
     if at.classes:
         return (f"classes: {len(at.classes)} given by the user",)
     return (f"classes: {len(at.vocabulary.classes)} of {at.vocabulary.name}",)
@@ -102,6 +105,7 @@ def _classes(question: RoutedQuestion, at: Situation) -> Part:
 
 
 def yes_or_no(question: RoutedQuestion, at: Situation) -> ModelQuestion | None:
+    """How the model is asked to choose yes or no; None for another question, and where it tells no likelihoods."""
     if not at.scores or question.kind is not QuestionType.PRESENCE:
         return None
     asked = native_question(at.model, question.text)
@@ -187,6 +191,8 @@ def _caption(question: RoutedQuestion, at: Situation) -> Part:
 
     def finish(views: Views) -> SceneAnswer:
         whole = views[0][-1]
+        if whole.reply.error and not at.covers and not classes:
+            return aggregate(QuestionType.CAPTION, question.text, (), whole)
         doubts = [why] if why else contradictions(whole.reply.text, at.gsd, at.covers)
         doubts += ["the picture is unlike those that the model was trained on"] if whole.strange else []
         least = at.limits.unsure_below.get("caption", 0.0)

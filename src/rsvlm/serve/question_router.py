@@ -49,7 +49,7 @@ _FILE = (
         r"\bhow (?:fine|coarse|detailed|sharp)\b",
     )),
     (QuestionType.DATE, _pattern(
-        r"\bwhen (?:was|were|is|did)\b", r"\b(?:what|which) (?:date|day|year|month|time|season)\b", r"\bthe date\b",
+        r"\bwhen (?:was|were|is|did)\b", r"\b(?:what|which) (?:date|day|year|month)\b", r"\bthe date\b",
         r"\b(?:acquisition|capture|sensing|recording) (?:date|time|day|year)\b", r"\bdate (?:of|taken|when)\b",
         rf"\bhow (?:old|recent|new) {_IS}\b", r"^date\b", rf"\b{_PICTURE} (?:date|age)\b", r"^when\b",
     )),

@@ -13,7 +13,7 @@ Rules in this order, each named in the trace:
 from dataclasses import replace
 
 from rsvlm.serve import scene_facts
-from rsvlm.serve.aggregate import SceneAnswer
+from rsvlm.serve.aggregate import SceneAnswer, aggregate
 from rsvlm.serve.cover import cover_answer, cover_named
 from rsvlm.serve.grounding import aggregate_boxes
 from rsvlm.serve.model_parts import UNSURE, Part, Views, asked, by_model, class_question, vocabulary_rule, yes_or_no
@@ -99,6 +99,8 @@ def _beyond_limits(question: RoutedQuestion, at: Situation) -> Part | None:
 
     def finish(views: Views) -> SceneAnswer:
         whole = views[0][-1]
+        if whole.reply.error:
+            return aggregate(question.kind, question.text, (), whole)
         if ask.phrase is not None:
             lean = aggregate_boxes(ask.phrase, [whole], (at.scene.width, at.scene.height)).answer
         else:
