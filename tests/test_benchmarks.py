@@ -26,6 +26,7 @@ FIGURES = {
     "caption_metrics": "images references real_images distinct_captions seconds ratio target_ratio equal_to",
     "cold_ask": "target_s ours_s bare_transformers_s ratio",
     "decode": "tokens_per_s ratio target_ratio bandwidth_limit_tokens_per_s share_of_limit same_tokens threads",
+    "indices": "labels target_iou pixels seconds peak_mib",
     "meteor": "images references real_images distinct_pairs seconds ratio target_ratio equal_to",
     "packing": ("target_ratio pack batch layers packed_tokens_s padded_tokens_s ratio packed_real padded_real threads"),
     "runtimes": "caption eight_captions decode_tokens_per_s dtype threads",
@@ -55,7 +56,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 11
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 12
 
 
 @pytest.mark.parametrize("name", FIGURES)

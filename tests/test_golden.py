@@ -20,9 +20,12 @@ from rsvlm.parts.checkpoints.weights import adopt
 
 OWN = Path(__file__).parent / "golden"
 ROOT = Path(os.environ.get("RSVLM_GOLDEN_DIR") or OWN).resolve()
-# Others read these by name: texts and pictures for tests/metrics and tests/data, our own losses for tests/train.
-OTHERS = {"metrics", "losses"}
-FILES = sorted(p for p in ROOT.rglob("*") if p.suffix in {".safetensors", ".json"} and p.parent.name not in OTHERS)
+# Others read these by name: texts and pictures for tests/metrics and tests/data, our own losses for tests/train,
+# labels for tests/geo.
+OTHERS = {"metrics", "losses", "index_labels.json"}
+FILES = sorted(
+    p for p in ROOT.rglob("*") if p.suffix in {".safetensors", ".json"} and not OTHERS & {p.parent.name, p.name}
+)
 
 PARITY = load_rigs()
 

@@ -4,6 +4,7 @@
 whether all is up to date (exit status 1 if not).
 """
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from rsvlm.systems.cards import CARDS
 
 ROOT = Path(__file__).resolve().parent.parent
 SCORES = ROOT / "packages/rsvlm-mini/src/rsvlm_mini/scores"
+INDICES = ROOT / "benchmarks/results/indices.json"
 GIVES = {
     "answers": "Words",
     "chooses": "One of several classes",
@@ -51,7 +53,18 @@ def _row(protocol: Protocol) -> list[str]:
     return [f"`{protocol.name}`", protocol.title, protocol.split, quoted, rule]
 
 
+def indices() -> str:
+    """The agreement of covers from bands with labels, a line of benchmarks/indices.py."""
+    columns = ["name", "index", "by", "border", "eta", "iou", "iou_inner", "recall", "precision"]
+    line = json.loads(INDICES.read_text(encoding="utf-8"))
+    return markdown(columns, [[str(one[column]) for column in columns] for one in line["labels"]]) + (
+        f"\n\nA made scene of {line['pixels'] / 1e6:.0f} million pixels takes {line['seconds']} s and "
+        f"{line['peak_mib']} MiB of arrays."
+    )
+
+
 TABLES: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
+    "indices": (indices, ("docs/indices.md",)),
     "mini": (scores, ("README.md", "packages/rsvlm-mini/README.md")),
     "protocols": (protocols, ("docs/measuring.md",)),
     "systems": (pages.table, ("docs/systems/index.md",)),

@@ -86,17 +86,20 @@ class Cover:
         ]
 
 
-def classify(scene: Scene, cover: str, *, most: int = 20, least: int = 9, largest: int = LARGEST_SIDE) -> Cover:
+def classify(
+    scene: Scene, cover: str, *, index: str = "", most: int = 20, least: int = 9, largest: int = LARGEST_SIDE
+) -> Cover:
     """Where `scene` has a cover: "water", "vegetation", "built-up", "burnt" or "snow".
 
-    `most` patches are returned, none of fewer than `least` cells; `share` and `area_m2` count those, too. `largest`:
-    cells along the longer side. Raises BadInput, "... cannot be computed: ...", where the roles of the bands are not
-    known or a band has no data, only zeros, or the values of the other one.
+    `index` is the best one of the cover that the bands allow, unless named. `most` patches are returned, none of fewer
+    than `least` cells; `share` and `area_m2` count those, too. `largest`: cells along the longer side. Raises BadInput,
+    "... cannot be computed ...", where the roles of the bands are not known, or a band has no data, only zeros, or the
+    values of the other one.
     """
     rule = COVERS[cover]
-    index, numbers = _choose(scene, rule)
+    chosen, numbers = _choose(scene, rule, index)
     cells = Cells.over(scene.width, scene.height, largest)
-    values, dark, counts = _index_values(scene, rule, index, numbers, cells)
+    values, dark, counts = _index_values(scene, rule, chosen, numbers, cells)
     valid = np.isfinite(values)
     if not valid.any():
         raise _impossible(rule.cover, scene, "no pixel has data in both bands, or their sum is nowhere above 0")
@@ -109,8 +112,8 @@ def classify(scene: Scene, cover: str, *, most: int = 20, least: int = 9, larges
     patches, count = cells.patches(mask, most, least)
     return Cover(
         cover=rule.cover,
-        index=index.name,
-        formula=_formula(index, numbers),
+        index=chosen.name,
+        formula=_formula(chosen, numbers),
         numbers=numbers,
         border=border,
         above=rule.above,
@@ -120,7 +123,7 @@ def classify(scene: Scene, cover: str, *, most: int = 20, least: int = 9, larges
         patches=tuple(_patch(rule.cover, one, values, areas) for one in patches),
         patch_count=count,
         notes=tuple(_notes(rule, scene, cells, border, digital)),
-        source=index.source,
+        source=chosen.source,
         cells=cells,
         mask=mask,
         valid=valid,
@@ -137,12 +140,15 @@ def can_classify(scene: Scene, cover: str) -> str:
     return ""
 
 
-def _choose(scene: Scene, rule: CoverRule) -> tuple[Index, tuple[int, int]]:
-    for name in rule.indices:
+def _choose(scene: Scene, rule: CoverRule, wanted: str = "") -> tuple[Index, tuple[int, int]]:
+    if wanted and wanted not in rule.indices:
+        raise BadInput(f"{_name(rule.cover)} is not found by {wanted!r}; name one of {', '.join(rule.indices)}.")
+    names = (wanted,) if wanted else rule.indices
+    for name in names:
         index = INDICES[name]
         if index.first in scene.band_roles and index.second in scene.band_roles:
             return index, (scene.band_roles.index(index.first) + 1, scene.band_roles.index(index.second) + 1)
-    needed = " or ".join(f"{_word(INDICES[name].first)} and {_word(INDICES[name].second)}" for name in rule.indices)
+    needed = " or ".join(f"{_word(INDICES[name].first)} and {_word(INDICES[name].second)}" for name in names)
     known = ", ".join(f"{number} {_word(role)}" for number, role in enumerate(scene.band_roles, start=1) if role)
     found = f"only these bands are known: {known}" if known else "no band is known by its name"
     raise _impossible(

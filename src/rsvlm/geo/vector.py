@@ -61,6 +61,8 @@ def polygon_to_mask(geometry: Any, window: Window) -> NDArray[np.bool_]:
     from rasterio.features import rasterize
 
     column, row, width, height = window
+    if geometry.is_empty:
+        return np.zeros((height, width), bool)
     moved = affinity.translate(geometry, -column, -row)
     return np.asarray(rasterize([(moved, 1)], out_shape=(height, width), dtype="uint8"), bool)
 
