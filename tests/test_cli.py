@@ -79,7 +79,10 @@ def test_ask_passes_everything_on(stand_in, tmp_path):
     scene = tmp_path / "scene.tif"
     scene.touch()
     out = tmp_path / "out"
-    options = f"--json --out {out} --bands 4,3,2 --tile 256 --batch 2 --max-new-tokens 9 --model own"
+    options = (
+        f"--json --out {out} --bands 4,3,2 --tile 256 --batch 2 --max-new-tokens 9 --model own --task scene "
+        "--classes grass,field --raw"
+    )
     done = run("ask", str(scene), str(tmp_path), "What is this?", "Is there water?", *options.split())
     assert done.exit_code == 0, done.output
     (args, kwargs) = calls[0]
@@ -93,6 +96,9 @@ def test_ask_passes_everything_on(stand_in, tmp_path):
         "tile": 256,
         "max_new_tokens": 9,
         "batch": 2,
+        "task": "scene",
+        "classes": ["grass", "field"],
+        "raw": True,
     }
 
 
@@ -102,7 +108,8 @@ def test_ask_of_several_models_passes_them_on(stand_in):
     (args, kwargs) = calls[0]
     assert args == ([Path("a.tif")], ["What?"]) and kwargs.pop("models") == ["mini", "own"]
     assert kwargs.pop("stream") is not None
-    assert kwargs == {"out": None, "json": True, "bands": None, "tile": None, "max_new_tokens": 64, "batch": 8}
+    defaults = {"max_new_tokens": 64, "batch": 8, "task": None, "classes": (), "raw": False}
+    assert kwargs == {"out": None, "json": True, "bands": None, "tile": None, **defaults}
 
 
 def test_scenes_come_first_and_questions_after(tmp_path, monkeypatch):
@@ -298,7 +305,8 @@ def test_info_in_words_and_as_json(stand_in, monkeypatch):
     import contextlib
 
     scene = SimpleNamespace(
-        path=Path("a.tif"), driver="GTiff", width=4, height=3, bands=("red", "nir"), shown=(1, 2), dtype="float32",
+        path=Path("a.tif"), driver="GTiff", width=4, height=3, bands=("red", "nir"), shown=(1,), dtype="float32",
+        composite="one band: red", band_roles=("red", "nir"),
         nodata=float("nan"), crs="EPSG:32617", transform=(0.1, 0, 5, 0, -0.1, 6), gsd_m=0.1, date=None, unplaced="",
         notes=(),
     )  # fmt: skip
@@ -307,6 +315,7 @@ def test_info_in_words_and_as_json(stand_in, monkeypatch):
     assert facts["nodata"] == "nan" and facts["bands"] == ["red", "nir"] and facts["unplaced"] is None
     words = run("info", "a.tif").stdout
     assert "red, nir" in words and "EPSG:32617" in words and "date       -" in words
+    assert "From its bands are computed: vegetation." in words and "shown in one band: red" in words
 
 
 @pytest.mark.parametrize("kind", ["systems", "datasets", "benchmarks"])

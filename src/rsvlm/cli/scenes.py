@@ -59,13 +59,15 @@ def ask(
 
 def info(
     scene: Annotated[Path, typer.Argument(help="A GeoTIFF, COG, JPEG 2000, PNG or JPEG file.")],
+    bands: Annotated[str | None, typer.Option(help="Bands shown as RGB: names, numbers (4,3,2) or a sensor.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a scene is: size, bands, place, resolution, date, nodata."""
+    """Say what a scene is (size, bands, place, resolution, date, nodata), and what can be asked of it."""
     from rsvlm.geo.raster import open_scene
+    from rsvlm.serve.askable import askable
 
-    with open_scene(scene) as opened:
-        facts = _facts(opened)
+    with open_scene(scene, bands=bands) as opened:
+        facts = _facts(opened) | {"askable": askable(opened)}
     if as_json:
         print_json(facts)
     else:
@@ -139,6 +141,8 @@ def _facts(scene: Any) -> dict[str, Any]:
         "height": scene.height,
         "bands": list(scene.bands),
         "shown": list(scene.shown),
+        "composite": scene.composite,
+        "band_roles": list(scene.band_roles),
         "dtype": scene.dtype,
         "nodata": scene.nodata,
         "crs": scene.crs,

@@ -200,6 +200,7 @@ def _scene_facts(scene: Scene) -> dict[str, Any]:
     shown = [scene.bands[number - 1] for number in scene.shown]
     return {
         "scene": scene.path.name, "width": scene.width, "height": scene.height, "bands": shown,
+        "composite": scene.composite,
         "gsd_m": scene.gsd_m, "crs": scene.crs, "date": scene.date, "unplaced": scene.unplaced or None,
         "notes": list(scene.notes),
     }  # fmt: skip

@@ -94,14 +94,14 @@ def presence_answer(
     best = max(yes)
     where = tuple(
         Evidence(label=thing, score=p, windows=(view.window,), properties={"reply": view.reply.text})
-        for p, view in zip(yes, views, strict=True) if p >= least
+        for p, view, no in zip(yes, views, doubted, strict=True) if p >= least and not no
     )  # fmt: skip
     if tiles and len(where) > 1:
         where = tuple(one for one in where if one.windows[0] != whole.window) or where
     rule = f"yes where a view gives it {least:.2f} or more: {len(where)} of {len(views)} do{strange_note(views)}"
     if where:
         return SceneAnswer(answer="Yes", confidence=best, evidence=where, rule=rule, about="the surest yes of a view")
-    if best <= 1 - least:
+    if best <= 1 - least and not mostly_strange(views):
         return SceneAnswer(
             answer="No", confidence=1 - best, evidence=(), rule=rule, about="1 - the surest yes of a view"
         )

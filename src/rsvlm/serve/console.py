@@ -1,6 +1,6 @@
 """What a user sees: answers on stdout, progress and problems on stderr."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -126,11 +126,19 @@ def _text(words: str, style: str = "") -> Text:
 
 
 def _support(answer: Answer) -> str:
+    """How sure an answer is, and what it was taken from."""
     windows = sum(len(region["properties"].get("windows", (0,))) for region in answer.regions)
-    tiles = answer.trace.get("tiles", 0)
+    tiles = sum(not _whole(answer, window) for window in answer.trace.get("windows", ()))
     seen = f"{tiles} tiles and the whole scene" if tiles else "the whole scene"
     shown = f", {windows} of them in support" if tiles and windows else ""
     if any("box_px" in region["properties"] for region in answer.regions):
         shown = ""  # objects, not tiles: the answer says how many
     sure = f"{answer.confidence:.2f}" if answer.confidence else "not known"
-    return f"confidence {sure}; seen: {seen}{shown}"
+    how = {"file": "read from the file", "index": "computed from the bands", "resolution": "by size and resolution"}
+    rule = next((how[name] for rule in answer.trace.get("rules", ()) if (name := rule.partition(":")[0]) in how), "")
+    second = f"; the model says {answer.trace['second_opinion']}" if rule and answer.trace.get("second_opinion") else ""
+    return f"confidence {sure}; {rule or f'seen: {seen}{shown}'}{second}"
+
+
+def _whole(answer: Answer, window: Mapping[str, Any]) -> bool:
+    return list(window["window"]) == [0, 0, answer.trace.get("width"), answer.trace.get("height")]
