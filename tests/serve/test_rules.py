@@ -21,9 +21,9 @@ UTM = "EPSG:32631"
 class Chooser(Speaker):
     """A speaker that tells likelihoods: of water by the share of blue, of classes likewise; and knows its limits."""
 
-    def __init__(self, limits=ModelLimits(), likes=None, strange=False):
+    def __init__(self, limits=None, likes=None, strange=False):
         super().__init__("chooser")
-        self.limits, self.likes, self.strange, self.choices = limits, likes, strange, []
+        self.limits, self.likes, self.strange, self.choices = limits or ModelLimits(), likes, strange, []
 
     def log_likelihoods(self, images, questions, replies):
         self.choices.append(list(replies))
@@ -142,7 +142,9 @@ def test_classes_follow_the_resolution_or_the_user(tmp_path):
     answer = ask(
         model, scene_of(tmp_path, coast(lake=128), 10), "What land cover is this?", classes=["sea lake", "tundra"]
     )
-    assert model.choices[-1][:2] == ["Sea lake", "Tundra"] and answer.answer == "Sea lake"
+    assert model.choices[-1][:2] == ["Sea lake", "Tundra"] and answer.answer.startswith(
+        "Sea lake. Shares: sea lake 100 %"
+    )
     with pytest.raises(BadInput, match="given twice"):
         ask(model, scene_of(tmp_path, coast(), 10), "What land cover is this?", classes=["a", "A"])
 

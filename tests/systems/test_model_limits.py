@@ -35,7 +35,8 @@ def test_a_folder_without_them_has_none(tmp_path):
     ("changes", "named"),
     [
         ({"gsd_m": [1, 2]}, "gsd_m"), ({"gsd_m": {"any": [3, 1]}}, "gsd_m"), ({"gsd_m": {"any": [0, 1]}}, "gsd_m"),
-        ({"composites": "grey"}, "composites"), ({"finds": [1]}, "finds"), ({"temperature": {"scene": 0}}, "temperature"),
+        ({"composites": "grey"}, "composites"), ({"finds": [1]}, "finds"),
+        ({"temperature": {"scene": 0}}, "temperature"),
         ({"temperature": {"scene": True}}, "temperature"), ({"unsure_below": []}, "unsure_below"),
         ({"least_similarity": 2}, "least_similarity"), ({"least_similarity": "x"}, "least_similarity"),
     ],
@@ -59,8 +60,10 @@ def test_pictures_near_the_exemplars_are_familiar(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "tensors", [{"mean": np.zeros(8, np.float32)}, {"mean": np.zeros(8, np.float32), "exemplars": np.ones((2, 7), np.float32)},
-                {"mean": np.full(8, np.nan, np.float32), "exemplars": np.ones((2, 8), np.float32)}]
+    "tensors", [
+        {"mean": np.zeros(8, np.float32)}, {"mean": np.zeros(8, np.float32), "exemplars": np.ones((2, 7), np.float32)},
+        {"mean": np.full(8, np.nan, np.float32), "exemplars": np.ones((2, 8), np.float32)},
+    ],
 )  # fmt: skip
 def test_damaged_exemplars_are_refused(tmp_path, tensors):
     save_file(tensors, written(tmp_path) / "exemplars.safetensors")
