@@ -5,7 +5,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from fake.rasters import geotiff
+from fake.rasters import GEOS, geotiff
 from rsvlm.errors import BadInput
 from rsvlm.geo.cells import Cells
 from rsvlm.geo.geodesy import geodesic_area, pixel_areas
@@ -240,6 +240,14 @@ def test_holes_are_no_ground(tmp_path):
     assert "of the pixels with data" in found.sentence
 
 
+def test_values_that_are_no_measurements_are_holes(tmp_path):
+    values = ground(land()).astype(np.float32) / 10_000
+    values[1, 0], values[4, 1], values[1, 2], values[4, 2], values[:, 3] = np.inf, -np.inf, 3e38, 3e38, np.nan
+    with scene_of(tmp_path / "a.tif", values) as scene:
+        found = classify(scene, "water")
+    assert found.valid_share == pytest.approx(116 / 120) and not found.mask[:4].any()
+
+
 def test_a_dark_pixel_is_no_hole(tmp_path):
     """Where nodata is 0 and one band alone is 0: 8-bit near infrared of clear water."""
     values = ground(land(), 255, np.uint8)
@@ -277,6 +285,15 @@ def test_without_a_place_there_is_no_area(tmp_path):
         assert found.area_m2 is None and found.patches[0].area_m2 is None and "square" not in found.sentence
         assert found.patches[0].area_px == pytest.approx(40 * 120, rel=0.01)
         assert found.features(scene)[0]["properties"]["crs"] is None
+
+
+def test_the_sky_is_no_ground(tmp_path):
+    """A scene of the whole disc: what is not on the Earth is not counted, and every patch can be placed."""
+    disc = Affine(2e5, 0, -6.4e6, 0, -2e5, 6.4e6)
+    with scene_of(tmp_path / "a.tif", ground(land(64, 64, 30)), crs=GEOS, transform=disc) as scene:
+        for largest in (2048, 20):
+            found = classify(scene, "water", largest=largest)
+            assert 0.45 < found.valid_share < 0.57 and 5e13 < found.area_m2 < 2.2e14 and len(found.features(scene)) == 1
 
 
 def test_areas_count_by_latitude(tmp_path):

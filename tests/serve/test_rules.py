@@ -145,7 +145,7 @@ def test_classes_follow_the_resolution_or_the_user(tmp_path):
     assert model.choices[-1][:2] == ["Sea lake", "Tundra"] and answer.answer.startswith(
         "Sea lake. Shares: sea lake 100 %"
     )
-    with pytest.raises(BadInput, match="given twice"):
+    with pytest.raises(BadInput, match="classes 1 and 2 are both"):
         ask(model, scene_of(tmp_path, coast(), 10), "What land cover is this?", classes=["a", "A"])
 
 

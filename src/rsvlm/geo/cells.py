@@ -67,15 +67,15 @@ class Cells:
         return pairwise(cuts)
 
     def areas(self, place: Place) -> NDArray[np.float32]:
-        """Square metres of each cell (rows, columns) on the ellipsoid; 0 where a cell lies off the Earth."""
+        """Square metres of each cell (rows, columns) on the ellipsoid; 0 where a part of a cell lies off the Earth."""
         rows, columns = (self._edges(length) for length in (self.height, self.width))
         sizes = np.diff(rows)[:, None] * np.diff(columns)[None]
         middles = [(edges[1:] + edges[:-1]) / 2 for edges in (rows, columns)]
         samples = [np.linspace(one[0], one[-1], min(len(one), _SAMPLES)) for one in middles]
         sampled = pixel_areas(place, samples[1], samples[0])
         if not np.isfinite(sampled).all():  # the edge of the Earth: nothing to interpolate
-            every = pixel_areas(place, middles[1], middles[0])
-            return (np.nan_to_num(every, posinf=0.0) * sizes).astype(np.float32)
+            every = pixel_areas(place, middles[1], middles[0], self.step)
+            return (np.nan_to_num(every) * sizes).astype(np.float32)
         down, across = (_weights(*pair) for pair in zip(middles, samples, strict=True))
         return (down @ sampled @ across.T * sizes).astype(np.float32)
 

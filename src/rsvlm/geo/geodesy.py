@@ -40,18 +40,18 @@ def ground_sampling_distance(place: Place) -> float | None:
     return abs(GEOD.polygon_area_perimeter(points[:, 0], points[:, 1])[0]) ** 0.5
 
 
-def pixel_areas(place: Place, columns: ArrayLike, rows: ArrayLike) -> NDArray[np.float64]:
-    """Square metres (M, N) of the pixels whose middles are at `columns` (N,) and `rows` (M,); NaN off the Earth.
+def pixel_areas(place: Place, columns: ArrayLike, rows: ArrayLike, side: float = 1.0) -> NDArray[np.float64]:
+    """Square metres (M, N) of a pixel at `columns` (N,) and `rows` (M,); NaN where a part of it lies off the Earth.
 
-    The flat quadrangle between the corners on the ellipsoid: within 1e-4 of the curved one up to 1.5 degrees a side.
+    Measured over a quadrangle of `side` x `side` pixels with its middle there, flat between its corners on the
+    ellipsoid: within 1e-4 of the curved one up to 1.5 degrees.
     """
     middles = np.stack(np.meshgrid(np.asarray(columns, np.float64), np.asarray(rows, np.float64)), axis=-1)
-    corners = [
-        _on_ellipsoid(place.to_lonlat(middles + half)) for half in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
-    ]
+    halves = side / 2 * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    corners = [_on_ellipsoid(place.to_lonlat(middles + half)) for half in halves]
     with np.errstate(invalid="ignore"):
         crossed = np.cross(corners[2] - corners[0], corners[3] - corners[1])
-    return (np.linalg.norm(crossed, axis=-1) / 2).reshape(middles.shape[:2])
+    return (np.linalg.norm(crossed, axis=-1) / 2 / side**2).reshape(middles.shape[:2])
 
 
 def _on_ellipsoid(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:

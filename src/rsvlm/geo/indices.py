@@ -100,6 +100,9 @@ def classify(
     chosen, numbers = _choose(scene, rule, index)
     cells = Cells.over(scene.width, scene.height, largest)
     values, dark, counts = _index_values(scene, rule, chosen, numbers, cells)
+    areas = cells.areas(scene.place) if scene.place else None
+    if areas is not None:
+        values[areas == 0] = np.nan  # the rim of a disc seen from far, and the sky
     valid = np.isfinite(values)
     if not valid.any():
         raise _impossible(rule.cover, scene, "no pixel has data in both bands, or their sum is nowhere above 0")
@@ -108,7 +111,6 @@ def classify(
     border = find_border(counts, limits, rule.valley_limits, rule.default, fixed=rule.fixed)
     with np.errstate(invalid="ignore"):
         mask = (values > border.value if rule.above else values < border.value) & ~dark
-    areas = cells.areas(scene.place) if scene.place else None
     patches, count = cells.patches(mask, most, least)
     return Cover(
         cover=rule.cover,
@@ -174,8 +176,8 @@ def _index_values(
         bands = scene.read_bands((*numbers, nir) if nir else numbers, window, size)
         mask = np.ma.getmaskarray(bands)[:2]
         missing = _missing(scene, mask)
-        a, b = (np.maximum(band, 0) for band in bands.data[:2])
-        total = np.where(missing, 0, a + b)
+        a, b = (np.where(missing, 0, np.maximum(band, 0)) for band in bands.data[:2])
+        total = a + b
         part = np.full(total.shape, np.nan, np.float32)
         np.divide(a - b, total, out=part, where=total > 0)
         values[at] = part

@@ -4,7 +4,8 @@ from rsvlm.errors import MissingPart
 from rsvlm.geo.cover_rules import COVERS
 from rsvlm.geo.indices import can_classify
 from rsvlm.geo.scene import Scene
-from rsvlm.serve.object_sizes import LEAST_PIXELS, SIZES
+from rsvlm.serve.nouns import plural
+from rsvlm.serve.object_sizes import visibility
 from rsvlm.serve.scene_classes import vocabulary
 from rsvlm.serve.scene_facts import format_gsd, ground_size, usable_gsd
 from rsvlm.systems.model_dir import model_folder
@@ -23,7 +24,7 @@ def askable(scene: Scene, limits: ModelLimits | None = None) -> str:
     if gsd is None:
         sentences.append("Its resolution is not known, so that no question is refused for the size of things.")
     else:
-        small = [name for name in _EXAMPLES if SIZES[name][2] / gsd < LEAST_PIXELS]
+        small = [name for name in _EXAMPLES if visibility(name, gsd).verdict == "too small"]
         large = [name for name in _EXAMPLES if name not in small]
         sentences.append(
             f"A pixel is {format_gsd(gsd)} and the scene {ground_size(scene)}: "
@@ -62,4 +63,4 @@ def _embedded() -> ModelLimits:
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(f"{name}s" if not name.endswith("s") else name for name in names)
+    return ", ".join(map(plural, names))

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsvlm.serve.aggregate import Evidence, SceneAnswer, ViewReply
+from rsvlm.serve.scene_classes import SYNONYMS
 from rsvlm.systems.choices import choice_probabilities
 
 UNSURE = "unsure"
@@ -25,7 +27,7 @@ def class_answer(
     less than `LEAST_MASS` of the probability of all that it could reply. It is unsure of a strange picture in any case.
     Shares are of the valid area.
     """
-    logs = np.array([view.logs for view in views])
+    logs, classes = _merged(np.array([view.logs for view in views]), classes)
     share, mass = choice_probabilities(logs, temperature), np.exp(np.minimum(logs, 0)).sum(1)
     best = share.argmax(1)
     sure = (share.max(1) >= least) & (mass >= LEAST_MASS if taught else np.ones(len(views), bool))
@@ -58,6 +60,14 @@ def class_answer(
         evidence=evidence, rule=rule, about="share of the class times its mean probability, by valid area",
         shares=tuple((name, area[name] / total) for name in order) if len(views) > 1 else (),
     )  # fmt: skip
+
+
+def _merged(logs: NDArray[np.float64], classes: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
+    """Log-likelihoods (N, C) with the words for one class as one."""
+    names = [SYNONYMS.get(name, name) if SYNONYMS.get(name, name) in classes else name for name in classes]
+    kept = list(dict.fromkeys(names))
+    own = np.array([[name == one for name in names] for one in kept])
+    return np.stack([np.logaddexp.reduce(logs[:, row], axis=1) for row in own], axis=1), kept
 
 
 def _of_class(name: str, views: Sequence[tuple[ViewReply, float]], share: float) -> Evidence:

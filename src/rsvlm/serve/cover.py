@@ -6,7 +6,7 @@ from rsvlm.geo.cover_rules import COVER_WORDS
 from rsvlm.geo.indices import Cover, CoverPatch
 from rsvlm.serve.aggregate import Evidence, SceneAnswer
 from rsvlm.serve.georeference import format_area
-from rsvlm.serve.object_sizes import singular
+from rsvlm.serve.nouns import singulars
 from rsvlm.serve.question_type import QuestionType
 
 _CLEAR, _DIGITAL, _UNCLEAR = 0.95, 0.9, 0.5
@@ -27,7 +27,7 @@ def cover_named(thing: str) -> str:
 
     A phrase of several things, or of one with a purpose ("water tower", "boats on the water"), is none.
     """
-    words = [singular(word) for word in thing.lower().replace("built-up", "builtup").replace("-", " ").split()]
+    words = [singulars(word)[0] for word in thing.lower().replace("built-up", "builtup").replace("-", " ").split()]
     words = [word for word in words if word not in ("the", "any", "open", "surface", "land", "area", "body", "all")]
     return _NAMED.get(words[0], "") if len(words) == 1 else ""
 
@@ -53,7 +53,7 @@ def cover_answer(kind: QuestionType, thing: str, found: Cover) -> SceneAnswer:
     name = COVER_WORDS.get(found.cover, found.cover)
     if kind is QuestionType.PRESENCE:
         text = f"Yes: {name} covers {amount}." if there else f"No: {name} covers {amount}."
-        special = [word for word in _KINDS_OF_WATER if word in singular(thing.lower())]
+        special = [word for word in _KINDS_OF_WATER if word in thing.lower()]
         if there and special:
             text = f"There is water: {amount}. Whether it is a {special[0]} the bands do not tell."
     elif kind is QuestionType.AREA:

@@ -16,7 +16,8 @@ from rsvlm.serve.aggregate import Evidence, SceneAnswer, ViewReply
 from rsvlm.serve.class_answers import UNSURE
 from rsvlm.serve.cover import PRESENT, cover_amount, cover_evidence, cover_size, format_share
 from rsvlm.serve.georeference import evidence_shape
-from rsvlm.serve.object_sizes import SIZES, singular, visibility
+from rsvlm.serve.nouns import singulars
+from rsvlm.serve.object_sizes import visibility
 from rsvlm.serve.scene_facts import format_gsd, ground_size, usable_gsd
 
 _CLASSES = 3  # named in a description
@@ -60,9 +61,13 @@ def describe(
 
 def contradictions(caption: str, gsd: float | None, covers: Sequence[Cover]) -> list[str]:
     """Why a caption cannot be true: it names what is too small to be seen, or what the bands say is not there."""
-    words = [singular(word) for word in re.findall(r"[a-z]+", caption.lower())[:100]]
-    found = [f"{word} cannot be seen at {format_gsd(gsd)}" for word in dict.fromkeys(words)
-             if gsd and word in SIZES and visibility(word, gsd).verdict == "too small"]  # fmt: skip
+    plain = dict.fromkeys(re.findall(r"[a-z]+", caption.lower())[:100])
+    words = [one for word in plain for one in singulars(word)]
+    found = [
+        f"{word} cannot be seen at {format_gsd(gsd)}"
+        for word in plain
+        if gsd and visibility(word, gsd).verdict == "too small"
+    ]
     for cover in covers:
         named = {"water": _WATER, "vegetation": _GREEN}.get(cover.cover, set()) & set(words)
         if named and cover.border.clear and cover.share < PRESENT:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rsvlm.data.sources.scene_classes import CLASSES
 from rsvlm.errors import BadInput
-from rsvlm.serve.object_sizes import singular
+from rsvlm.serve.nouns import singulars
 
 FINE = 3.0  # metres per pixel: up to here pictures are like those of UC Merced and AID
 MEDIUM = 60.0  # and up to here like EuroSAT's, which shows 10 m
@@ -20,12 +20,12 @@ class Vocabulary:
     land_cover: bool = False
 
 
-# AID's word -> UC Merced's for the same thing, which is left out of the union
-_SAME = {"baseball field": "baseball diamond", "farmland": "agricultural", "parking": "parking lot", "port": "harbor"}
-_FINE = Vocabulary(
-    name="UC Merced and AID",
-    classes=tuple(dict.fromkeys((*CLASSES["aid"], *(c for c in CLASSES["ucm_scenes"] if c not in _SAME.values())))),
-)
+# Words of these sets for one thing. A model is offered all of them, since it was taught them, and told one.
+SYNONYMS = {
+    "baseball diamond": "baseball field", "port": "harbor", "parking": "parking lot", "viaduct": "overpass",
+    "agricultural": "farmland",
+}  # fmt: skip
+_FINE = Vocabulary(name="UC Merced and AID", classes=tuple(dict.fromkeys((*CLASSES["aid"], *CLASSES["ucm_scenes"]))))
 _EUROSAT = Vocabulary(name="EuroSAT", classes=tuple(CLASSES["eurosat"]), land_cover=True)
 _COARSE = Vocabulary(
     name="covers that so large a pixel can show", land_cover=True,
@@ -69,22 +69,22 @@ def vocabulary(gsd_m: float | None) -> Vocabulary:
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     """The user's own classes, stripped. Raises BadInput for an empty one, a doubled one, and fewer than two."""
-    found = [" ".join(one.split()) for one in classes]
-    if not all(found):
-        raise BadInput(
-            "A class is empty; give them as words with commas between, as in: --classes grass,field,industry"
-        )
-    if again := sorted({one for one in found if [name.lower() for name in found].count(one.lower()) > 1}):
-        raise BadInput(f"The class {again[0]!r} is given twice; name each class once.")
-    if len(found) < 2:
-        raise BadInput(f"{len(found)} class{'' if found else 'es'} to choose from; give two or more.")
-    return tuple(found)
+    names = tuple(" ".join(name.split()) for name in classes)
+    if "" in names:
+        raise BadInput(f"Class {names.index('') + 1} of {len(names)} has no name; give one, or leave it out.")
+    first: dict[str, int] = {}
+    for number, name in enumerate(names, start=1):
+        if (before := first.setdefault(name.casefold(), number)) != number:
+            raise BadInput(f"The classes {before} and {number} are both {name!r}; name each class once.")
+    if len(names) < 2:
+        raise BadInput(f"{len(names)} class{'' if names else 'es'} to choose from; give two or more.")
+    return names
 
 
 def covered_by(thing: str, classes: Sequence[str]) -> tuple[str, ...]:
     """Those of `classes` that are what a phrase speaks of ("how much forest"): by name, or by a table of covers."""
-    words = [singular(word) for word in thing.lower().replace("-", " ").split()]
-    named = {one for one in classes if one.lower() == thing.lower() or singular(one.lower()) in words}
+    words = [one for word in thing.lower().replace("-", " ").split() for one in singulars(word)]
+    named = {one for one in classes if one.lower() == thing.lower() or set(singulars(one.lower())) & set(words)}
     keys = [key for word in words if (key := _ALSO.get(word, word)) in _COVERED]
     wanted = set(_COVERED[keys[-1]]) if keys else set()
     return tuple(one for one in classes if one in named or one.lower() in wanted)

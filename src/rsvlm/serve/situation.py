@@ -11,7 +11,7 @@ from rsvlm.geo.scene import Scene
 from rsvlm.serve import scene_facts
 from rsvlm.serve.aggregate import SceneAnswer, ViewReply
 from rsvlm.serve.class_answers import class_answer
-from rsvlm.serve.object_sizes import named_object
+from rsvlm.serve.object_sizes import find_size
 from rsvlm.serve.scene_classes import Vocabulary, vocabulary
 from rsvlm.systems.abilities import Answers, Detects, ScoresReplies
 from rsvlm.systems.model_limits import ModelLimits, limits_of
@@ -72,8 +72,8 @@ class Situation:
 
     def finds(self, thing: str) -> bool:
         """Whether the model detects a thing and was trained to find it."""
-        name = named_object(thing)
-        return isinstance(self.model, Detects) and bool(name) and name in self.limits.finds
+        size = find_size(thing)
+        return isinstance(self.model, Detects) and size is not None and size.name in self.limits.finds
 
     def beyond(self, kind: str) -> str:
         """Why a question of a kind is outside of what the model was trained for, or ""."""
