@@ -170,4 +170,4 @@ def test_a_line_break_ends_a_reply_as_text(tmp_path):
         ("\n",),
     )
     ids = chat.tokenizer("one\ntwo")["input_ids"]
-    assert chat.limits(9, chat.stop_texts)["ended"](ids) and decode_reply(chat.tokenizer, ids) == "one\ntwo"
+    assert chat.stopping(9, chat.stop_texts)["ended"](ids) and decode_reply(chat.tokenizer, ids) == "one\ntwo"

@@ -10,6 +10,7 @@ ROLE_WORDS = {"nir": "near infrared", "swir1": "shortwave infrared 1", "swir2": 
 # USDA's m_<quadrangle>_<quarter>_<UTM zone>_<metres a pixel>_<date>[_<date of the file>].tif
 _NAIP_NAME = re.compile(r"m_\d{7}_(?:ne|nw|se|sw)_\d{1,2}_(?:h|\d{1,3})_\d{8}(?:_\d{8})?\.tiff?", re.IGNORECASE)
 _SHORT = {"nir": "NIR", "swir1": "SWIR1", "swir2": "SWIR2"}
+_COLOURS = frozenset(("red", "green", "blue"))  # of GDAL's colour interpretation
 _MOST_NAMED = 6  # bands that a note counts up
 
 
@@ -25,7 +26,9 @@ def band_roles(
     roles = common_names(names)
     notes = [_doubled_note(role, numbers) for role, numbers in doubled_names(names).items()]
     if recipe := chosen_recipe(choice, names):
-        return _filled(roles, names, recipe), tuple(notes)
+        # Programs flag the first bands of any file as red, green and blue: the user knows better.
+        flagged = roles[:3] == ("red", "green", "blue") and not any(roles[3:]) and _COLOURS.issuperset(names[:3])
+        return _filled(("",) * len(names) if flagged else roles, names, recipe), tuple(notes)
     if count_visible(names) == 4 and dtype == "uint8" and _NAIP_NAME.fullmatch(file_name):
         filled = _filled(roles, names, "naip")
         if filled != roles:

@@ -55,11 +55,18 @@ def class_answer(
             evidence=(), rule=rule, about="mean probability of the likeliest class, or of all where less",
         )  # fmt: skip
     first = evidence[0]
+    mostly = area.get(UNSURE, 0.0) > total / 2
     return SceneAnswer(
-        answer=first.label[:1].upper() + first.label[1:], confidence=first.score * area[order[0]] / total,
+        answer="Mostly unsure" if mostly else first.label[:1].upper() + first.label[1:],
+        confidence=first.score * area[order[0]] / total,
         evidence=evidence, rule=rule, about="share of the class times its mean probability, by valid area",
         shares=tuple((name, area[name] / total) for name in order) if len(views) > 1 else (),
     )  # fmt: skip
+
+
+def class_shares(found: SceneAnswer) -> dict[str, float]:
+    """The share of each class in the valid area, of `UNSURE` too, of an answer of `class_answer`."""
+    return dict(found.shares) or {one.label: 1.0 for one in found.evidence} or {UNSURE: 1.0}
 
 
 def _merged(logs: NDArray[np.float64], classes: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:

@@ -13,7 +13,7 @@ import shapely
 from rsvlm.geo.indices import Cover
 from rsvlm.geo.scene import Scene
 from rsvlm.serve.aggregate import Evidence, SceneAnswer, ViewReply
-from rsvlm.serve.class_answers import UNSURE
+from rsvlm.serve.class_answers import UNSURE, class_shares
 from rsvlm.serve.cover import PRESENT, cover_amount, cover_evidence, cover_size, format_share
 from rsvlm.serve.georeference import evidence_shape
 from rsvlm.serve.nouns import singulars
@@ -112,13 +112,13 @@ def _cover_sentence(found: Cover, scene: Scene) -> str:
 
 def _class_sentences(classes: SceneAnswer, scene: Scene) -> list[tuple[str, tuple[Evidence, ...]]]:
     """The largest classes with their shares and places; and of how much the model is unsure."""
-    shares = dict(classes.shares) or {one.label: 1.0 for one in classes.evidence}
+    shares = class_shares(classes)
     named = [one for one in classes.evidence if shares.get(one.label, 0) >= _LEAST_SHARE][:_CLASSES]
     sentences = []
     for one in named:
         where = "" if shares[one.label] > 0.6 else f", mostly {place_words(evidence_shape(one), scene)}"
         sentences.append((f"{format_share(shares[one.label])} of it looks like {one.label}{where}.", (one,)))
-    unknown = shares.get(UNSURE, 0.0) if classes.evidence else 1.0
+    unknown = shares.get(UNSURE, 0.0)
     if unknown >= _LEAST_SHARE:
         rest = "the rest" if named else "it"
         sentences.append((f"What {rest} shows the model is unsure of ({format_share(unknown)} of the area).", ()))

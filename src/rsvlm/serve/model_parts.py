@@ -17,6 +17,7 @@ from rsvlm.serve.class_answers import (
     presence_answer,
     strange_note,
     unsure,
+    yes_probabilities,
 )  # fmt: skip
 from rsvlm.serve.description import contradictions, describe
 from rsvlm.serve.grounding import ModelQuestion, aggregate_boxes, model_question
@@ -128,7 +129,10 @@ def _presence(question: RoutedQuestion, at: Situation) -> Part:
 
 
 def _count(question: RoutedQuestion, at: Situation) -> Part:
-    """Boxes are counted of what the detector was trained to find; of other things the numbers that the model says."""
+    """Boxes are counted of what the detector was trained to find; of other things the numbers that the model says.
+
+    A box counts only in a picture where the model, asked, would rather say that there is such a thing.
+    """
     part = _words(question, at)
     if not at.finds(question.thing):
         return part
@@ -136,19 +140,30 @@ def _count(question: RoutedQuestion, at: Situation) -> Part:
     boxes = ModelQuestion(
         question=question.text, kind=question.kind, words=phrase.plural_phrase or phrase.words, phrase=phrase
     )
+    there = ModelQuestion(
+        question=question.text, kind=question.kind, words=f"Are there any {question.thing}?", choices=YES_NO
+    )
 
     def finish(views: Views) -> SceneAnswer:
-        found = aggregate_boxes(phrase, views[0], (at.scene.width, at.scene.height))
-        count, said = len(found.evidence), part.finish(views[1:]).answer
-        strange = mostly_strange(views[0])
+        rows = _where_there(views[0], views[2]) if at.scores else views[0]
+        found = aggregate_boxes(phrase, rows, (at.scene.width, at.scene.height))
+        count, strange = len(found.evidence), mostly_strange(rows)
         counted = replace(
-            found, answer=str(count), rule=f"boxes counted: {found.rule}{strange_note(views[0])}", second_opinion=said,
-            confidence=min(found.confidence, LEAST_STRANGE) if strange else found.confidence,
+            found, answer=str(count), rule=f"boxes counted: {found.rule}{strange_note(rows)}",
+            second_opinion=part.finish(views[1:2]).answer,
+            confidence=min(found.confidence or LEAST_STRANGE, LEAST_STRANGE) if strange else found.confidence,
         )  # fmt: skip
-        least = {"count": 1.0} if strange else {"count": at.limits.unsure_below.get("find", 0.0)}
-        return unsure(counted, "count", least) if count else counted
+        least = 1.0 if strange else at.limits.unsure_below.get("find", 0.0)
+        return unsure(counted, "count", {"count": least}) if count or strange else counted
 
-    return replace(part, asks=(boxes, *part.asks), finish=finish, rules=("count: boxes of the detector",))
+    asks = (boxes, *part.asks, *([there] if at.scores else []))
+    return replace(part, asks=asks, finish=finish, rules=("count: boxes of the detector",))
+
+
+def _where_there(rows: Sequence[ViewReply], there: Sequence[ViewReply]) -> list[ViewReply]:
+    """The views with their boxes, without those of views where no is likelier than yes."""
+    sure = yes_probabilities(there)
+    return [row if yes >= 0.5 else replace(row, found=()) for row, yes in zip(rows, sure, strict=True)]
 
 
 def _find(question: RoutedQuestion, at: Situation) -> Part:
@@ -173,11 +188,14 @@ def _words(question: RoutedQuestion, at: Situation) -> Part:
 
     def finish(views: Views) -> SceneAnswer:
         found = part.finish(views)
+        none_found = part.asks[0].phrase is not None and not found.evidence
+        if mostly_strange(views[0]) and none_found:
+            text = f"{found.answer}; unsure, since the pictures are unlike those that the model was trained on."
+            return replace(found, answer=text, rule=found.rule + strange_note(views[0]))
         if mostly_strange(views[0]):
             sure = min(found.confidence or LEAST_STRANGE, LEAST_STRANGE)
             found = replace(found, confidence=sure, rule=found.rule + strange_note(views[0]))
             return unsure(found, question.kind, {question.kind: 1.0})
-        none_found = part.asks[0].phrase is not None and not found.evidence
         return found if none_found else unsure(found, question.kind, at.limits.unsure_below)
 
     return replace(part, question=question, finish=finish)
@@ -187,7 +205,7 @@ def _caption(question: RoutedQuestion, at: Situation) -> Part:
     """A small scene gets the model's caption; what is large or strange to it is composed of what was found."""
     why = at.beyond(QuestionType.CAPTION)
     words = replace(asked(question, at, tiled=at.tiled), tiles=False)
-    classes = class_question(question, at) if at.tiled and not at.beyond(QuestionType.SCENE) else None
+    classes = None if at.beyond(QuestionType.SCENE) else class_question(question, at)
 
     def finish(views: Views) -> SceneAnswer:
         whole = views[0][-1]
@@ -199,6 +217,8 @@ def _caption(question: RoutedQuestion, at: Situation) -> Part:
         if not doubts and 0 < whole.reply.confidence < least:
             doubts = [f"a confidence of {whole.reply.confidence:.2f}, under {least:.2f}"]
         found = at.classes_of(views[1], classes.choices) if classes else None
+        if found is not None and not found.evidence and not at.tiled:
+            doubts.append("the model is unsure of its class")
         if not at.tiled and not doubts and not at.covers:
             return aggregate(QuestionType.CAPTION, question.text, (), whole)
         return describe(at.scene, at.covers, found, whole, doubts)

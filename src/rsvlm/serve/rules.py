@@ -14,6 +14,8 @@ from dataclasses import replace
 
 from rsvlm.serve import scene_facts
 from rsvlm.serve.aggregate import SceneAnswer, aggregate
+from rsvlm.serve.class_answers import UNSURE as UNSURE_CLASS
+from rsvlm.serve.class_answers import class_shares
 from rsvlm.serve.cover import cover_answer, cover_named
 from rsvlm.serve.grounding import aggregate_boxes
 from rsvlm.serve.model_parts import UNSURE, Part, Views, asked, by_model, class_question, vocabulary_rule, yes_or_no
@@ -126,12 +128,13 @@ def _area(question: RoutedQuestion, at: Situation) -> Part | None:
 
     def finish(views: Views) -> SceneAnswer:
         found = at.classes_of(views[0], ask.choices)
-        share = sum(part for name, part in found.shares if name in classes)
-        unknown = sum(part for name, part in found.shares if name == "unsure")
+        shares = class_shares(found)
+        such = [name for name in shares if name in classes]
+        share, unknown = sum(shares[name] for name in such), shares.get(UNSURE_CLASS, 0.0)
         doubt = f"; the model is unsure of {100 * unknown:.0f} %" if unknown else ""
-        text = f"About {100 * share:.0f} % ({', '.join(classes)}, by tiles{doubt})."
+        text = f"About {100 * share:.0f} % ({', '.join(such) or 'no class of it was found'}, by tiles{doubt})."
         return replace(
-            found, answer=f"Unsure. {text}" if unknown > 0.5 or not found.evidence else text, shares=(),
+            found, answer=f"Unsure. {text}" if unknown > 0.5 else text, shares=(),
             evidence=tuple(one for one in found.evidence if one.label in classes), confidence=1 - unknown,
             about="share of the area whose class is sure",
         )  # fmt: skip

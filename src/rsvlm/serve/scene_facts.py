@@ -17,8 +17,8 @@ def usable_gsd(scene: Scene) -> float | None:
 
 
 def format_gsd(gsd: float) -> str:
-    """ "0.5 m", "300 m"."""
-    return f"{gsd:.3g} m"
+    """ "0.5 m", "300 m", "78 km"."""
+    return f"{gsd / 1000:.3g} km" if gsd >= 1000 else f"{gsd:.3g} m"
 
 
 def ground_size(scene: Scene) -> str:
@@ -28,7 +28,8 @@ def ground_size(scene: Scene) -> str:
         return f"{scene.width} x {scene.height} pixels"
     sides = scene.width * gsd, scene.height * gsd
     unit, by = ("km", 1000.0) if max(sides) >= 1000 else ("m", 1.0)
-    return f"{sides[0] / by:.3g} x {sides[1] / by:.3g} {unit}"
+    width, height = (f"{side / by:,.0f}" if side / by >= 100 else f"{side / by:.3g}" for side in sides)
+    return f"{width} x {height} {unit}"
 
 
 def place_answer(scene: Scene) -> SceneAnswer:

@@ -41,11 +41,11 @@ class SpeakingModel(OpenModel):
         ends = (*self.stop_texts, *stop_strings(stop))
         batch = self.batch(shown, prompts, max_new_tokens)
         with self.precision():
-            ids, confidence = self.model.answer(batch, **self.limits(max_new_tokens, ends))
+            ids, confidence = self.model.answer(batch, **self.stopping(max_new_tokens, ends))
         texts = [cut_at_stop(decode_reply(self.tokenizer, row), ends) for row in ids]
         return [Reply(text=text, confidence=sure) for text, sure in zip(texts, confidence, strict=True)]
 
-    def limits(self, max_new_tokens: int, ends: Sequence[str]) -> Any:
+    def stopping(self, max_new_tokens: int, ends: Sequence[str]) -> Any:
         """What ends a reply, as arguments of the system's `answer` and `steps`."""
         ended = (lambda ids: find_stop(decode_reply(self.tokenizer, ids), ends) >= 0) if ends else None
         return {"stop": self.stop_ids, "ended": ended, "max_new_tokens": max_new_tokens}
@@ -144,7 +144,7 @@ class ChatModel(SpeakingModel):
             return (yield from stream_text([(reply.text, reply.confidence)]))
         ends = (*self.stop_texts, *stop_strings(stop))
         batch = self.batch([_shown(image)], [Prompt.of(question)], max_new_tokens)
-        return (yield from stream_text(self._growing(batch, self.limits(max_new_tokens, ends)), ends))
+        return (yield from stream_text(self._growing(batch, self.stopping(max_new_tokens, ends)), ends))
 
     def _growing(self, batch: Batch, limits: Any) -> Iterator[tuple[str, float]]:
         """All of the reply so far and its confidence, token by token; in between this thread computes as it likes."""
