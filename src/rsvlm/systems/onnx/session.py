@@ -53,11 +53,14 @@ def check_weights(
 ) -> None:
     """Raises BadInput where the tensors `names` or the recipe's adapters are missing, or an adapter does not fit."""
     width, heads = config["hidden_size"], config["num_attention_heads"]
-    rows = dict.fromkeys(("k_proj", "v_proj"), config["num_key_value_heads"] * (width // heads))  # width for the others
+    kv = config["num_key_value_heads"] * (width // heads)
     shapes = {}
     for layer, target in product(range(config["num_hidden_layers"]), lora.get("target_modules", ())):
         name = f"language.model.model.layers.{layer}.self_attn.{target}.lora_%s.default.weight"
-        shapes |= {name % "A": (lora["r"], width), name % "B": (rows.get(target, width), lora["r"])}
+        shapes |= {
+            name % "A": (lora["r"], width),
+            name % "B": (kv if target in ("k_proj", "v_proj") else width, lora["r"]),
+        }
     present = {name: weights[name] for name in shapes if name in weights}
     for wrong, what in (
         (sorted({*names, *shapes} - set(weights)), "are missing"),
