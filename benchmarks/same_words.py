@@ -3,11 +3,12 @@
 Twenty pictures, of the val split of UCM-Captions below RSVLM_DATA or made ones, and ten prompts each. Both sides hold
 the published blocks exactly (`torch:mini` keeps them in bfloat16; here they are put back) and multiply in float32.
 `gaps` are of the replies that differ: at the first other token, by how much each side's logit of its own choice is
-above that of the other's. `shipped` is how many are the same as both are installed: int8 inputs, and `dtype`.
+above that of the other's. `shipped` is the same of both as they are installed: int8 inputs, and `dtype`.
 """
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -53,20 +54,23 @@ def main(*, smallest: bool) -> dict[str, Any]:
     if not (isinstance(onnx, OnnxChat) and isinstance(native, ChatModel) and isinstance(exact, ChatModel)):
         raise MissingPart("mini is not run by ONNX Runtime here; run: pip install 'rsvlm[ask]'")
     asked = [(image, prompt) for image in pictures(count, data) for prompt in prompts]
-    shipped = sum(
-        onnx.answer([image], [prompt], max_new_tokens=tokens)[0].text
-        == native.answer([image], [prompt], max_new_tokens=tokens)[0].text
-        for image, prompt in asked
-    )
+    shipped = compared(onnx, native, asked, tokens)
     put_blocks_back(exact)
     onnx.language = in_float32(onnx)
-    pairs = [(of_onnx(onnx, *one, tokens), of_torch(exact, *one, tokens)) for one in asked]
     return {
-        "prompts": len(asked), "real_images": count if data else 0, "same": sum(a[0] == b[0] for a, b in pairs),
-        "gaps": [gap(a[1], b[1]) for a, b in pairs if a[0] != b[0]],
-        "largest_difference": round(max(float(np.abs(a[1][0] - b[1][0]).max()) for a, b in pairs), 6),
+        "prompts": len(asked), "real_images": count if data else 0, **compared(onnx, exact, asked, tokens),
         "shipped": shipped, "dtype": native.trace["dtype"], "threads": torch.get_num_threads(),
     }  # fmt: skip
+
+
+def compared(onnx: OnnxChat, pytorch: ChatModel, asked: Sequence[tuple[Any, str]], tokens: int) -> dict[str, Any]:
+    """How many replies are the same words, the gaps of the others, and how far the logits of first tokens differ."""
+    pairs = [(of_onnx(onnx, *one, tokens), of_torch(pytorch, *one, tokens)) for one in asked]
+    return {
+        "same": sum(ours[0] == theirs[0] for ours, theirs in pairs),
+        "gaps": [gap(ours[1], theirs[1]) for ours, theirs in pairs if ours[0] != theirs[0]],
+        "largest_difference": round(max(float(np.abs(ours[1][0] - theirs[1][0]).max()) for ours, theirs in pairs), 6),
+    }
 
 
 def pictures(count: int, data: str) -> list[NDArray[np.uint8]]:
