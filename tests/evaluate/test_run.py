@@ -13,6 +13,7 @@ from rsvlm.data.catalogue import load
 from rsvlm.data.sources.layout import hashed_split
 from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import items_of
+from rsvlm.evaluate.reply_log import ReplyLog
 from rsvlm.evaluate.report.text import report
 from rsvlm.evaluate.result import read_answers
 from rsvlm.evaluate.run import evaluate
@@ -151,6 +152,13 @@ def test_answers_of_another_model_are_not_taken_over(eurosat, tmp_path):
         evaluate("eurosat", eurosat, ColourModel(SAID, dies_after=4), out=tmp_path / "out", batch=2)
     with pytest.raises(BadInput, match=r"another run .*model"):
         evaluate("eurosat", eurosat, ColourModel(SAID, name="other"), out=tmp_path / "out")
+
+
+@pytest.mark.parametrize("head", ["1", "null", '"x"', "[]", "{"])
+def test_replies_that_begin_with_anything_but_a_run_are_damaged(tmp_path, head):
+    (tmp_path / "replies.jsonl").write_text(f'{head}\n{{"id": "1", "answer": "yes"}}\n')
+    with pytest.raises(BadInput, match=r"replies\.jsonl is damaged; delete it"):
+        ReplyLog(tmp_path / "replies.jsonl", {"model": "x"})
 
 
 def test_a_model_without_features_has_one_baseline(eurosat):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 from fuzz.targets import Run
 from rsvlm.data.reply import stream_text
@@ -27,6 +28,7 @@ from rsvlm.systems.providers.chat_completions import accumulate, read_reply
 from rsvlm.systems.providers.endpoint_url import list_models, parse_endpoint_url
 from rsvlm.systems.providers.hf_files import weights_hash
 from rsvlm.systems.providers.http_body import RequestFailed, as_object, read_events
+from rsvlm.systems.providers.redact import Redactor
 from rsvlm.systems.providers.retry import retry_after_seconds
 
 CONFIG = {
@@ -60,6 +62,12 @@ RESULT = {
     "protocol": "x@1", "split": "test", "model": "m", "n": 3, "headline": ["accuracy"],
     "metrics": {"accuracy": {"value": 0.5, "stderr": 0.1}}, "data": "0", "failed": 0, "problems": {}, "trace": {},
 }  # fmt: skip
+KEY = "sk-secret+%/0123456789"
+ECHOES = (
+    f"{KEY} {quote(KEY)}",
+    json.dumps(quote(KEY, safe="")),
+    "".join(f"&#{ord(one)};\\u{ord(one):04x}" for one in KEY),
+)
 ITEM = Item(id="1", question="?", images=(Image(path="a.png", width=5, height=6),), references=("yes",), kind="")
 
 
@@ -101,6 +109,15 @@ def _said(text: str) -> object:
     return None
 
 
+def _redacted(text: str) -> None:
+    """A key is taken out of a text in pieces as it is out of the whole."""
+    redact, shown, rest = Redactor(KEY), "", ""
+    for at in range(0, len(text), 7):
+        piece, rest = redact.growing(rest + text[at : at + 7])
+        shown += piece
+    assert shown + redact.text(rest) == redact.text(text)
+
+
 def _in(name: str, call: Callable[[Path], object], beside: Mapping[str, str] = {}) -> Run:
     def run(text: str, folder: Path) -> object:
         for other, content in beside.items():
@@ -132,6 +149,7 @@ def model_targets() -> Mapping[str, tuple[tuple[str, ...], Run]]:
         "provenance.json": ((json.dumps(SUMS),), _in("provenance.json", _check_sums)),
         "name of a recipe": (("lhrs_bot/tiny", "recipes/x.yaml"), lambda text, _: read_recipe(text)),
         "server": ((said, events), lambda text, _: _said(text)),
+        "redactor": (ECHOES, lambda text, _: _redacted(text)),
         "endpoint": (("openai:http://localhost:8000/v1#m",), lambda text, _: parse_endpoint_url(text)),
         "retry-after": (("3", "Wed, 21 Oct 2015 07:28:00 GMT"), lambda text, _: retry_after_seconds(text)),
         "file of answers": (tuple(map(json.dumps, ENTRIES)), _in("a.jsonl", lambda f: _answers(f / "a.jsonl"))),

@@ -57,6 +57,24 @@ def test_one_question_gives_one_answer_and_a_list_a_list(scene):
         opened.read_rgb()  # still open
 
 
+@pytest.mark.parametrize(
+    ("profile", "why"),
+    [
+        ({"crs": None, "transform": None}, "geotransform"),
+        ({"crs": None}, "coordinate reference system"),
+        ({"crs": "EPSG:4326"}, r"lie off the Earth in EPSG:4326"),
+        ({}, ""),
+    ],
+)
+def test_why_a_scene_has_no_place_is_said_and_kept(speaker, tmp_path, capsys, profile, why):
+    scene = geotiff(tmp_path / "a.tif", coast(boats=BOATS), **profile)
+    ask_command([scene], ["Is there water?"], out=tmp_path / "out")
+    said = " ".join(capsys.readouterr().out.split())
+    kept = json.loads((tmp_path / "out" / "answer.json").read_text())["trace"]["unplaced"]
+    assert ("no place on Earth: " in said) == bool(why) and why in (kept or "")
+    assert not why or f"no place on Earth: {kept}" in said
+
+
 def test_a_small_scene_is_seen_once_for_all_questions(scene):
     model = Speaker()
     answers = Assistant(model).ask(scene, QUESTIONS)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from fake.chat_model import coast
 from rsvlm.assets.packed_language import pack_language
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.systems.convert.verify import verify
 from rsvlm.systems.load import load
 from rsvlm.systems.onnx.graph import FLOAT32, INT8, language_graph
 from rsvlm.systems.onnx.language import OnnxLanguage
@@ -111,7 +114,7 @@ def opened(folder, adapters, ranks, accuracy, where):
     (where / "language.onnx").write_bytes(graph.SerializeToString())
     names = [one.name for one in graph.graph.initializer if one.data_location == 1]
     weights = language_weights(packed, adapters, lora_alpha=2.0 * RANK, config=config)
-    return OnnxLanguage(open_graph(where / "language.onnx", names, weights), packed)
+    return OnnxLanguage(open_graph(where / "language.onnx", names, weights, folder), packed)
 
 
 @pytest.mark.parametrize(("accuracy", "close"), [(FLOAT32, 2e-5), (INT8, 0.05)])
@@ -236,6 +239,35 @@ def test_blind_and_too_long_questions(both):
     assert blind.text == theirs.answer([None], [QUESTIONS[2]])[0].text
     with pytest.raises(BadInput, match="reads 8192 tokens at once"):
         ours.answer([None], ["why " * 9000])
+
+
+FAULTS = {
+    "not finite": lambda state, name: state[name].view(-1)[0].fill_(float("nan")),
+    "int8": lambda state, name: state.update({name: state[name].to(torch.int8)}),
+    "uint8": lambda state, name: state.update({name: state[name].to(torch.uint8)}),
+    "complex": lambda state, name: state.update({name: state[name].to(torch.complex64)}),
+    "wrong shape": lambda state, name: state.update({name: state[name][:-1].contiguous()}),
+    "missing": lambda state, name: state.pop(name),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "name", ["boxes.level.0.0.weight", "language.model.model.layers.3.self_attn.v_proj.lora_B.default.weight"]
+)
+def test_weights_that_do_not_fit_are_refused_as_weights_check_does(both, pictures, tmp_path, fault, name):
+    from rsvlm.systems.model_dir import model_folder
+
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder("mini"), folder)
+    state = load_file(folder / "model.safetensors")
+    FAULTS[fault](state, name)
+    save_file(state, folder / "model.safetensors")
+    with pytest.raises(BadInput) as checked:
+        verify(folder)
+    with pytest.raises(BadInput) as refused:
+        load(str(folder)).detect(pictures[:1], ["boats"])
+    assert str(refused.value) == str(checked.value) and f"the first is {name};" in str(refused.value)
 
 
 def test_graphs_hold_no_weights_and_no_paths():

@@ -40,15 +40,16 @@ class ReplyLog:
             raise BadInput(f"{path.parent} cannot be written ({error.strerror}); choose another --out.") from error
 
     def _read(self, lines: Sequence[bytes], run: Mapping[str, Any]) -> None:
+        expected = load_json(json.dumps(run))
         try:
             head, *rest = (load_json(line) for line in lines)
+            changed = sorted(key for key in head.keys() | expected.keys() if head.get(key) != expected.get(key))
             self.rows = {row.pop("id"): row for row in rest if not row.get("error")}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{self.path} is damaged; delete it and run again.") from error
-        if head != load_json(json.dumps(run)):
-            changed = ", ".join(sorted(key for key in {*head, *run} if head.get(key) != run.get(key)))
+        if head != expected:
             raise BadInput(
-                f"{self.path} holds the answers of another run (it differs in {changed}); "
+                f"{self.path} holds the answers of another run (it differs in {', '.join(changed)}); "
                 "give another --out or delete it."
             )
 

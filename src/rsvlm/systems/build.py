@@ -28,7 +28,7 @@ from rsvlm.parts.vision.siglip import SigLIPLevels
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
-from rsvlm.systems.model_dir import model_folder
+from rsvlm.systems.model_dir import OTHER_KIND, model_folder, unfinished
 from rsvlm.systems.registry import SYSTEMS
 
 _TOWERS = {
@@ -160,15 +160,12 @@ def check_weights(
         (sorted(set(needed) - set(state)), "are missing"),
         (sorted(set(state) - set(own)), "are not of its recipe"),
         ([n for n in state if n in own and state[n].shape != own[n].shape], "have another shape"),
-        ([n for n in state if n in own and _kind(state[n]) != _kind(own[n])], "hold numbers of another kind"),
+        ([n for n in state if n in own and _kind(state[n]) != _kind(own[n])], OTHER_KIND),
         ([n for n in state if state[n].is_floating_point() and not _finite(state[n])], "are not finite"),
     )
     for names, what in faults:
         if names:
-            raise BadInput(
-                f"{source} is no finished model of its recipe: {len(names)} tensors {what}, the first is {names[0]}; "
-                "run rsvlm train to its end, or fetch or convert it again."
-            )
+            raise unfinished(source, names, what)
 
 
 def _kind(tensor: Tensor) -> str:

@@ -6,12 +6,13 @@ import ssl
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from fake.endpoint import ENDLESS, FAULTS, FakeEndpoint, reply
 from rsvlm.errors import BadInput
-from rsvlm.systems.providers import deadline
+from rsvlm.systems.providers import deadline, http_client
 from rsvlm.systems.providers.http_body import RequestFailed
 from rsvlm.systems.providers.http_client import HttpClient
 from rsvlm.systems.providers.openai import OpenAIModel
@@ -85,6 +86,38 @@ def test_a_name_server_that_is_silent_is_not_waited_for(monkeypatch):
     client = HttpClient("http://nowhere.example/v1", key="", retry=ONCE)
     seconds, says = took(lambda: client.request("/models"))
     assert seconds < HANGS and "took too long" in says
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_all_look_ups_of_a_name_lie_within_one_deadline(monkeypatch, stream):
+    """By a clock that only the name server moves: it says after a second that it cannot say."""
+    now, asked = [100.0], []
+
+    def look_up(*name):
+        asked.append(name)
+        now[0] += 1.0
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(deadline.socket, "getaddrinfo", look_up)
+    for module in (deadline, http_client):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    policy = RetryPolicy(timeout=3.0, max_attempts=100, total_timeout=5.0, backoff=0.0)
+    client = HttpClient("http://nowhere.example/v1", key="", retry=policy)
+    with pytest.raises(RequestFailed, match=r"Temporary failure|took too long"):
+        list(client.stream("/chat/completions", {})) if stream else client.request("/models")
+    assert 5 <= len(asked) <= 6 and now[0] <= 106
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_silent_name_servers_are_asked_no_longer_than_all_tries_may_take(monkeypatch, stream):
+    ends, asked = threading.Event(), []
+    monkeypatch.setattr(deadline.socket, "getaddrinfo", lambda *name: asked.append(name) or ends.wait(60) or [])
+    policy = replace(ONCE, timeout=0.2, max_attempts=50, total_timeout=0.7, backoff=0.0)
+    client = HttpClient("http://nowhere.example/v1", key="", retry=policy)
+    act = client.stream if stream else client.request
+    seconds, says = took(lambda: list(act("/chat/completions", {})))
+    ends.set()
+    assert seconds < HANGS and "took too long" in says and len(asked) <= 5
 
 
 def test_the_sockets_of_tls_are_held_to_the_deadline_too():

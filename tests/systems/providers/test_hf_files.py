@@ -5,6 +5,7 @@ import json
 import pytest
 
 from rsvlm.errors import BadInput, MissingPart
+from rsvlm.parts.language.local_files import check_folder
 from rsvlm.systems.load import load
 
 
@@ -51,6 +52,48 @@ def test_a_package_that_is_missing_is_named(folders, tmp_path, monkeypatch):
     with pytest.raises(MissingPart, match=r"needs a Python package that is not installed.*pip install num2words") as no:
         load(f"hf:{tmp_path}")
     assert "\n" not in str(no.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "says"),
+    [
+        (
+            "qwen2_vl",
+            {"size": {"shortest_edge": 10**9, "longest_edge": 10**9}},
+            "longest_edge 1000000000; expected 33,554,432",
+        ),
+        ("qwen2_vl", {"min_pixels": 10**9}, r"min_pixels 1000000000; expected 33,554,432"),
+        ("qwen2_vl", {"patch_size": 10**9}, "patch_size 1000000000; expected 4,096"),
+        ("qwen2_vl", {"temporal_patch_size": 10**9}, "temporal_patch_size 1000000000; expected 4,096"),
+        ("llava_onevision", {"size": {"height": 10**9, "width": 10**9}}, "width 1000000000; expected 4,096"),
+        ("llava_onevision", {"size": 1e9}, r"size 1000000000\.0; expected 4,096"),
+        ("llava_onevision", {"image_grid_pinpoints": [[9, 10**9]]}, "image_grid_pinpoints 1000000000; expected 4,096"),
+        ("idefics3", {"max_image_size": {"longest_edge": 10**9}}, "longest_edge 1000000000; expected 4,096"),
+    ],
+)
+def test_a_size_that_no_picture_has_is_named(folders, tmp_path, kind, changes, says):
+    for path in folders(kind).iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (file,) = tmp_path.glob("preprocessor_config.json")
+    rewrite(file, **changes)
+    with pytest.raises(
+        BadInput, match=rf"preprocessor_config\.json has the {says}.* at the most: fetch the model again"
+    ):
+        load(f"hf:{tmp_path}")
+
+
+def test_the_sizes_of_published_processors_pass(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    for numbers in (
+        {"size": {"shortest_edge": 65536, "longest_edge": 16777216}, "patch_size": 16, "merge_size": 2},  # Qwen3-VL
+        {"size": {"shortest_edge": 4096, "longest_edge": 25165824}, "merge_size": 2},  # its videos
+        {"min_pixels": 3136, "max_pixels": 12845056, "merge_size": 2},  # Qwen2-VL
+        {"size": {"longest_edge": 2048}, "max_image_size": {"longest_edge": 512}, "resample": 1},  # SmolVLM
+        {"image_grid_pinpoints": [[384, 2304], [2304, 2304]], "size": {"height": 384, "width": 384}},  # LLaVA-OneVision
+        {"feature_size": 128, "n_samples": 480000, "sampling_rate": 16000, "size": [2560, 1920]},  # with sound; Donut
+    ):
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(numbers))
+        check_folder(tmp_path)
 
 
 def test_a_chat_template_has_to_be_there(copy):

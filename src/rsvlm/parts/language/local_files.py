@@ -25,6 +25,8 @@ IMPLEMENTATIONS = (  # what a config.json may name without reaching for a hub; n
 _REACHING = ("attn_implementation", "experts_implementation")  # whose value may name a repository on the hub
 _ELSEWHERE = ("transformers_weights", "audio_tokenizer_name_or_path")  # names of other weights
 _LOOPS = {("layers", "depth", "n_layer", "num_blocks"): 1024, ("image_seq", "image_tokens", "num_experts"): 65536}
+_SIDES, _MOST_SIDE = ("size", "edge", "height", "width", "pinpoints", "divis"), 4096  # of a processor: a side
+_AREAS, _MOST_PIXELS = ("min_pixels", "max_pixels"), 2**25  # in pixels of a whole picture, or of a video
 _LOCK, _OPEN = threading.Lock(), list[Callable[[], None] | None]()  # the blocks of `offline` that are open
 _MOST_LAYERS, _MOST_PARAMETERS = 1024, 2**38  # a budget before anything is allocated; the largest today are below
 
@@ -63,6 +65,8 @@ def check_folder(folder: Path) -> None:
         refuse_pointer(path)
     for path in sorted({folder / "config.json", *folder.glob("*config.json")}):
         _check_json(path)
+    for path in sorted(folder.glob("*processor_config.json")):
+        _check_pictures(path)
 
 
 def _check_json(path: Path) -> None:
@@ -76,6 +80,29 @@ def _check_json(path: Path) -> None:
             for key, inner in value.items():
                 _check_value(path, key, inner)
         todo += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _check_pictures(path: Path) -> None:
+    """Raises BadInput for a size in the settings of a processor that no picture has: it would be resized to it."""
+    text = path.read_bytes().decode("utf-8-sig")
+    areas = (*_AREAS, "edge") if '"merge_size"' in text else _AREAS  # Qwen's family counts pixels of a whole picture
+    todo: list[tuple[Any, str, int]] = [(load_json(text), "", 0)]
+    while todo:
+        value, name, most = todo.pop()
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                own = (
+                    _MOST_PIXELS
+                    if any(word in key for word in areas)
+                    else _MOST_SIDE * any(word in key for word in _SIDES)
+                )
+                todo.append((inner, key if own else name, own or most))
+        elif isinstance(value, list):
+            todo += [(inner, name, most) for inner in value]
+        elif most and isinstance(value, (int, float)) and not -most <= value <= most:
+            raise BadInput(
+                f"{path} has the {name} {str(value)[:60]}; expected {most:,} at the most: fetch the model again."
+            )
 
 
 def _check_value(path: Path, key: str, value: Any) -> None:

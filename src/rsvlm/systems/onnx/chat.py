@@ -24,7 +24,7 @@ from rsvlm.systems.batching import each_kind, split_by_image
 from rsvlm.systems.model_limits import read_limits
 from rsvlm.systems.onnx.language import Bools, Floats, OnnxLanguage, Past
 from rsvlm.systems.onnx.likelihood import log_likelihoods
-from rsvlm.systems.onnx.session import GRAPHS, language_weights, open_graph, read_weights
+from rsvlm.systems.onnx.session import GRAPHS, check_weights, language_weights, open_graph, read_weights
 from rsvlm.systems.onnx.tokenizer import OnnxTokenizer
 from rsvlm.systems.runtime.limits import check_context, stops_of
 from rsvlm.systems.runtime.phrase_boxes import MAX_BOXES, detect, kept_boxes
@@ -39,7 +39,8 @@ class OnnxChat:
         self.name, self.recipe, self.limits = name, read_recipe(folder / "recipe.yaml"), read_limits(folder)
         facts = read_json(folder / "onnx" / GRAPHS)
         base = packed_language_model()
-        self._weights, packed = read_weights(folder / "model.safetensors"), read_weights(base / "model.safetensors")
+        self._file = folder / "model.safetensors"
+        self._weights, packed = read_weights(self._file), read_weights(base / "model.safetensors")
         self.config = read_json(base / "config.json")
         self.tokenizer, self.frame = OnnxTokenizer(base / "tokenizer.json"), CHAT_TEMPLATES[self.recipe.model["frame"]]
         self.stop_ids, self.stop_texts = stops_of(name, self.tokenizer, self.frame)
@@ -48,14 +49,18 @@ class OnnxChat:
         self._native_prompts: Mapping[str, str] = facts["native_prompts"]
         self._graphs, self._names, self._sessions = folder / "onnx", facts["weights"], {}
         lora = self.recipe.model["language"].get("lora") or {}
+        own = (name for graph, names in self._names.items() if graph != "language" for name in names)
+        check_weights(self._weights, own, lora=lora, config=self.config, source=self._file)
         adapters = {key: value for key, value in self._weights.items() if key.startswith("language.")}
         weights = language_weights(packed, adapters, lora_alpha=lora.get("lora_alpha", 0.0), config=self.config)
-        language = open_graph(self._graphs / "language.onnx", self._names["language"], weights)
+        language = open_graph(
+            self._graphs / "language.onnx", self._names["language"], weights, base / "model.safetensors"
+        )
         self.language = OnnxLanguage(language, packed)
         datasets = sorted({n for stage in self.recipe.stages for i in stage.data for n in dataset_names(i.set)})
         self.trace = {
             "model": name, "system": self.recipe.system, "size": self.recipe.size, "recipe": self.recipe.hash,
-            "weights": sha256(folder / "model.safetensors")[:16], "dtype": "4-bit weights, int8 inputs",
+            "weights": sha256(self._file)[:16], "dtype": "4-bit weights, int8 inputs",
             "onnxruntime": onnxruntime.__version__,
             "trained_on": " ".join(datasets),
         }  # fmt: skip
@@ -139,7 +144,8 @@ class OnnxChat:
     def _run(self, graph: str, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
         """The outputs of a graph, which is opened at its first use."""
         if graph not in self._sessions:
-            self._sessions[graph] = open_graph(self._graphs / f"{graph}.onnx", self._names[graph], self._weights)
+            file = self._graphs / f"{graph}.onnx"
+            self._sessions[graph] = open_graph(file, self._names[graph], self._weights, self._file)
         return self._sessions[graph].run(None, {f"in{at}": array for at, array in enumerate(inputs)})
 
     def _levels(

@@ -1,19 +1,23 @@
 """ONNX graphs opened with weights that lie elsewhere: in the model's own safetensors file and in the user's cache."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 from safetensors import SafetensorError, deserialize
 
 from rsvlm.assets.packed_language import BLOCK
 from rsvlm.errors import BadInput
+from rsvlm.systems.model_dir import OTHER_KIND, unfinished
 
 Weights = Mapping[str, NDArray[Any]]
 _TYPES = {"F32": np.float32, "U8": np.uint8}
+_MISFITS = {"have another shape": "dimensions do not match", OTHER_KIND: "data type does not match"}  # in ORT's words
 GRAPHS = "graphs.json"  # what `export.py` writes beside the graphs: the names of the weights of each, and more
 
 
@@ -23,11 +27,14 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
     Raises BadInput for a damaged file, another type, and for numbers that are not finite.
     """
     try:
-        found = {name: _array(name, stored) for name, stored in deserialize(path.read_bytes())}
+        stored = dict(deserialize(path.read_bytes()))
     except (SafetensorError, OSError) as error:
         raise BadInput(f"{path} is not a readable safetensors file ({error}); fetch it again.") from error
+    if odd := [name for name, one in stored.items() if one["dtype"] != "U8" and "F" not in one["dtype"]]:
+        raise unfinished(path, odd, OTHER_KIND)
+    found = {name: _array(name, one) for name, one in stored.items()}
     if strange := [name for name, array in found.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]:
-        raise BadInput(f"{path}: {len(strange)} tensors are not finite, the first is {strange[0]}; fetch it again.")
+        raise unfinished(path, strange, "are not finite")
     return found
 
 
@@ -41,17 +48,65 @@ def _array(name: str, stored: Mapping[str, Any]) -> NDArray[Any]:
     return np.frombuffer(stored["data"], _TYPES[kind]).reshape(shape)
 
 
-def open_graph(path: Path, names: list[str], weights: Weights) -> Any:
-    """An InferenceSession on the CPU of the graph at `path`, its weights `names` taken from `weights`."""
-    options: Any = ort.SessionOptions()
+def check_weights(
+    weights: Weights, names: Iterable[str], *, lora: Mapping[str, Any], config: Mapping[str, Any], source: Path
+) -> None:
+    """Raises BadInput where the tensors `names` or the recipe's adapters are missing, or an adapter does not fit."""
+    width, heads = config["hidden_size"], config["num_attention_heads"]
+    kv = config["num_key_value_heads"] * (width // heads)
+    shapes = {}
+    for layer, target in product(range(config["num_hidden_layers"]), lora.get("target_modules", ())):
+        name = f"language.model.model.layers.{layer}.self_attn.{target}.lora_%s.default.weight"
+        shapes |= {
+            name % "A": (lora["r"], width),
+            name % "B": (kv if target in ("k_proj", "v_proj") else width, lora["r"]),
+        }
+    present = {name: weights[name] for name in shapes if name in weights}
+    for wrong, what in (
+        (sorted({*names, *shapes} - set(weights)), "are missing"),
+        ([name for name, array in present.items() if array.shape != shapes[name]], "have another shape"),
+        ([name for name, array in present.items() if array.dtype.kind != "f"], OTHER_KIND),
+    ):
+        if wrong:
+            raise unfinished(source, wrong, what)
+
+
+def open_graph(path: Path, names: Sequence[str], weights: Weights, source: Path) -> Any:
+    """An InferenceSession on the CPU of the graph at `path`, its weights `names` taken from `weights`.
+
+    Raises BadInput, which says that they are those of `source`, where some are missing or do not fit.
+    """
     if absent := [name for name in names if name not in weights]:
-        raise BadInput(
-            f"{path} needs {len(absent)} tensors that are not there, the first is {absent[0]}; fetch it again."
-        )
+        raise unfinished(source, absent, "are missing")
+    try:
+        return _session(path, names, weights)
+    except Fail:
+        for what, says in _MISFITS.items():
+            if wrong := _refused(path, names, weights, says):
+                raise unfinished(source, wrong, what) from None
+        raise
+
+
+def _session(path: Path, names: Sequence[str], weights: Weights) -> Any:
+    options: Any = ort.SessionOptions()
     options.log_severity_level = 3  # errors: the CastLike that it cannot fold is no news
     values = [ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(weights[name])) for name in names]
-    options.add_external_initializers(names, values)
+    options.add_external_initializers(list(names), values)
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _refused(path: Path, names: Sequence[str], weights: Weights, says: str) -> list[str]:
+    """The names of the weights that ONNX Runtime refuses in these words, which name none: halves are tried."""
+    try:
+        _session(path, names, weights)
+    except Exception as error:  # noqa: BLE001 (without the others' weights it fails, too, and in other words)
+        if says not in str(error):
+            return []
+        if len(names) == 1:
+            return list(names)
+        half = len(names) // 2
+        return _refused(path, names[:half], weights, says) + _refused(path, names[half:], weights, says)
+    return []
 
 
 def language_weights(packed: Weights, adapters: Weights, *, lora_alpha: float, config: Mapping[str, Any]) -> Weights:

@@ -87,25 +87,26 @@ def accumulate(events: Iterable[Mapping[str, Any]], redact: Redactor = NO_KEY) -
 
     Raises RequestFailed where the server sends an error, or ends without a finish_reason.
     """
-    text, begun, sure, ended, reported = "", "", _Confidence(), False, 0
+    shown, rest, begun, sure, ended, reported = "", "", "", _Confidence(), False, 0
     for event in events:
         try:
             for choice in event["choices"][:1]:
                 part = choice.get("delta") or choice.get("message") or {}
                 begun += part.get("content") or ""
                 whole = len(begun) - ("\ud800" <= begun[-1:] <= "\udbff")  # half a letter, whose other half may follow
-                text, begun = text + plain_text(begun[:whole]), begun[whole:]
+                rest, begun = rest + plain_text(begun[:whole]), begun[whole:]
                 sure.add(tokens_of(choice))
                 ended = ended or choice.get("finish_reason") is not None
         except (LookupError, TypeError, AttributeError) as error:
             said = event.get("error") if isinstance(event, dict) else None
             raise RequestFailed(f"sent no reply: {_one_line(said or 'no choices')}") from error
-        if (len(text) - reported) * _PARTS >= len(text):  # all texts together: in proportion to the last
-            reported = len(text)
-            yield redact.growing(text + plain_text(begun)), sure.value
+        if (len(shown) + len(rest) - reported) * _PARTS >= len(shown):  # all texts together: in proportion to the last
+            piece, rest = redact.growing(rest)
+            shown, reported = shown + piece, len(shown) + len(rest) + len(piece)
+            yield shown, sure.value
     if not ended:
         raise RequestFailed("ended a reply without saying that it is whole")
-    yield redact.text(text + plain_text(begun)), sure.value
+    yield shown + redact.text(rest + plain_text(begun)), sure.value
 
 
 def _one_line(said: Any) -> str:

@@ -22,6 +22,7 @@ from rsvlm.parts.language.local_files import offline
 from rsvlm.sample import Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.batching import split_by_image
+from rsvlm.systems.providers.chat_template import READY_MADE, ChatTemplate
 from rsvlm.systems.providers.hf_files import load_with_processor, local_folder, weights_hash
 from rsvlm.systems.providers.hf_generation import (
     Report,
@@ -52,8 +53,11 @@ class HFModel:
         weights = weights_hash(folder)
         model, self.processor = load_with_processor(folder, dtype)
         self.tokenizer: Any = self.processor.tokenizer
-        if not (self.processor.chat_template or self.tokenizer.chat_template):
+        template = self.processor.chat_template or self.tokenizer.chat_template
+        template = template.get("default") if isinstance(template, dict) else template
+        if not template or not isinstance(template, str):
             raise BadInput(f"{folder} has no chat template; expected a model that was tuned to answer questions.")
+        self._template = ChatTemplate(template, folder)
         self.tokenizer.padding_side = "left"  # generation goes on at the right
         self.stop = stop_tokens(model, self.tokenizer)
         added = self.tokenizer.added_tokens_decoder
@@ -152,9 +156,11 @@ class HFModel:
 
     def _inputs(self, asked: Sequence[tuple[Sequence[Pixels], str]], max_new_tokens: int) -> Any:
         """What the processor makes of (pictures, question). Raises BadInput where a reply would not fit any more."""
-        conversations = [[{"role": "user", "content": self._content(*one)}] for one in asked]
+        talks = [{"role": "user", "content": self._content(*one)} for one in asked]
+        prompts = self._template.render(talks, self.tokenizer.special_tokens_map)
+        conversations = [[{**talk, "prompt": prompt}] for talk, prompt in zip(talks, prompts, strict=True)]
         inputs = self.processor.apply_chat_template(
-            conversations, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+            conversations, READY_MADE, tokenize=True, return_dict=True, return_tensors="pt",
             processor_kwargs={"padding": True},
         ).to(self.device, dtype=self.model.dtype)  # fmt: skip
         most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)

@@ -84,7 +84,7 @@ class HttpClient:
         def events(exchange: Exchange) -> Iterator[Any]:
             with self._open(path, body, exchange) as response:
                 for event in read_events(response):
-                    yield self.redact.value(event)
+                    yield self.redact.value(event, part=False)  # a key may come in pieces
 
         def send(exchange: Exchange, deadline: float) -> tuple[Any, Iterator[Any]]:
             found = events(exchange)
@@ -166,8 +166,9 @@ class HttpClient:
                 again.wait = retry_after_seconds(error.headers.get("Retry-After"))
                 raise again from None
             try:
-                said = error.read(_SAID).decode("utf-8", "replace")
-                text = f"{text}: {self.redact.growing(said) if len(said) == _SAID else said}"
+                raw = error.read(_SAID)
+                said = raw.decode("utf-8", "replace")
+                text = f"{text}: {self.redact.growing(said)[0] if len(raw) == _SAID else said}"
             except (OSError, http.client.HTTPException):
                 text = f"{text}, and broke off"
         raise RequestFailed(self.redact.line(text)[:400], error.code) from None
