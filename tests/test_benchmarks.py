@@ -24,6 +24,7 @@ SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 FIGURES = {
     "batch_caption": "batch tokens target_ratio tiny threads",
     "caption_metrics": "images references real_images distinct_captions seconds ratio target_ratio equal_to",
+    "choices": "target_ratio likelihood_s free_s likelihood_to_free rules_s raw_s raw_to_rules",
     "cold_ask": "target_s ours_s bare_transformers_s ratio",
     "decode": "tokens_per_s ratio target_ratio bandwidth_limit_tokens_per_s share_of_limit same_tokens threads",
     "indices": "labels target_iou pixels seconds peak_mib",
@@ -37,6 +38,7 @@ FIGURES = {
     "warm_caption": "target_s threads ours_s transformers_generate_s ratio answer",
 }
 OPTIONAL = {
+    "choices": mini_is_here,
     "meteor": lambda: shutil.which("java"),
     "runtimes": mini_is_here,
     "same_words": mini_is_here,
