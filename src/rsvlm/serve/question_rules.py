@@ -1,0 +1,242 @@
+"""The rules of the question router: what a plain English question in small letters asks for, and of what.
+
+Patterns are tried in order. Every repetition has a bound or is anchored at the start, so that the time is linear.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+_PICTURE = (
+    r"(?:image|images|imagery|picture|photo|photograph|photography|scene|view|tile|raster|frame|patch|file|map|snapshot|"
+    r"shot|chip|geotiff|tiff|tif|screenshot|orthophoto|mosaic|dataset|data)"
+)
+_GROUND = rf"(?:{_PICTURE}|area|place|site|location|region|spot|land|terrain|landscape)"
+_THIS = r"(?:this|the|that|my|our|your|these|those|an?)"
+_KIND_OF = r"(?:satellite|aerial|drone|remote[ -]sensing|uav|overhead|high[ -]resolution|whole|entire|given|attached|shown|"
+_KIND_OF += r"same|rgb|following|above|input|current|full|sentinel(?:-2)?|landsat|air)"
+PICTURE = rf"{_THIS} (?:{_KIND_OF} ){{0,3}}{_PICTURE}"
+_HERE = rf"(?:{_THIS} (?:{_KIND_OF} ){{0,3}}{_GROUND}|this|it|that)"
+_BE = r"(?:is|are|was|were)"
+_UNIT = (
+    r"(?:hectares?|ha|acres?|sq(?:uare|\.)? ?\w+|m2|km2|percent|per cent|%|square|m\^2|km\^2|"
+    r"pixels(?= (?:are|is|of|belong|show|contain|consist)\b(?! (?:there|in)\b)))"
+)
+_SHARE = r"(?:share|percentage|percent|per cent|%|fraction|proportion|portion)"
+_SIZE = r"(?:area|extent|coverage|cover|size|acreage|surface(?: area)?|amount|hectarage|footprint|areal extent|quantity)"
+_TAKEN = r"(?:taken|captured|acquired|shot|recorded|flown|imaged|photographed|collected|made|created|produced)"
+_UNITS_OF_LENGTH = r"(?:met(?:re|er)s?|kilomet(?:re|er)s?|km|miles?|feet|yards?|degrees?|hours?|minutes?|years?|days?|times)"
+_COUNTRY = (
+    r"(?:country|city|town|village|state|province|continent|county|district|municipality|hemisphere|nation|street|"
+    r"part of the (?:world|country|globe|earth)|place on earth|location|latitude|longitude|address|utm zone|"
+    r"(?:geographic(?:al)? )?region(?! (?:of|in|on) (?:the|this)))"
+)
+_LAND = (
+    r"(?:residential|industrial|commercial|urban|rural|agricultural|coastal|suburban|natural|built[- ]?up|forested|farmland|"
+    r"forest|water|desert|wetland|grassland|cropland|woodland|mountainous|bare|barren|arable|inhabited|populated|tundra)"
+)
+_BROWSE = r"(?:see|spot|make out|find|detect|identify|recogni[sz]e|notice|observe|discern|distinguish)"
+_CAN = r"(?:can|could|do|did) (?:you|we|i|one)"
+_MARK = (
+    r"(?:find|locate|detect|mark|outline|highlight|circle|segment|delineate|pinpoint|indicate|identify|box|label|annotate|"
+    r"search for|look for|list|trace|digiti[sz]e|point (?:out|to|at|me (?:to|towards?))|spot|map(?: out)?|"
+    r"draw (?:me )?(?:an? |the )?(?:bounding )?(?:box|boxes|outline|outlines|circle|circles|polygon|polygons) "
+    r"(?:around|round|on|over|for|of))"
+)
+_PART = r"(?:corner|part|side|quadrant|half|section|end|direction|portion|area|sector)"
+
+
+class Rule(NamedTuple):
+    """One rule; the thing asked for is the group `thing`, or what follows the match where `rest`."""
+
+    kind: str
+    pattern: re.Pattern[str]
+    rest: bool = False
+
+
+def _rules(kind: str, *patterns: str, rest: bool = False) -> list[Rule]:
+    return [Rule(kind, re.compile(pattern), rest) for pattern in patterns]
+
+
+RELATION = re.compile(
+    r"\b(?:more|less|fewer|larger|smaller|greater|bigger|equal|same|than|at most|at least|only|outnumbers?|exceeds?|"
+    r"differences?|as (?:many|much|large|big))\b"
+)
+
+RULES: Sequence[Rule] = (
+    *_rules(
+        "other",
+        r"^(?:who|whose|why|how (?:come|do|does|did|can|could|would|should|to)|explain why)\b",
+        r"\bchang(?:e|es|ed|ing)\b|\bbefore and after\b|^compare\b|\bdistance\b|\bdifferen(?:t|ces?) (?:in|from|between)\b",
+        r"^how (?:far|long|wide|tall|deep|fast|warm|hot|cold|close|near|often|likely|sure|confident)\b"
+        rf"(?! (?:is|are) {PICTURE}\b)(?! was (?:this|it) {_TAKEN})",
+        r"\b(?:cost|costs|price|worth|worthwhile)\b",
+        rf"^how many (?:more |fewer )?{_UNITS_OF_LENGTH}\b(?! (?:per|in (?:a|one|each)|of|to a) )(?! (?:is|does) (?:a|one) )",
+    ),
+    *_rules(
+        "resolution",
+        r"\bgsd\b|\bground sampl(?:e|ing) distance\b|\bpixel (?:size|spacing|dimensions?|resolution|count)\b|\bbit ?depth\b",
+        r"\bsize of (?:a|one|each|the|an individual) pixels?\b|\b(?:per|in (?:a|one|each)) pixel\b"
+        r"|\bpixel (?:cover|represent|correspond|measure|stand|span)s?\b|\b(?:big|large|wide|size|long) (?:is|are|of) "
+        r"(?:a|one|each|the|an individual|single) (?:single |individual )?(?:pixels?|cells?)\b",
+        rf"(?<!high)(?<!high[ -])(?<!low)(?<!low[ -])\bresolution\b(?! (?:\w+ ){{0,2}}{_PICTURE}\b)",
+        r"\bhow many (?:different |spectral |colou?r |image )?(?:pixels|bands|channels|layers|columns|rows|megapixels)\b"
+        r"(?! (?:are|is|belong|show|contain|consist) (?!there\b|in\b|across\b|stored\b|available\b))(?! of )",
+        r"\b(?:number|count) of (?:spectral |image )?(?:pixels|bands|channels|columns|rows)\b"
+        r"|\b(?:which|what|list the|name the) (?:spectral )?(?:bands|channels|wavelengths)\b|^(?:bands|channels|pixels)$",
+        rf"\b{_PICTURE} (?:size|dimensions?|width|height|shape)\b|\bdimensions\b|\bwidth and height\b"
+        rf"|\b(?:size|width|height|scale|shape) of (?:{PICTURE}|this)\b(?! \w+ing\b)",
+        rf"^(?:about |roughly )?how (?:big|large|wide|tall|high|long|detailed|sharp|many metres wide) (?:is|are) "
+        rf"(?:{PICTURE}|this|it|the area shown|(?:this|the) (?:whole |entire )?(?:area|region|place))$",
+        rf"^how (?:big|large|wide|tall|high) (?:{PICTURE}|this|it) is$"
+        rf"|^how (?:big|large) an area (?:does|is) (?:{PICTURE}|this|it)\b|^how much (?:ground|land|area|terrain) "
+        rf"(?:does|do|is) (?:{PICTURE}|this|it|a pixel)\b"
+        rf"|^(?:what|which|how much) (?:total )?(?:area|ground|extent) (?:does|is covered by) (?:{PICTURE}|this)\b",
+    ),
+    *_rules(
+        "date",
+        rf"^when (?:exactly )?(?:(?:was|were|is|did|has|have) )?(?:{_HERE}|they|you) ?(?:was|were|is|been|from|dates?)? ?"
+        rf"(?:(?:\w+ )?{_TAKEN}\b|from\b|dated?\b|$)|^when$",
+        rf"^when (?:was|were) (?:(?!built\b)\w+ ){{1,6}}{_TAKEN}\b",
+        r"\b(?:acquisition|capture|recording|sensing|imaging|image|flight|picture|photo|scene|overpass) (?:date|time|day|year)s?\b"
+        r"|\btimestamp\b|^date\b|\bdate of\b|\btime of (?:acquisition|capture|recording|overpass)\b|\bdate and time\b",
+        r"\b(?:what|which) (?:is )?(?:the )?(?:date|day|month|year|time of (?:day|year)|time)\b(?! built)"
+        rf"(?=.{{0,60}}\b(?:{_TAKEN}|from|{_PICTURE}|data)\b)|^(?:what|which) (?:is the |was the )?date\b",
+        rf"^how (?:old|recent|current|new|fresh|up[- ]to[- ]date) (?:is|are) (?:{PICTURE}|this|it|these)\b"
+        rf"|^how (?:old|recent|current) (?:{PICTURE}|this|it) is\b|^how long ago was\b",
+        rf"^(?:is|are) (?:{PICTURE}|this|it) (?:from|recent|up[- ]to[- ]date|outdated|current|old)\b(?! (?:a|an|the)\b)",
+    ),
+    *_rules(
+        "find",
+        rf"\b(?:coordinates?|lat/?long?|latitude|longitude|position|positions|location|locations) (?:of|for) "
+        rf"(?!{_HERE}|the (?:center|centre|middle|corners?|upper|lower|top|bottom|four|edges?|bounds)|(?:its|each) )",
+        r"\b(?:bounding )?(?:box|boxes|bboxes|bbox) (?:of|for|around|on|over) "
+        rf"(?!{PICTURE})",
+        rest=True,
+    ),
+    *_rules(
+        "place",
+        r"\b(?:crs|srs|epsg|utm|wgs ?84|datum|projection|geo-?reference\w*|geo-?referencing|geolocat\w+|geo-?transform|"
+        r"coordinate (?:reference )?system|coordinates?|spatial reference|lat(?:itude)?s?(?:/| |, ?| and )lon\w*|latitude|"
+        r"longitude|map frame|projected)\b",
+        rf"\b(?:bounding box|bbox|footprint|extent|bounds|corners|location|position) of (?:{PICTURE}|this|it)\b|^(?:bounds|extent)$",
+        rf"^where (?:exactly |on earth |in the world |on the map |on the globe )*(?:(?:{_BE}|am|does|do) )?(?:{_HERE}|we|i)"
+        rf"(?: {_BE})?(?: (?:exactly|located|from|situated|{_TAKEN}|on earth|in the world|on the map|on the globe|come from|"
+        r"looking at|of))*$",
+        rf"^where (?:was|were) (?:\w+ ){{1,6}}{_TAKEN}\b",
+        rf"^(?:(?:in|on|from|near|at|to) )?(?:what|which) (?:is the )?(?:name of (?:the|this) )?{_COUNTRY}\b"
+        r"(?! (?:has|have|of|with|contains?|shows?)\b)|^what place is (?:this|it)\b|^(?:in )?(?:what|which) place\b",
+        rf"^(?:name|identify|guess) (?:of )?(?:the |this )?{_COUNTRY}\b|^{_COUNTRY}$",
+        rf"^(?:what|which) (?:is|are) (?:its|the) (?:exact |geographic(?:al)? |approximate )*(?:location|position|{_COUNTRY})$",
+        rf"^(?:what|which) (?:country|city|town|place) (?:{_HERE})\b|\b(?:country|city|continent) is (?:this|it|that)\b",
+    ),
+    *_rules(
+        "area",
+        rf"^(?:what|which|how (?:big|large) an?|how much|how many) (?:is the )?(?:{_SHARE}|{_SIZE}|{_UNIT}) (?:do|does|did) "
+        rf"(?!{_HERE} )(?P<thing>.{{1,80}}?) (?:cover|occupy|take up|make up|have|account for|span|extend over)\b",
+        rf"\bhow many {_UNIT} (?:of )?(?:{_HERE} )?(?:(?:is|are) )?(?:covered (?:by|in|with) |used (?:for|as) )?",
+        rf"\b(?:area|surface|ground|land|{PICTURE}|part|share|{_SHARE}|much) (?:that is |which is |is |are |being )?"
+        r"(?:covered|occupied|taken up|made up|dominated|used|filled|overgrown) (?:by|with|of|in|for|as|from) ",
+        rf"\b{_SHARE}s? (?:of )?(?:{_HERE} )?(?:(?:is|are|consists? of|shows?|contains?|has|belongs? to|that is|which is|"
+        r"do(?:es)?|under|covered (?:by|in|with)) )*(?:covered (?:by|in|with) |used (?:for|as) )?",
+        rf"\b(?:total |combined |overall |surface |areal )*{_SIZE} (?:of|under|for) (?:land )?(?:covered (?:by|in|with) )?"
+        rf"(?!{PICTURE}\b|this\b|it\b)",
+        rf"^(?:about |roughly |approximately )?how much (?:of (?:{_HERE} |(?:the|this|that) \w+ ))?"
+        r"(?:(?:is|are|consists? of|shows?|contains?|has|looks like|under|covered (?:by|in|with)|made up of|do(?:es)? (?:we|you) see) )*",
+        rf"^to what extent (?:is|are|was) (?:{_HERE} )?(?:covered (?:by|in|with) )?",
+        rf"^how (?:big|large|extensive|widespread|sizeable|spacious|vast) (?:an? area )?(?:is|are|was|were) "
+        r"(?:covered (?:by|in|with) )?",
+        rest=True,
+    ),
+    *_rules(
+        "area",
+        r"^how (?:big|large|extensive|vast) (?P<thing>.{1,80}?) (?:is|are)$",
+        rf"^(?P<thing>(?!how\b|is\b|are\b|what\b|which\b|where\b)(?:[\w-]+ ){{1,4}}?)(?:cover |land )?"
+        rf"(?:coverage|acreage|extent|area|surface area|{_SHARE})(?: in {_UNIT})?$",
+        rf"^(?:what|which) (?:is|was) (?:the )?(?:total |overall )?(?P<thing>(?:[\w-]+ ){{1,4}}?)(?:cover |land )?"
+        rf"(?:coverage|acreage|extent|area|surface area|{_SHARE})(?: in {_UNIT})?$",
+        rf"^(?P<thing>.{{1,80}}?)(?:,| -|:)? (?:how (?:much|large|big)|what {_SHARE}|in {_UNIT}|{_SHARE})(?: (?:is|are) (?:there|it))?$",
+    ),
+    *_rules(
+        "count",
+        r"^(?P<thing>.{1,80}?)(?:,| -|:|;)? ?(?:how many|what number)(?: (?:are|of them).{0,20})?$",
+        r"^(?:what is |give (?:me |us )?)?(?:the |an? )?(?P<thing>(?:[\w-]+ ){1,3}?)(?:count|tally|number)$",
+    ),
+    *_rules(
+        "count",
+        r"\bhow many(?: of (?:the|these|those))?\b|\b(?:the |total |exact |approximate )*(?:number|count|tally|quantity|total) of\b"
+        r"|^(?:re)?count(?: up)?\b|^(?:number|tally|total)\b",
+        rest=True,
+    ),
+)
+
+LATER_RULES: Sequence[Rule] = (
+    *_rules(
+        "presence",
+        r"^(?:is|are|was|were|be) there\b(?: (?:really|still|also))?(?: (?:any |an? |some )?(?:signs?|traces?|evidence) of)?",
+        r"^(?:there (?:is|are)|whether there (?:is|are))\b",
+        rf"^{_CAN} (?:please )?(?:also )?(?:see|spot|make out|recogni[sz]e|notice|observe|discern|distinguish)\b"
+        r"(?: (?:if|whether) there (?:is|are))?(?! (?:what|where|how))",
+        rf"^{_CAN} {_BROWSE} (?=(?:any|some|an?)\b)",
+        r"^any(?:thing like)?\b(?! idea)(?: (?:signs?|traces?|evidence|indications?|hints?) of)?|^(?:presence|existence|signs?|traces?|evidence) of\b"
+        r"|^(?:check|look|verify|confirm)(?: (?:for|if|whether|that))?(?: there (?:is|are))?(?: the)?(?: presence of)?(?= any\b|$)",
+        r"^(?:check|verify|confirm|test) (?:for |if |whether |that )?(?:there (?:is|are) )?(?:the presence of )?",
+        r"^(?:have|has) (?:you|we|it) (?:got|seen|found)\b",
+        rf"^(?:does|do|did|has|have|is) {_HERE} (?:contain|show|include|have|has|feature|display|depict|got|hold|containing|showing)\b",
+        rf"^(?:whether )?{PICTURE} (?:contains|shows|has|includes|features|depicts)\b",
+        rest=True,
+    ),
+    *_rules(
+        "presence",
+        r"^(?:does|do|did) .{1,80}? (?:contain|show|include|have|feature)\b(?P<thing>.{1,200})",
+        rf"^(?:is|are|was|were) (?!this\b|that\b|it\b|these\b)(?P<thing>.{{1,120}}?) (?:visible|present|shown|seen|there|anywhere|"
+        rf"detectable|apparent|to be seen|in sight|recogni[sz]able|(?:in|on|within) (?:this|the) {_GROUND})\b(?! (?:of|to)\b)",
+        rf"^(?:is|are|was) (?:{_HERE}) (?:an?|part of an?|(?:some|any) (?:kind|sort|type) of|all|mostly|mainly)? ?"
+        rf"(?P<thing>(?:(?<=a )|(?<=an )|(?={_LAND}\b))(?:(?!or\b|than\b|to\b)[\w-]+)(?: (?!or\b|than\b|to\b)[\w-]+){{0,8}})$",
+        r"^(?P<thing>(?:(?!is\b|are\b|how\b|what\b|where\b)[\w-]+ ){1,5}?)(?:is |are )?"
+        r"(?:visible|present|there|detectable)\b(?: (?:here|anywhere))?$",
+        rf"^whether (?P<thing>.{{1,80}}?) (?:is|are|can be) (?:visible|present|shown|seen|there|in {PICTURE})",
+    ),
+    *_rules(
+        "scene",
+        r"\bland[ -]?(?:cover|use)s?\b|\blulc\b|\bcorine\b|\bclassif(?:y|ication)\b|\b(?:covers the ground|land (?:being )?used)\b",
+        r"\b(?:scene|terrain|landscape|area|place|zone|habitat|environment|cover|ground|surface) (?:category|class|type|label)\b",
+        r"\b(?:kind|type|sort|category|class)s? of (?:a )?(?:scene|place|area|land|terrain|landscape|environment|region|site|"
+        r"location|surface|ground|zone|habitat|neighbou?rhood|setting|ecosystem|vegetation zone|spot|settlement|territory)\b",
+        r"^(?:what|which|name the|predict the|assign (?:a|the)) (?:is the )?(?:dominant |main |best |overall |correct |most \w+ )*"
+        r"(?:category|class|biome|ecosystem|habitat|label)\b|\b(?:category|class) (?:does|would|do|is|best)\b",
+        rf"\bwhat covers (?:most|the (?:ground|surface|land))\b|^(?:categori[sz]e|label) (?:{_HERE})\b",
+    ),
+    *_rules(
+        "find",
+        rf"^{_MARK}(?: (?:in|on) {PICTURE}\b:?)?(?: for me)?(?: (?:where|which))?(?! (?:out|how|what|if|whether)\b)\b:?",
+        r"^(?:show|give|tell|get|take|bring)(?: (?:me|us))?(?: to)? where\b",
+        rf"^(?:show|display|give)(?: (?:me|us))? (?=(?:all|every|each|any|the (?!{_PICTURE}\b|scene|whole)|where)\b)",
+        rf"^show me (?!{PICTURE}|what|how|an? (?:description|summary|caption|overview))",
+        rf"^{_CAN} (?:find|detect|identify|locate) ",
+        rf"^(?:whereabouts|where (?:about|exactly|abouts)?(?: ?{_CAN} {_BROWSE}| can be found)?)\b(?: (?:in|on) {PICTURE})?",
+        rf"^(?:(?:in|on|at|to) )?(?:which|what) {_PART}s? (?:of {PICTURE} )?(?:(?:is|are|lies?|has|have|shows?|contains?|"
+        rf"{_CAN} {_BROWSE}|do i find) )",
+        rf"^(?:the )?(?:locations?|positions?|whereabouts) (?:of|for) ",
+        rest=True,
+    ),
+    *_rules(
+        "find",
+        r"^(?P<thing>(?:the|all|every)(?: (?!is\b|are\b|was\b|were\b|shows?\b|has\b|have\b)[\w-]+){1,9})$",
+        r"^(?P<thing>.{1,80}?)(?:,| -|:)? (?:where|location|locations)(?: (?:is|are) (?:it|they))?$",
+        r"^which (?P<thing>(?:[\w-]+ ){1,3})is the (?:largest|biggest|smallest|longest|widest|closest|nearest|northernmost)$",
+    ),
+    *_rules(
+        "caption",
+        r"\b(?:describe|describing|caption|captions|summari[sz]e|summary|description|overview|narrate|alt[ -]text|gist)\b",
+        rf"^explain (?:to me )?(?:what )?(?:{_HERE})\b|\bwhat (?:does )?(?:{_HERE}) (?:shows?|depicts?|contains?|displays?|portrays?)\b",
+        r"^what (?:all )?(?:is|are) (?:there|here|going on|happening|shown|visible|seen|depicted|displayed|pictured)\b"
+        rf"|^what (?:objects|features|things|elements|stuff) (?:is|are|can|do)\b|^what (?:is|are) (?:in|on) {PICTURE}\b"
+        rf"|^what (?:is|are) (?:{PICTURE}|this|it|that)(?: (?:of|about|an? \w+ of|showing))?$|^what (?:this|it) is$",
+        rf"\bwhat (?:else )?(?:can be seen|(?:can|do|could|would) (?:you|i|we|one) see|(?:you|i|we|one) (?:can )?see|"
+        r"(?:am i|are we|i am|we are) (?:looking at|seeing))\b|\bwhat (?:do|have) (?:we|you|i) (?:have|got|find|notice)\b",
+        rf"\b(?:tell (?:me|us) (?:more |something |everything )?|talk |write (?:something )?|say something )about (?:{_HERE}|what)\b"
+        r"|^(?:walk|talk) me through\b|\b(?:write|in) (?:\w+ ){0,3}(?:sentences?|words|paragraph)\b",
+    ),
+)
+QUESTIONED = re.compile(r"^(?:(?!is\b|are\b|what\b|how\b)[a-z-]+)(?: (?!is\b|are\b)[a-z-]+){0,2}$")
