@@ -78,7 +78,7 @@ def _mended(word: str) -> str:
 def _nearest(word: str) -> str:
     """The key word that `word` is a slip of, or "": one slip up to seven letters, two in longer words."""
     if any(word == key + end for end in ("s", "d", "ed", "ing", "er", "r") for key in (word[: -len(end)],)
-           if key in KEY_WORDS):  # fmt: skip
+           if len(key) > 3 and key in KEY_WORDS):  # fmt: skip
         return ""
     near = {key for cut in _cuts(word, 2 if len(word) > 6 else 1) for key in _INDEX.get(cut, ())}
     fitting = [(slips, key) for key in near if (slips := _slips(word, key)) <= _most(word, key)]

@@ -49,12 +49,22 @@ def split_question(text: str) -> list[Part]:
         part = _completed(clause, parts)
         if part is not None:
             parts.append(part)
+    parts = _distinct([part for part in parts if part.reading.kind != "other" or _asks(part.text)])
     known = [part for part in parts if part.reading.kind != "other"]
     if len(parts) == 1 and known:
-        return parts
+        return [Part(text, parts[0].reading)]
     if not known:
         return [Part(text, read_question(text))]
-    return [part for part in parts if part.reading.kind != "other" or _asks(part.text)][:MOST_PARTS]
+    return parts[:MOST_PARTS]
+
+
+def _distinct(parts: list[Part]) -> list[Part]:
+    """Without what was asked already in other words: "I look for the pool, where is it?" is one question."""
+    seen: dict[tuple[str, str], Part] = {}
+    for part in parts:
+        key = part.text if part.reading.kind == "other" else lower(_PLAIN_ARTICLE.sub("", part.reading.thing))
+        seen.setdefault((part.reading.kind, key), part)
+    return list(seen.values())
 
 
 def _clauses(text: str) -> list[str]:

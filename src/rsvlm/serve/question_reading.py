@@ -18,14 +18,16 @@ _KNOW = (
 _LEADS = (
     r"(?:please|kindly|hi|hello|hey|hiya|ok|okay|so|well|and|also|then|just|now|thanks|sorry|excuse me|good \w+|dear \w+|"
     r"maybe|perhaps|next|first|second|finally|but|or|additionally|furthermore|secondly|firstly|lastly|there,|um+|hmm+|"
-    r"quick question|question|hi there|hello there|hey there|if (?:so|yes|any|not|possible|there (?:is|are)(?: any)?)|"
-    r"in that case|plus|task|roughly|approximately|about|exactly|really)\b[\s,!.:;-]*",
+    r"quick question|question|hi there|hello there|hey there|if (?:so|yes|any|not|possible|there (?:is|are)(?: any)?(?=,))|"
+    r"in that case|in (?:one|two|three|a few|a couple of|short|\d) ?(?:sentences?|words|lines)?|plus|task|roughly|approximately|about|exactly|really)\b[\s,!.:;-]*",
     rf"(?:can|could|would|will|might) (?:you|we|i) (?:please |kindly |possibly |maybe |perhaps |just |also )*(?={_VERBS}\b)"
     r"(?!find any\b|find an?\b|find some\b|identify any\b|identify an?\b|detect any\b|detect an?\b|detect some\b|make out)",
     rf"(?:i|we) (?:would |do |just |also |really |still )*(?:like|love|want|need|wish|have|try|try to|have got) "
     rf"(?:you )?to (?:{_KNOW}\b ?)?",
     r"(?:i|we) (?:would |am |was |were |are |do |just |also |really )*(?:wonder|wondering|curious|interested in|asking|"
     r"looking for|not sure|unsure|need|want)\b(?: (?:about|to know))?",
+    r"(?:can|could|would|will) you be so (?:kind|good|nice) (?:as to|to|and)|would you be able to|is it possible (?:for you )?to|"
+    r"are you able to|would it be possible to|your task is to",
     r"(?:do|would|can|could) you (?:happen to |please |by any chance )*(?:know|say|think|tell|mind telling me)\b(?! (?:me )?about)",
     r"(?:tell|inform|remind) (?:me|us)\b(?! (?:(?:more|something|everything) )?about\b)(?:,|:| please)?",
     r"(?:let (?:me|us) know|find out|say|work out|figure out|determine|help me(?: to)?|estimate|compute|calculate|measure|"
@@ -46,20 +48,21 @@ _TRAIL = re.compile(
 _RIM = re.compile(
     r"\s+(?:(?:in|on|within|across|over|throughout|at|from|of|for) (?:the (?:whole|entire) \w+|"
     rf"{PICTURE}|(?:this|the) (?:area|region|location|place|site|tile|aoi)|here|it|this|total|sight|view|all)"
-    r"|there|visible|present|shown|seen|here|anywhere|somewhere|to be seen|detectable|currently|at the moment|altogether"
+    r"|there|nearby|around|visible|present|shown|seen|here|anywhere|somewhere|to be seen|detectable|currently|at the moment|altogether"
+    r"|(?:does|do) (?:this|the|that|it) ?(?:\w+ )?(?:have|contain|show|include|comprise)"
     r"|(?:is|are|was|were|be|exist|exists|does|do|can|you|we|i|one)"
     r"|(?:can|could|do|did|would) (?:you|we|i|one|be)(?: (?:see|spot|make out|count|find|identify|detect|seen|notice|"
     r"recogni[sz]e|distinguish|counted|found|identified|discern|observe|get))?"
     r"|(?:you|we|i) (?:can )?(?:see|spot|count|find|make out)|there (?:is|are)|with an? (?:\w+ )?(?:box|circle|polygon|outline)"
-    r"|with (?:bounding )?boxes|for|cover|covers|occupy|located|situated|that is|that are|which are|which is|please)$"
+    r"|with (?:bounding )?boxes|for|cover|covers|occupy|take up|takes up|located|situated|that is|that are|which are|which is|please)$"
 )
-_HEAD = re.compile(r"(?:an?|any|some|the|of|these|those|all|every|each|individual|single|different|such|total|me|us|is|are|there|:|-)\s+")
+_HEAD = re.compile(r"(?:an?|any|some|the|of|these|those|all|every|each|individual|single|different|distinct|separate|such|total|me|us|is|are|there|:|-)\s+")
 _FIND_HEAD = re.compile(
     r"(?:me|us|of|for|is|are|was|were|do|does|any|some|out|where|on|in (?:this|the) (?:image|picture|photo|scene):?|"
     r"can (?:i|we|you) (?:find|see)|could (?:i|we) find|do you (?:see|find)|the (?:locations?|positions?|coordinates|"
     r"bounding box(?:es)?|box(?:es)?|outlines?) (?:of|for))\s+"
 )  # fmt: skip
-_MIDDLE = re.compile(r" (?:is|are|were|was) (?=\S)")
+_MIDDLE = re.compile(r" (?:is|are|were|was|does|do)(?: there)? (?=\S)")
 
 
 class Reading(NamedTuple):
@@ -106,6 +109,8 @@ def _reading(rule: Rule, found: re.Match[str], text: str) -> Reading:
     if "thing" in rule.pattern.groupindex:
         start, stop = found.span("thing")
         thing = text[start:stop]
+        if not start and thing[1:2].islower():
+            thing = lower(thing[:1]) + thing[1:]
         at, end = (at, start) if start > at else (stop, end)
     words = " ".join(lower(text[at:end]).strip(" ,:;-").split()[:6])[:40]
     how = "begins with" if found.start() == 0 and at == 0 else "has the words"

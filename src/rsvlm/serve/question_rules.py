@@ -29,7 +29,7 @@ _UNITS_OF_LENGTH = r"(?:met(?:re|er)s?|kilomet(?:re|er)s?|km|miles?|feet|yards?|
 _COUNTRY = (
     r"(?:country|city|town|village|state|province|continent|county|district|municipality|hemisphere|nation|street|"
     r"part of the (?:world|country|globe|earth)|place on earth|location|latitude|longitude|address|utm zone|"
-    r"(?:geographic(?:al)? )?region(?! (?:of|in|on) (?:the|this)))"
+    r"(?:geographic(?:al)? )?region(?! (?:of|in|on) (?:the|this) (?!world\b|earth\b|globe\b|country\b)))"
 )
 _LAND = (
     r"(?:residential|industrial|commercial|urban|rural|agricultural|coastal|suburban|natural|built[- ]?up|forested|farmland|"
@@ -43,6 +43,7 @@ _MARK = (
     r"draw (?:me )?(?:an? |the )?(?:bounding )?(?:box|boxes|outline|outlines|circle|circles|polygon|polygons) "
     r"(?:around|round|on|over|for|of))"
 )
+_NAME = r"(?:(?!in\b|on\b|at\b|of\b|th(?:is|e|at|ese|ose)\b|is\b|are\b|my\b|and\b|for\b|with\b)[\w-]+ ){1,4}?"  # no clause
 _PART = r"(?:corner|part|side|quadrant|half|section|end|direction|portion|area|sector)"
 
 
@@ -67,7 +68,7 @@ RULES: Sequence[Rule] = (
     *_rules(
         "other",
         r"^(?:who|whose|why|how (?:come|do|does|did|can|could|would|should|to)|explain why)\b",
-        r"\bchang(?:e|es|ed|ing)\b|\bbefore and after\b|^compare\b|\bdistance\b|\bdifferen(?:t|ces?) (?:in|from|between)\b",
+        r"\bchang(?:e|es|ed|ing)\b|\bbefore and after\b|^compare\b|(?<!sampling )(?<!sample )\bdistance\b|\bdifferen(?:t|ces?) (?:in|from|between)\b",
         r"^how (?:far|long|wide|tall|deep|fast|warm|hot|cold|close|near|often|likely|sure|confident)\b"
         rf"(?! (?:is|are) {PICTURE}\b)(?! was (?:this|it) {_TAKEN})",
         r"\b(?:cost|costs|price|worth|worthwhile)\b",
@@ -76,14 +77,15 @@ RULES: Sequence[Rule] = (
     *_rules(
         "resolution",
         r"\bgsd\b|\bground sampl(?:e|ing) distance\b|\bpixel (?:size|spacing|dimensions?|resolution|count)\b|\bbit ?depth\b",
-        r"\bsize of (?:a|one|each|the|an individual) pixels?\b|\b(?:per|in (?:a|one|each)) pixel\b"
+        r"\bsize of (?:a|one|each|the|an individual) pixels?\b|\b(?:per|a|one|each|single) pixel\b"
         r"|\bpixel (?:cover|represent|correspond|measure|stand|span)s?\b|\b(?:big|large|wide|size|long) (?:is|are|of) "
         r"(?:a|one|each|the|an individual|single) (?:single |individual )?(?:pixels?|cells?)\b",
-        rf"(?<!high)(?<!high[ -])(?<!low)(?<!low[ -])\bresolution\b(?! (?:\w+ ){{0,2}}{_PICTURE}\b)",
+        rf"(?<!high)(?<!high[ -])(?<!low)(?<!low[ -])\bresolution\b(?! (?:(?!of\b|in\b|for\b|does\b|do\b|is\b|has\b)\w+ ){{0,2}}{_PICTURE}\b)",
         r"\bhow many (?:different |spectral |colou?r |image )?(?:pixels|bands|channels|layers|columns|rows|megapixels)\b"
         r"(?! (?:are|is|belong|show|contain|consist) (?!there\b|in\b|across\b|stored\b|available\b))(?! of )",
         r"\b(?:number|count) of (?:spectral |image )?(?:pixels|bands|channels|columns|rows)\b"
-        r"|\b(?:which|what|list the|name the) (?:spectral )?(?:bands|channels|wavelengths)\b|^(?:bands|channels|pixels)$",
+        r"|\b(?:which|what|list the|name the) (?:spectral )?(?:bands|channels|wavelengths)\b|^(?:bands|channels|pixels)$"
+        rf"|\barea (?:shown|covered|depicted|spanned|imaged) (?:by|in|on) (?:{PICTURE}|this\b)|^(?:what is )?(?:the )?(?:map )?scale\b",
         rf"\b{_PICTURE} (?:size|dimensions?|width|height|shape)\b|\bdimensions\b|\bwidth and height\b"
         rf"|\b(?:size|width|height|scale|shape) of (?:{PICTURE}|this)\b(?! \w+ing\b)",
         rf"^(?:about |roughly )?how (?:big|large|wide|tall|high|long|detailed|sharp|many metres wide) (?:is|are) "
@@ -97,11 +99,13 @@ RULES: Sequence[Rule] = (
         "date",
         rf"^when (?:exactly )?(?:(?:was|were|is|did|has|have) )?(?:{_HERE}|they|you) ?(?:was|were|is|been|from|dates?)? ?"
         rf"(?:(?:\w+ )?{_TAKEN}\b|from\b|dated?\b|$)|^when$",
-        rf"^when (?:was|were) (?:(?!built\b)\w+ ){{1,6}}{_TAKEN}\b",
+        rf"^(?:from|since) when\b|^when did (?:{_HERE}|the (?:satellite|sensor|plane|drone|aircraft|flight))\b"
+        rf"|^when (?:was|were) (?:(?!built\b)\w+ ){{1,6}}{_TAKEN}\b",
         r"\b(?:acquisition|capture|recording|sensing|imaging|image|flight|picture|photo|scene|overpass) (?:date|time|day|year)s?\b"
         r"|\btimestamp\b|^date\b|\bdate of\b|\btime of (?:acquisition|capture|recording|overpass)\b|\bdate and time\b",
         r"\b(?:what|which) (?:is )?(?:the )?(?:date|day|month|year|time of (?:day|year)|time)\b(?! built)"
-        rf"(?=.{{0,60}}\b(?:{_TAKEN}|from|{_PICTURE}|data)\b)|^(?:what|which) (?:is the |was the )?date\b",
+        rf"(?=.{{0,60}}\b(?:{_TAKEN}|from|{_PICTURE}|data)\b)|^(?:what|which) (?:is the |was the )?date\b"
+        rf"|^(?:what|which) (?:year|month|day) (?:is|was) {_HERE}\b",
         rf"^how (?:old|recent|current|new|fresh|up[- ]to[- ]date) (?:is|are) (?:{PICTURE}|this|it|these)\b"
         rf"|^how (?:old|recent|current) (?:{PICTURE}|this|it) is\b|^how long ago was\b",
         rf"^(?:is|are) (?:{PICTURE}|this|it) (?:from|recent|up[- ]to[- ]date|outdated|current|old)\b(?! (?:a|an|the)\b)",
@@ -120,7 +124,7 @@ RULES: Sequence[Rule] = (
         r"coordinate (?:reference )?system|coordinates?|spatial reference|lat(?:itude)?s?(?:/| |, ?| and )lon\w*|latitude|"
         r"longitude|map frame|projected)\b",
         rf"\b(?:bounding box|bbox|footprint|extent|bounds|corners|location|position) of (?:{PICTURE}|this|it)\b|^(?:bounds|extent)$",
-        rf"^where (?:exactly |on earth |in the world |on the map |on the globe )*(?:(?:{_BE}|am|does|do) )?(?:{_HERE}|we|i)"
+        rf"^where(?:abouts)? (?:exactly |on earth |in the world |on the map |on the globe )*(?:(?:{_BE}|am|does|do) )?(?:{_HERE}|we|i)"
         rf"(?: {_BE})?(?: (?:exactly|located|from|situated|{_TAKEN}|on earth|in the world|on the map|on the globe|come from|"
         r"looking at|of))*$",
         rf"^where (?:was|were) (?:\w+ ){{1,6}}{_TAKEN}\b",
@@ -128,6 +132,9 @@ RULES: Sequence[Rule] = (
         r"(?! (?:has|have|of|with|contains?|shows?)\b)|^what place is (?:this|it)\b|^(?:in )?(?:what|which) place\b",
         rf"^(?:name|identify|guess) (?:of )?(?:the |this )?{_COUNTRY}\b|^{_COUNTRY}$",
         rf"^(?:what|which) (?:is|are) (?:its|the) (?:exact |geographic(?:al)? |approximate )*(?:location|position|{_COUNTRY})$",
+        rf"^(?:is|are|was) {_HERE} (?:located |situated |somewhere |taken |shot |from )*in (?:(?:the )?(?:us|usa|uk|eu|netherlands|"
+        r"philippines|united \w+|tropics|alps|\w+ern hemisphere)|(?!the\b|an?\b|focus|use\b|(?:false |true )?colou?r|infrared|"
+        r"\d|good|winter|summer|spring|autumn|bad|full|black|high|low)[\w-]+(?: (?!or\b)[\w-]+){0,2})$",
         rf"^(?:what|which) (?:country|city|town|place) (?:{_HERE})\b|\b(?:country|city|continent) is (?:this|it|that)\b",
     ),
     *_rules(
@@ -141,6 +148,7 @@ RULES: Sequence[Rule] = (
         r"do(?:es)?|under|covered (?:by|in|with)) )*(?:covered (?:by|in|with) |used (?:for|as) )?",
         rf"\b(?:total |combined |overall |surface |areal )*{_SIZE} (?:of|under|for) (?:land )?(?:covered (?:by|in|with) )?"
         rf"(?!{PICTURE}\b|this\b|it\b)",
+        rf"^how much (?:space|area|room|surface|ground|land) (?:do|does|is (?:taken up|occupied|covered|used) (?:by|for)) ",
         rf"^(?:about |roughly |approximately )?how much (?:of (?:{_HERE} |(?:the|this|that) \w+ ))?"
         r"(?:(?:is|are|consists? of|shows?|contains?|has|looks like|under|covered (?:by|in|with)|made up of|do(?:es)? (?:we|you) see) )*",
         rf"^to what extent (?:is|are|was) (?:{_HERE} )?(?:covered (?:by|in|with) )?",
@@ -151,10 +159,10 @@ RULES: Sequence[Rule] = (
     *_rules(
         "area",
         r"^how (?:big|large|extensive|vast) (?P<thing>.{1,80}?) (?:is|are)$",
-        rf"^(?P<thing>(?!how\b|is\b|are\b|what\b|which\b|where\b)(?:[\w-]+ ){{1,4}}?)(?:cover |land )?"
-        rf"(?:coverage|acreage|extent|area|surface area|{_SHARE})(?: in {_UNIT})?$",
-        rf"^(?:what|which) (?:is|was) (?:the )?(?:total |overall )?(?P<thing>(?:[\w-]+ ){{1,4}}?)(?:cover |land )?"
-        rf"(?:coverage|acreage|extent|area|surface area|{_SHARE})(?: in {_UNIT})?$",
+        rf"^(?P<thing>(?!how\b|is\b|are\b|what\b|which\b|where\b){_NAME})(?:cover |land )?"
+        rf"(?:(?<!land )(?<!ground )cover|coverage|acreage|extent|area|surface area|{_SHARE})(?: in {_UNIT})?$",
+        rf"^(?:what|which) (?:is|was) (?:the )?(?:total |overall )?(?P<thing>{_NAME})(?:cover |land )?"
+        rf"(?:(?<!land )(?<!ground )cover|coverage|acreage|extent|area|surface area|{_SHARE})(?: in {_UNIT})?$",
         rf"^(?P<thing>.{{1,80}}?)(?:,| -|:)? (?:how (?:much|large|big)|what {_SHARE}|in {_UNIT}|{_SHARE})(?: (?:is|are) (?:there|it))?$",
     ),
     *_rules(
@@ -181,9 +189,10 @@ LATER_RULES: Sequence[Rule] = (
         r"^any(?:thing like)?\b(?! idea)(?: (?:signs?|traces?|evidence|indications?|hints?) of)?|^(?:presence|existence|signs?|traces?|evidence) of\b"
         r"|^(?:check|look|verify|confirm)(?: (?:for|if|whether|that))?(?: there (?:is|are))?(?: the)?(?: presence of)?(?= any\b|$)",
         r"^(?:check|verify|confirm|test) (?:for |if |whether |that )?(?:there (?:is|are) )?(?:the presence of )?",
-        r"^(?:have|has) (?:you|we|it) (?:got|seen|found)\b",
+        r"^(?:have|has) (?:you|we|it) (?:got|seen|found|spotted|noticed|detected)\b|^(?:is|are) (?=(?:any|some)\b)",
         rf"^(?:does|do|did|has|have|is) {_HERE} (?:contain|show|include|have|has|feature|display|depict|got|hold|containing|showing)\b",
-        rf"^(?:whether )?{PICTURE} (?:contains|shows|has|includes|features|depicts)\b",
+        rf"^(?:whether |if )?{_HERE} (?:contains|shows|has|includes|features|depicts)\b",
+        rf"^(?:whether |if )(?:you|we|one|i) (?:can )?{_BROWSE}\b",
         rest=True,
     ),
     *_rules(
@@ -191,11 +200,14 @@ LATER_RULES: Sequence[Rule] = (
         r"^(?:does|do|did) .{1,80}? (?:contain|show|include|have|feature)\b(?P<thing>.{1,200})",
         rf"^(?:is|are|was|were) (?!this\b|that\b|it\b|these\b)(?P<thing>.{{1,120}}?) (?:visible|present|shown|seen|there|anywhere|"
         rf"detectable|apparent|to be seen|in sight|recogni[sz]able|(?:in|on|within) (?:this|the) {_GROUND})\b(?! (?:of|to)\b)",
-        rf"^(?:is|are|was) (?:{_HERE}) (?:an?|part of an?|(?:some|any) (?:kind|sort|type) of|all|mostly|mainly)? ?"
+        rf"^(?:(?:is|are|was) {_HERE}|(?:could|can|might|would|may) {_HERE} be) (?:an?|part of an?|(?:some|any) (?:kind|sort|type) of|all|mostly|mainly)? ?"
         rf"(?P<thing>(?:(?<=a )|(?<=an )|(?={_LAND}\b))(?:(?!or\b|than\b|to\b)[\w-]+)(?: (?!or\b|than\b|to\b)[\w-]+){{0,8}})$",
-        r"^(?P<thing>(?:(?!is\b|are\b|how\b|what\b|where\b)[\w-]+ ){1,5}?)(?:is |are )?"
+        r"^(?P<thing>(?:(?!is\b|are\b|how\b|what\b|wh\w+\b)[\w-]+ ){1,5}?)(?:is |are )?"
         r"(?:visible|present|there|detectable)\b(?: (?:here|anywhere))?$",
-        rf"^whether (?P<thing>.{{1,80}}?) (?:is|are|can be) (?:visible|present|shown|seen|there|in {PICTURE})",
+        r"^(?:can|could) (?!you\b|we\b|i\b|one\b)(?P<thing>.{1,80}?) be (?:seen|found|spotted|detected|identified|made out|"
+        r"recogni[sz]ed|distinguished)\b",
+        r"^are (?:these|those|they) (?P<thing>(?:[\w-]+ ){0,3}\w+s)$",
+        rf"^(?:whether|if) (?P<thing>.{{1,80}}?) (?:is|are|can be) (?:visible|present|shown|seen|there|in {PICTURE})",
     ),
     *_rules(
         "scene",
@@ -231,7 +243,7 @@ LATER_RULES: Sequence[Rule] = (
         r"\b(?:describe|describing|caption|captions|summari[sz]e|summary|description|overview|narrate|alt[ -]text|gist)\b",
         rf"^explain (?:to me )?(?:what )?(?:{_HERE})\b|\bwhat (?:does )?(?:{_HERE}) (?:shows?|depicts?|contains?|displays?|portrays?)\b",
         r"^what (?:all )?(?:is|are) (?:there|here|going on|happening|shown|visible|seen|depicted|displayed|pictured)\b"
-        rf"|^what (?:objects|features|things|elements|stuff) (?:is|are|can|do)\b|^what (?:is|are) (?:in|on) {PICTURE}\b"
+        rf"|^(?:what|which) (?:objects|features|things|elements|stuff) (?:is|are|can|do)\b|^what (?:is|are) (?:in|on) {PICTURE}\b"
         rf"|^what (?:is|are) (?:{PICTURE}|this|it|that)(?: (?:of|about|an? \w+ of|showing))?$|^what (?:this|it) is$",
         rf"\bwhat (?:else )?(?:can be seen|(?:can|do|could|would) (?:you|i|we|one) see|(?:you|i|we|one) (?:can )?see|"
         r"(?:am i|are we|i am|we are) (?:looking at|seeing))\b|\bwhat (?:do|have) (?:we|you|i) (?:have|got|find|notice)\b",
