@@ -21,6 +21,7 @@ _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _MENDED = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 _THERE = re.compile(r"\b(is|are) their\b", re.IGNORECASE)
+_WHERE = re.compile(r"^(?:were|ware|wear)(?= (?:is|are|can|do)\b)", re.IGNORECASE)
 _LONGEST = 14  # letters of the longest key word, and three
 
 
@@ -62,6 +63,7 @@ def _language_of_script(letters: list[str]) -> str:
 def plain_english(text: str) -> str:
     """A question with plain marks, short forms written out, and slips in key words mended; blanks squeezed."""
     text = " ".join(text.translate(_SAME).replace("#", " number ").split())
+    text = _WHERE.sub("where", text)
     return _THERE.sub(r"\1 there", _MENDED.sub(lambda found: _mended(found[0]), text))
 
 

@@ -29,6 +29,9 @@ _TWO_HEADS = re.compile(
 _PRONOUN = re.compile(r"\b(?:they|them|it|those|these|the ones?)\b")
 _ABOUT = re.compile(r"^(?:what about|how about|and)\s+(?P<thing>(?:(?:the|any|an?) )?[\w-]+(?: [\w-]+){0,3})$")
 _STATES = re.compile(r"^(?:(?:how many|how much) )(?P<rest>(?:are|is|were|do|can|have)\b (?!there\b|they\b|it\b|you\b|we\b|i\b).{1,200})$")
+_TOPIC = re.compile(  # a name, or a statement about one, before the question
+    r"^(?:(?:i|we) (?:can )?(?:see|have|found|spotted|notice) )?(?P<thing>(?:(?:an?|the|some) )?(?!is\b|are\b)[a-z-]+(?: (?!is\b|are\b)[a-z-]+){0,2})$"
+)
 _PLAIN_ARTICLE = re.compile(r"^(?:the|an?|all|every|each|any|some) (?:the )?")
 
 
@@ -45,9 +48,12 @@ def split_question(text: str) -> list[Part]:
     if len(clauses) == 1:
         return [Part(text, read_question(text))]
     parts: list[Part] = []
+    topic = ""
     for clause in clauses:
-        part = _completed(clause, parts)
-        if part is not None:
+        part = _completed(clause, parts, topic)
+        if part is None and not parts and (named := _TOPIC.match(lower(bare(clause)))):
+            topic = clean_thing(named["thing"], "count")
+        elif part is not None:
             parts.append(part)
     parts = _distinct([part for part in parts if part.reading.kind != "other" or _asks(part.text)])
     known = [part for part in parts if part.reading.kind != "other"]
@@ -63,7 +69,7 @@ def _distinct(parts: list[Part]) -> list[Part]:
     seen: dict[tuple[str, str], Part] = {}
     for part in parts:
         key = part.text if part.reading.kind == "other" else lower(_PLAIN_ARTICLE.sub("", part.reading.thing))
-        seen.setdefault((part.reading.kind, key), part)
+        seen.setdefault((part.reading.kind, key or part.text), part)
     return list(seen.values())
 
 
@@ -73,7 +79,7 @@ def _clauses(text: str) -> list[str]:
     for sentence in _SENTENCE.split(text)[: 4 * MOST_PARTS]:
         at = 0
         for cut in _CLAUSE.finditer(lower(sentence)):
-            if _stands(sentence[at : cut.start()]):
+            if _stands(sentence[at : cut.start()], first=not at):
                 found.append(sentence[at : cut.start()])
                 at = cut.end()
         found.append(sentence[at:])
@@ -87,10 +93,10 @@ def _both(clause: str, heads: re.Match[str]) -> list[str]:
     return [f"{heads[name].capitalize()} {rest}?" for name in ("first", "second")]
 
 
-def _stands(left: str) -> bool:
-    """Whether what lies before a cut is more than a polite opening."""
+def _stands(left: str, *, first: bool) -> bool:
+    """Whether what lies before a cut is more than a polite opening, or the first half of "when and where"."""
     small = lower(left).strip(" ,")
-    if small in ("where", "when", "what", "how many", "how much", "how large", "how big", ""):
+    if not bare(left) or (first and small in ("where", "when", "what", "how many", "how much", "how large", "how big")):
         return False
     return not _OPEN.search(small) or read_question(left).kind != "other"
 
@@ -99,11 +105,11 @@ def _asks(text: str) -> bool:
     return text.endswith("?")
 
 
-def _completed(clause: str, before: list[Part]) -> Part | None:
-    """The clause as a question of its own, or None where it says nothing."""
+def _completed(clause: str, before: list[Part], topic: str) -> Part | None:
+    """The clause as a question of its own, or None where it says nothing; `topic`: a name that stands before all."""
     words = bare(clause)
     reading = read_question(clause)
-    thing = next((part.reading.thing for part in reversed(before) if part.reading.thing), "")
+    thing = next((part.reading.thing for part in reversed(before) if part.reading.thing), topic)
     base = _PLAIN_ARTICLE.sub("", thing) if thing else ""
     if not words or (not before and not reading.thing and reading.kind == "other" and not clause.rstrip().endswith("?")):
         return None
@@ -117,6 +123,9 @@ def _completed(clause: str, before: list[Part]) -> Part | None:
         found = _PRONOUN.search(lower(words))
         if found and found.start():
             words = f"{words[: found.start()]}the {base}{words[found.end() :]}"
+        elif found := re.search(r"\b(?:the|an?|each|every|that) (?:\w+ )?one\b", lower(words)):
+            words = f"{words[: found.end() - 3]}{_singular(base)}{words[found.end() :]}"
+        if found:
             reading = read_question(f"{words}{'?' if clause.rstrip().endswith('?') else ''}")
     mark = "." if re.match(r"(?:count|describe|find|locate|show|mark|outline|list|classify|give|estimate|caption|summari|name|"
                            r"draw|highlight|point|identify|detect|segment|circle|explain)", lower(words)) else "?"  # fmt: skip
@@ -134,7 +143,8 @@ def _elliptic(words: str, reading: Reading, base: str) -> Part | None:
         return _made("count", base, reading.rule)
     if re.match(r"(?:(?:what is )?(?:their|its) (?:total )?(?:number|count)|count (?:them|those|these))\b", small):
         return _made("count", base, reading.rule)
-    if re.match(r"(?:how much(?: of (?:it|them|that))?(?: (?:is )?(?:there|it)(?: is)?| area)*|(?:what is )?(?:its|their) (?:total )?"
+    if re.match(r"(?:how much(?: of (?:it|them|that))?(?: (?:is )?(?:there|it)(?: is)?| area)*|(?:how much|what \w+) (?:of .{1,60} )?"
+                r"(?:do|does|is|are) (?:it|they|that) (?:cover|covering|occupy|take up|make up|covered|account for)|(?:what is )?(?:its|their) (?:total )?"
                 r"(?:area|size|extent|share)|what (?:percentage|share|fraction|proportion)(?: of .{1,60})?)$", small):  # fmt: skip
         return _made("area", base, reading.rule)
     if re.match(r"how (?:large|big|extensive)(?: (?:is|are) (?:it|they|that))?(?: (?:it|they) (?:is|are))?$", small):
@@ -144,6 +154,13 @@ def _elliptic(words: str, reading: Reading, base: str) -> Part | None:
                 r"(?:is|are))?|(?:in )?(?:which|what) (?:part|corner|side).{0,40})$", small):  # fmt: skip
         return _made("find", base, reading.rule)
     return None
+
+
+def _singular(name: str) -> str:
+    for end, instead in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("s", "")):
+        if lower(name).endswith(end):
+            return name[: -len(end)] + instead
+    return name
 
 
 def _be(thing: str) -> str:

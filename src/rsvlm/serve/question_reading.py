@@ -9,7 +9,7 @@ from rsvlm.serve.question_rules import LATER_RULES, PICTURE, QUESTIONED, RELATIO
 _ROUNDS = 8  # polite words, articles and the like that are taken off one after the other
 _VERBS = (
     r"(?:tell|give|show|find|locate|count|describe|identify|mark|outline|highlight|help|say|let|do|provide|write|estimate|"
-    r"list|name|classify|caption|summari[sz]e|point|draw|explain|check|look|compute|calculate|measure|determine|work|report|"
+    r"list|name|classify|caption|summari[sz]e|point|draw|explain|check|look|compute|calculate|determine|work|report|confirm|verify|see if|see whether|localis|localiz|"
     r"detect|circle|segment|map|guess|walk|talk|get|take|bring|label|categori[sz]e|predict|have a|make a|put|quantify)"
 )
 _KNOW = (
@@ -30,9 +30,9 @@ _LEADS = (
     r"are you able to|would it be possible to|your task is to",
     r"(?:do|would|can|could) you (?:happen to |please |by any chance )*(?:know|say|think|tell|mind telling me)\b(?! (?:me )?about)",
     r"(?:tell|inform|remind) (?:me|us)\b(?! (?:(?:more|something|everything) )?about\b)(?:,|:| please)?",
-    r"(?:let (?:me|us) know|find out|say|work out|figure out|determine|help me(?: to)?|estimate|compute|calculate|measure|"
-    r"report|quantify|get me|any idea|any chance(?: you could)?|what i (?:need|want)(?: to know)? is|my question is|"
-    r"can you see|check)\b(?= (?:how|what|which|where|when|whether|if|the|describe|count|find|locate)\b)",
+    r"(?:let (?:me|us) know|find out|say|work out|figure out|determine|help me(?: to)?|estimate|compute|calculate|"
+    r"report|get me|any idea|any chance(?: you could)?|what i (?:need|want)(?: to know)? is|my question is|"
+    r"can you see|check)\b(?= (?:how|what|which|where|when|whether|if|there|describe|count|find|locate)\b)",
     rf"(?:in|on|within|from|for|looking at|given|based on|according to|considering) {PICTURE}\s*[,:]?\s+(?=\S)",
     r"(?:if|whether) (?=there (?:is|are)\b)",
     r"[\W_]+",
@@ -43,7 +43,7 @@ _TRAIL = re.compile(
     r"in total|altogether|overall|at all|exactly|roughly|approximately|would you|right|do you know|do you think|"
     r"many thanks|thanks a lot|thank you very much|if any|ok|okay|or not|all together|i wonder|by any chance|"
     r"(?:in|using) (?:square )?(?:met(?:re|er)s|percent|hectares|acres|km2|m2|ha|kilomet(?:re|er)s|sq \w+|per cent|%)|"
-    r"as a (?:percentage|share|fraction|proportion)))$"
+    r"yes or no|as a (?:percentage|share|fraction|proportion)))$"
 )
 _RIM = re.compile(
     r"\s+(?:(?:in|on|within|across|over|throughout|at|from|of|for) (?:the (?:whole|entire) \w+|"
@@ -56,13 +56,19 @@ _RIM = re.compile(
     r"|(?:you|we|i) (?:can )?(?:see|spot|count|find|make out)|there (?:is|are)|with an? (?:\w+ )?(?:box|circle|polygon|outline)"
     r"|with (?:bounding )?boxes|for|cover|covers|occupy|take up|takes up|located|situated|that is|that are|which are|which is|please)$"
 )
-_HEAD = re.compile(r"(?:an?|any|some|the|of|these|those|all|every|each|individual|single|different|distinct|separate|such|total|me|us|is|are|there|:|-)\s+")
+_HEAD = re.compile(
+    r"(?:no|not|many|several|few|much|%|percent|(?:an? )?lots? of|plenty of|anything (?:like|that looks like)|by any chance|really|"
+    r"still|perhaps|maybe|possibly|even|exist|exists|an?|any|some|the|of|these|those|all|every|each|individual|single|different|distinct|separate|such|total|me|us|is|are|there|:|-)\s+"
+)
 _FIND_HEAD = re.compile(
     r"(?:me|us|of|for|is|are|was|were|do|does|any|some|out|where|on|in (?:this|the) (?:image|picture|photo|scene):?|"
-    r"can (?:i|we|you) (?:find|see)|could (?:i|we) find|do you (?:see|find)|the (?:locations?|positions?|coordinates|"
+    r"(?:can|could|might|may|do|would|should|to) (?:(?:i|we|you|one) )?(?:find|see|spot|look for)|can|could|might|may|the (?:locations?|positions?|coordinates|"
     r"bounding box(?:es)?|box(?:es)?|outlines?) (?:of|for))\s+"
 )  # fmt: skip
 _MIDDLE = re.compile(r" (?:is|are|were|was|does|do)(?: there)? (?=\S)")
+
+
+_NAMED = re.compile(r"(?:[Ii]s|[Ww]as) (?:this|it|that) (?:[A-Z][\w-]+ ?){1,5}$")  # "Is this Paris"
 
 
 class Reading(NamedTuple):
@@ -78,7 +84,7 @@ def bare(text: str) -> str:
     """A question without polite words around it."""
     for _ in range(_ROUNDS):
         found = _LEAD.match(lower(text))
-        if not found or found.end() == len(text):
+        if not found:
             break
         text = text[found.end() :]
     return _stripped(text, _TRAIL)
@@ -86,7 +92,7 @@ def bare(text: str) -> str:
 
 def read_question(text: str) -> Reading:
     """Read one part of a question that `rsvlm.serve.question_language.plain_english` has made plain."""
-    asked = text.rstrip(" !\"'").endswith("?")
+    asked = text.rstrip(" !\"'").endswith("?") or "yes or no" in lower(text)
     text = bare(lower(text) if text.isupper() else text)
     small = lower(text)
     for rule in RULES:
@@ -97,6 +103,8 @@ def read_question(text: str) -> Reading:
             return _reading(rule, found, text)
     if asked and QUESTIONED.match(small):
         return Reading("presence", clean_thing(text, "presence"), "a name with a question mark", text)
+    if _NAMED.match(text):
+        return Reading("place", "", "a name of a place", text)
     return Reading("other", "", "no rule fits", text)
 
 
@@ -111,6 +119,8 @@ def _reading(rule: Rule, found: re.Match[str], text: str) -> Reading:
         thing = text[start:stop]
         if not start and thing[1:2].islower():
             thing = lower(thing[:1]) + thing[1:]
+        if "most" in rule.pattern.groupindex:
+            thing = f"the {found['most']} {thing}"
         at, end = (at, start) if start > at else (stop, end)
     words = " ".join(lower(text[at:end]).strip(" ,:;-").split()[:6])[:40]
     how = "begins with" if found.start() == 0 and at == 0 else "has the words"

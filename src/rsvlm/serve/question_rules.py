@@ -28,7 +28,7 @@ _TAKEN = r"(?:taken|captured|acquired|shot|recorded|flown|imaged|photographed|co
 _UNITS_OF_LENGTH = r"(?:met(?:re|er)s?|kilomet(?:re|er)s?|km|miles?|feet|yards?|degrees?|hours?|minutes?|years?|days?|times)"
 _COUNTRY = (
     r"(?:country|city|town|village|state|province|continent|county|district|municipality|hemisphere|nation|street|"
-    r"part of the (?:world|country|globe|earth)|place on earth|location|latitude|longitude|address|utm zone|"
+    r"(?:part|region|corner|area) of the (?:world|country|globe|earth)|place on earth|location|latitude|longitude|address|utm zone|"
     r"(?:geographic(?:al)? )?region(?! (?:of|in|on) (?:the|this) (?!world\b|earth\b|globe\b|country\b)))"
 )
 _LAND = (
@@ -39,12 +39,16 @@ _BROWSE = r"(?:see|spot|make out|find|detect|identify|recogni[sz]e|notice|observ
 _CAN = r"(?:can|could|do|did) (?:you|we|i|one)"
 _MARK = (
     r"(?:find|locate|detect|mark|outline|highlight|circle|segment|delineate|pinpoint|indicate|identify|box|label|annotate|"
-    r"search for|look for|list|trace|digiti[sz]e|point (?:out|to|at|me (?:to|towards?))|spot|map(?: out)?|"
+    r"localis?e|localize|pin|search for|look for|take me to|go to|zoom (?:in )?(?:to|on)|put (?:bounding )?boxes (?:around|on)|list|trace|digiti[sz]e|point (?:out|to|at|me (?:to|towards?))|spot|map(?: out)?|"
     r"draw (?:me )?(?:an? |the )?(?:bounding )?(?:box|boxes|outline|outlines|circle|circles|polygon|polygons) "
     r"(?:around|round|on|over|for|of))"
 )
 _NAME = r"(?:(?!in\b|on\b|at\b|of\b|th(?:is|e|at|ese|ose)\b|is\b|are\b|my\b|and\b|for\b|with\b)[\w-]+ ){1,4}?"  # no clause
-_PART = r"(?:corner|part|side|quadrant|half|section|end|direction|portion|area|sector)"
+_ASKED = (
+    r"^(?:(?:give|show|get|tell) (?:me|us) |(?:what|which) (?:is|was|are) |(?:compute|calculate|estimate|determine|report|measure) )?"
+    r"(?:the )?(?:total |overall |exact )?"
+)
+_PART = r"(?:corner|part|side|quadrant|half|section|end|portion|area|sector)"
 
 
 class Rule(NamedTuple):
@@ -67,19 +71,21 @@ RELATION = re.compile(
 RULES: Sequence[Rule] = (
     *_rules(
         "other",
-        r"^(?:who|whose|why|how (?:come|do|does|did|can|could|would|should|to)|explain why)\b",
-        r"\bchang(?:e|es|ed|ing)\b|\bbefore and after\b|^compare\b|(?<!sampling )(?<!sample )\bdistance\b|\bdifferen(?:t|ces?) (?:in|from|between)\b",
-        r"^how (?:far|long|wide|tall|deep|fast|warm|hot|cold|close|near|often|likely|sure|confident)\b"
+        rf"^(?:who|whose|why|how (?:come|do|does|did|can|could|would|should|to)(?! (?:(?:would|do|should) )?(?:you|one|we|i) "
+        rf"(?:describe|caption|summari|classify|categori)| {_HERE} looks?$)|explain why)\b",
+        rf"\bchang(?:e|es|ed|ing)\b|\bbefore and after\b|^compare\b|(?<!sampling )(?<!sample )\bdistance\b|\b(?:length|height|depth|elevation|altitude|perimeter|speed|age) of (?!{_HERE}\b)|\bdifferen(?:t|ces?) (?:in|from|between)\b",
+        r"^how (?:far|long(?! ago)|wide|tall|deep|fast|warm|hot|cold|close|near|often|likely|sure|confident)\b"
         rf"(?! (?:is|are) {PICTURE}\b)(?! was (?:this|it) {_TAKEN})",
         r"\b(?:cost|costs|price|worth|worthwhile)\b",
         rf"^how many (?:more |fewer )?{_UNITS_OF_LENGTH}\b(?! (?:per|in (?:a|one|each)|of|to a) )(?! (?:is|does) (?:a|one) )",
     ),
     *_rules(
         "resolution",
-        r"\bgsd\b|\bground sampl(?:e|ing) distance\b|\bpixel (?:size|spacing|dimensions?|resolution|count)\b|\bbit ?depth\b",
+        r"\bgsd\b|\bground sampl(?:e|ing) distance\b|\b(?:pixel|cell) (?:size|spacing|dimensions?|resolution|count)\b|\bbit ?depth\b",
         r"\bsize of (?:a|one|each|the|an individual) pixels?\b|\b(?:per|a|one|each|single) pixel\b"
         r"|\bpixel (?:cover|represent|correspond|measure|stand|span)s?\b|\b(?:big|large|wide|size|long) (?:is|are|of) "
         r"(?:a|one|each|the|an individual|single) (?:single |individual )?(?:pixels?|cells?)\b",
+        rf"^(?:is|are) {_HERE} (?:an? |of )?(?:very )?(?:high|low|medium|good)[ -]?res(?:olution)?\b|^how many {_UNIT} (?:do|does|is) (?:{PICTURE}|this)\b",
         rf"(?<!high)(?<!high[ -])(?<!low)(?<!low[ -])\bresolution\b(?! (?:(?!of\b|in\b|for\b|does\b|do\b|is\b|has\b)\w+ ){{0,2}}{_PICTURE}\b)",
         r"\bhow many (?:different |spectral |colou?r |image )?(?:pixels|bands|channels|layers|columns|rows|megapixels)\b"
         r"(?! (?:are|is|belong|show|contain|consist) (?!there\b|in\b|across\b|stored\b|available\b))(?! of )",
@@ -108,6 +114,7 @@ RULES: Sequence[Rule] = (
         rf"|^(?:what|which) (?:year|month|day) (?:is|was) {_HERE}\b",
         rf"^how (?:old|recent|current|new|fresh|up[- ]to[- ]date) (?:is|are) (?:{PICTURE}|this|it|these)\b"
         rf"|^how (?:old|recent|current) (?:{PICTURE}|this|it) is\b|^how long ago was\b",
+        rf"^(?:is|are) {_HERE} an? (?:\w+ )?(?:recent|old|new|current|historic(?:al)?|archived?) (?:{_KIND_OF} )?{_PICTURE}\b",
         rf"^(?:is|are) (?:{PICTURE}|this|it) (?:from|recent|up[- ]to[- ]date|outdated|current|old)\b(?! (?:a|an|the)\b)",
     ),
     *_rules(
@@ -123,8 +130,9 @@ RULES: Sequence[Rule] = (
         r"\b(?:crs|srs|epsg|utm|wgs ?84|datum|projection|geo-?reference\w*|geo-?referencing|geolocat\w+|geo-?transform|"
         r"coordinate (?:reference )?system|coordinates?|spatial reference|lat(?:itude)?s?(?:/| |, ?| and )lon\w*|latitude|"
         r"longitude|map frame|projected)\b",
-        rf"\b(?:bounding box|bbox|footprint|extent|bounds|corners|location|position) of (?:{PICTURE}|this|it)\b|^(?:bounds|extent)$",
-        rf"^where(?:abouts)? (?:exactly |on earth |in the world |on the map |on the globe )*(?:(?:{_BE}|am|does|do) )?(?:{_HERE}|we|i)"
+        rf"\b(?:bounding box|bbox|footprint|extent|bounds|corners|location|position) of (?:{PICTURE}|this|it)\b|\bbounds\b|^extent$"
+        r"|^(?:do|can|could) you (?:recogni[sz]e|know|identify) (?:this|the) (?:place|location|area|spot|city|town|region)\b",
+        rf"^where(?:abouts)? (?:exactly |on earth |in the world |on the map |on the globe )*(?:(?:{_BE}|am|does|do) )?(?:the (?:exact |very )?(?:cent(?:re|er)|middle|corners?) of )?(?:{_HERE}|we|i)"
         rf"(?: {_BE})?(?: (?:exactly|located|from|situated|{_TAKEN}|on earth|in the world|on the map|on the globe|come from|"
         r"looking at|of))*$",
         rf"^where (?:was|were) (?:\w+ ){{1,6}}{_TAKEN}\b",
@@ -138,6 +146,11 @@ RULES: Sequence[Rule] = (
         rf"^(?:what|which) (?:country|city|town|place) (?:{_HERE})\b|\b(?:country|city|continent) is (?:this|it|that)\b",
     ),
     *_rules(
+        "count",
+        r"\b(?:amount|quantity) of (?=(?:[\w-]+ ){0,2}?\w+(?<!s)(?<!u)(?<!i)s(?: (?:in|on|at|there|visible|present|that)\b.{0,200})?$)",
+        rest=True,
+    ),
+    *_rules(
         "area",
         rf"^(?:what|which|how (?:big|large) an?|how much|how many) (?:is the )?(?:{_SHARE}|{_SIZE}|{_UNIT}) (?:do|does|did) "
         rf"(?!{_HERE} )(?P<thing>.{{1,80}}?) (?:cover|occupy|take up|make up|have|account for|span|extend over)\b",
@@ -148,6 +161,9 @@ RULES: Sequence[Rule] = (
         r"do(?:es)?|under|covered (?:by|in|with)) )*(?:covered (?:by|in|with) |used (?:for|as) )?",
         rf"\b(?:total |combined |overall |surface |areal )*{_SIZE} (?:of|under|for) (?:land )?(?:covered (?:by|in|with) )?"
         rf"(?!{PICTURE}\b|this\b|it\b)",
+        rf"^(?:(?:what|which|how much) )?(?:part|amount|extent|area|surface|much) of {_HERE} (?:is|are|shows?|has|consists of|looks like) "
+        r"(?:covered (?:by|in|with) )?(?!the\b|an?\b|in\b|most\b|this\b)|^(?:measure|quantify) (?:the (?:size|extent|amount) of )?",
+        rf"^how much (?:surface|space|area|land|ground|terrain) (?:is|are|looks like|shows) (?:covered (?:by|in|with) |under |used (?:for|as) )?",
         rf"^how much (?:space|area|room|surface|ground|land) (?:do|does|is (?:taken up|occupied|covered|used) (?:by|for)) ",
         rf"^(?:about |roughly |approximately )?how much (?:of (?:{_HERE} |(?:the|this|that) \w+ ))?"
         r"(?:(?:is|are|consists? of|shows?|contains?|has|looks like|under|covered (?:by|in|with)|made up of|do(?:es)? (?:we|you) see) )*",
@@ -159,7 +175,7 @@ RULES: Sequence[Rule] = (
     *_rules(
         "area",
         r"^how (?:big|large|extensive|vast) (?P<thing>.{1,80}?) (?:is|are)$",
-        rf"^(?P<thing>(?!how\b|is\b|are\b|what\b|which\b|where\b){_NAME})(?:cover |land )?"
+        rf"{_ASKED}(?P<thing>(?!how\b|is\b|are\b|what\b|which\b|where\b){_NAME})(?:cover |coverage |land )?"
         rf"(?:(?<!land )(?<!ground )cover|coverage|acreage|extent|area|surface area|{_SHARE})(?: in {_UNIT})?$",
         rf"^(?:what|which) (?:is|was) (?:the )?(?:total |overall )?(?P<thing>{_NAME})(?:cover |land )?"
         rf"(?:(?<!land )(?<!ground )cover|coverage|acreage|extent|area|surface area|{_SHARE})(?: in {_UNIT})?$",
@@ -173,7 +189,7 @@ RULES: Sequence[Rule] = (
     *_rules(
         "count",
         r"\bhow many(?: of (?:the|these|those))?\b|\b(?:the |total |exact |approximate )*(?:number|count|tally|quantity|total) of\b"
-        r"|^(?:re)?count(?: up)?\b|^(?:number|tally|total)\b",
+        r"|^(?:re)?(?:count|tally)(?: up)?(?: (?:exactly )?how many)?\b|^(?:number|tally|total)\b",
         rest=True,
     ),
 )
@@ -190,6 +206,10 @@ LATER_RULES: Sequence[Rule] = (
         r"|^(?:check|look|verify|confirm)(?: (?:for|if|whether|that))?(?: there (?:is|are))?(?: the)?(?: presence of)?(?= any\b|$)",
         r"^(?:check|verify|confirm|test) (?:for |if |whether |that )?(?:there (?:is|are) )?(?:the presence of )?",
         r"^(?:have|has) (?:you|we|it) (?:got|seen|found|spotted|noticed|detected)\b|^(?:is|are) (?=(?:any|some)\b)",
+        rf"^(?:does|do) {_HERE} (?:look|seem|appear)(?: to be| like)?\b|^(?:does|do) there (?:exist|seem to be|appear to be)\b"
+        r"|^(?:could|can|might|may|would|will) there be\b|^(?:contains?|includes?)\b",
+        r"^are (?=(?!the\b|these\b|those\b|they\b|you\b|we\b|all\b)[\w-]+(?: [\w-]+)? (?:\w+ing|\w+ed|built|seen) (?:in|on|at|by|along|"
+        r"near|around|next|under|over|across|from|here)\b)",
         rf"^(?:does|do|did|has|have|is) {_HERE} (?:contain|show|include|have|has|feature|display|depict|got|hold|containing|showing)\b",
         rf"^(?:whether |if )?{_HERE} (?:contains|shows|has|includes|features|depicts)\b",
         rf"^(?:whether |if )(?:you|we|one|i) (?:can )?{_BROWSE}\b",
@@ -197,10 +217,11 @@ LATER_RULES: Sequence[Rule] = (
     ),
     *_rules(
         "presence",
+        r"^(?:has|have) .{1,60}? (?:got|any)\b(?P<thing>.{1,200})",
         r"^(?:does|do|did) .{1,80}? (?:contain|show|include|have|feature)\b(?P<thing>.{1,200})",
         rf"^(?:is|are|was|were) (?!this\b|that\b|it\b|these\b)(?P<thing>.{{1,120}}?) (?:visible|present|shown|seen|there|anywhere|"
         rf"detectable|apparent|to be seen|in sight|recogni[sz]able|(?:in|on|within) (?:this|the) {_GROUND})\b(?! (?:of|to)\b)",
-        rf"^(?:(?:is|are|was) {_HERE}|(?:could|can|might|would|may) {_HERE} be) (?:an?|part of an?|(?:some|any) (?:kind|sort|type) of|all|mostly|mainly)? ?"
+        rf"^(?:(?:is|are|was) {_HERE}|(?:could|can|might|would|may) {_HERE} be) (?:(?:of |showing )?an?|part of an?|(?:some|any) (?:kind|sort|type) of|all|mostly|mainly)? ?"
         rf"(?P<thing>(?:(?<=a )|(?<=an )|(?={_LAND}\b))(?:(?!or\b|than\b|to\b)[\w-]+)(?: (?!or\b|than\b|to\b)[\w-]+){{0,8}})$",
         r"^(?P<thing>(?:(?!is\b|are\b|how\b|what\b|wh\w+\b)[\w-]+ ){1,5}?)(?:is |are )?"
         r"(?:visible|present|there|detectable)\b(?: (?:here|anywhere))?$",
@@ -211,12 +232,12 @@ LATER_RULES: Sequence[Rule] = (
     ),
     *_rules(
         "scene",
-        r"\bland[ -]?(?:cover|use)s?\b|\blulc\b|\bcorine\b|\bclassif(?:y|ication)\b|\b(?:covers the ground|land (?:being )?used)\b",
+        r"\bland[ -]?(?:cover|use)s?\b|\blulc\b|\bcorine\b|\bclassif(?:y|ication)\b|\b(?:covers the ground|land .{0,20}used)\b",
         r"\b(?:scene|terrain|landscape|area|place|zone|habitat|environment|cover|ground|surface) (?:category|class|type|label)\b",
         r"\b(?:kind|type|sort|category|class)s? of (?:a )?(?:scene|place|area|land|terrain|landscape|environment|region|site|"
         r"location|surface|ground|zone|habitat|neighbou?rhood|setting|ecosystem|vegetation zone|spot|settlement|territory)\b",
         r"^(?:what|which|name the|predict the|assign (?:a|the)) (?:is the )?(?:dominant |main |best |overall |correct |most \w+ )*"
-        r"(?:category|class|biome|ecosystem|habitat|label)\b|\b(?:category|class) (?:does|would|do|is|best)\b",
+        r"(?:of the )?(?:category|categories|class|classes|biome|ecosystem|habitat|label)\b|\b(?:category|class) (?:does|would|do|is|best)\b",
         rf"\bwhat covers (?:most|the (?:ground|surface|land))\b|^(?:categori[sz]e|label) (?:{_HERE})\b",
     ),
     *_rules(
@@ -236,12 +257,15 @@ LATER_RULES: Sequence[Rule] = (
         "find",
         r"^(?P<thing>(?:the|all|every)(?: (?!is\b|are\b|was\b|were\b|shows?\b|has\b|have\b)[\w-]+){1,9})$",
         r"^(?P<thing>.{1,80}?)(?:,| -|:)? (?:where|location|locations)(?: (?:is|are) (?:it|they))?$",
-        r"^which (?P<thing>(?:[\w-]+ ){1,3})is the (?:largest|biggest|smallest|longest|widest|closest|nearest|northernmost)$",
+        r"^which (?P<thing>(?:[\w-]+ ){1,3})is (?:the )?(?P<most>largest|biggest|smallest|longest|widest|tallest|closest|nearest|highest|oldest|"
+        r"newest|most \w+|\w+most)$",
+        r"^(?:which|what) (?:one )?is (?P<thing>the (?:largest|biggest|smallest|longest|widest|tallest|closest|nearest) .{1,80})$",
     ),
     *_rules(
         "caption",
-        r"\b(?:describe|describing|caption|captions|summari[sz]e|summary|description|overview|narrate|alt[ -]text|gist)\b",
-        rf"^explain (?:to me )?(?:what )?(?:{_HERE})\b|\bwhat (?:does )?(?:{_HERE}) (?:shows?|depicts?|contains?|displays?|portrays?)\b",
+        r"\b(?:describe|describing|caption|captions|summari[sz]e|summary|description|account|overview|interpret|analy[sz]e|narrate|alt[ -]text|gist)\b",
+        rf"^explain (?:to me )?(?:what )?(?:{_HERE})\b|\bwhat (?:does )?(?:{_HERE}) (?:shows?|depicts?|contains?|displays?|portrays?|looks? like)\b"
+        rf"|^how does {_HERE} look\b|\bmain (?:features?|contents?|elements?|objects?|things?) (?:of|in|on) {_HERE}\b|\bmake of (?:{_HERE})\b",
         r"^what (?:all )?(?:is|are) (?:there|here|going on|happening|shown|visible|seen|depicted|displayed|pictured)\b"
         rf"|^(?:what|which) (?:objects|features|things|elements|stuff) (?:is|are|can|do)\b|^what (?:is|are) (?:in|on) {PICTURE}\b"
         rf"|^what (?:is|are) (?:{PICTURE}|this|it|that)(?: (?:of|about|an? \w+ of|showing))?$|^what (?:this|it) is$",

@@ -10,7 +10,7 @@ KEY_WORDS: frozenset[str] = frozenset(
     visible present area percentage percent share fraction proportion amount large biggest largest resolution pixel
     pixels bands coordinates country projection location taken captured acquired acquisition date water forest boats
     ships buildings houses cars vehicles trees roads vegetation aircraft airplanes hectares coverage covered please
-    could would does contain show identify
+    could would does contain show identify whether
     """.split()
 )
 
@@ -34,7 +34,7 @@ REAL_WORDS: frozenset[str] = frozenset(
     tries tress treks road reads rods toads loads vegetarian vegetative airlines airplane hectare converge courage
     coveted cover covers pleas pleased pleasure cold gould mould world wound doe doses dose domes dies dues contains
     content shown shows sow slow snow shoe shop shot stow identity identifies lactation locating locations vacation
-    largess bigots pixelate pixelated coastal crs gsd utm srs rgb ndvi aoi
+    weather wether largess bigots pixelate pixelated coastal crs gsd utm srs rgb ndvi aoi
     """.split()
 ) - KEY_WORDS
 
@@ -45,7 +45,7 @@ SHORT_FORMS: Mapping[str, str] = {
     "i'm": "i am", "i've": "i have", "we'd": "we would", "we're": "we are", "they're": "they are", "isn't": "is",
     "aren't": "are", "r": "are", "u": "you", "pls": "please", "plz": "please", "thx": "thanks", "pic": "picture",
     "pics": "pictures", "img": "image", "nr": "number", "mtrs": "metres", "imgae": "image", "grey": "grey",
-    "landcover": "land cover", "landuse": "land use", "wanna": "want to", "gimme": "give me", "lemme": "let me",
+    "landcover": "land cover", "landuse": "land use", "thier": "their", "ani": "any", "eny": "any", "wanna": "want to", "gimme": "give me", "lemme": "let me",
 }  # fmt: skip
 
 # Words that tell English from the languages below. A word of both counts for both.
