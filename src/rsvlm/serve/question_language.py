@@ -22,6 +22,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _MENDED = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 _THERE = re.compile(r"\b(is|are) their\b", re.IGNORECASE)
 _WHERE = re.compile(r"^(?:were|ware|wear)(?= (?:is|are|can|do)\b)", re.IGNORECASE)
+_HOW = re.compile(r"\b(?:h[a-z]{0,3}|ow)(?= (?:many|much)\b)", re.IGNORECASE)
 _LONGEST = 14  # letters of the longest key word, and three
 
 
@@ -50,7 +51,8 @@ def foreign_language(text: str) -> str:
 
 def _hits(words: list[str], table: frozenset[str]) -> int:
     found = [word for word in words if word in table]
-    return len(found) if any(word not in PARTICLES and word not in ENGLISH for word in found) else 0
+    telling = any(word not in PARTICLES and word not in ENGLISH for word in found)
+    return len(found) if telling or (len(found) >= 4 and 3 * len(found) >= 2 * len(words)) else 0
 
 
 def _language_of_script(letters: list[str]) -> str:
@@ -62,9 +64,10 @@ def _language_of_script(letters: list[str]) -> str:
 
 def plain_english(text: str) -> str:
     """A question with plain marks, short forms written out, and slips in key words mended; blanks squeezed."""
-    text = " ".join(text.translate(_SAME).replace("#", " number ").split())
+    text = " ".join(text.translate(_SAME).replace("#", " number ").replace("%", " percent ").split())
+    text = lower(text) if text.isupper() else text
     text = _WHERE.sub("where", text)
-    return _THERE.sub(r"\1 there", _MENDED.sub(lambda found: _mended(found[0]), text))
+    return _THERE.sub(r"\1 there", _HOW.sub("how", _MENDED.sub(lambda found: _mended(found[0]), text)))
 
 
 def _mended(word: str) -> str:

@@ -18,7 +18,7 @@ _KNOW = (
 _LEADS = (
     r"(?:please|kindly|hi|hello|hey|hiya|ok|okay|so|well|and|also|then|just|now|thanks|sorry|excuse me|good \w+|dear \w+|"
     r"maybe|perhaps|next|first|second|finally|but|or|additionally|furthermore|secondly|firstly|lastly|there,|um+|hmm+|"
-    r"quick question|question|hi there|hello there|hey there|if (?:so|yes|any|not|possible|there (?:is|are)(?: any)?(?=,))|"
+    r"quick question|question|hi there|hello there|hey there|if (?:so|yes|any|not|possible|there (?:is|are)(?: any)?(?=,)|(?:it|they|that|this) (?:is|are|does|do)(?=,))|"
     r"in that case|in (?:one|two|three|a few|a couple of|short|\d) ?(?:sentences?|words|lines)?|plus|task|roughly|approximately|about|exactly|really)\b[\s,!.:;-]*",
     rf"(?:can|could|would|will|might) (?:you|we|i) (?:please |kindly |possibly |maybe |perhaps |just |also )*(?={_VERBS}\b)"
     r"(?!find any\b|find an?\b|find some\b|identify any\b|identify an?\b|detect any\b|detect an?\b|detect some\b|make out)",
@@ -31,13 +31,17 @@ _LEADS = (
     r"(?:do|would|can|could) you (?:happen to |please |by any chance )*(?:know|say|think|tell|mind telling me)\b(?! (?:me )?about)",
     r"(?:tell|inform|remind) (?:me|us)\b(?! (?:(?:more|something|everything) )?about\b)(?:,|:| please)?",
     r"(?:let (?:me|us) know|find out|say|work out|figure out|determine|help me(?: to)?|estimate|compute|calculate|"
-    r"report|get me|any idea|any chance(?: you could)?|what i (?:need|want)(?: to know)? is|my question is|"
-    r"can you see|check)\b(?= (?:how|what|which|where|when|whether|if|there|describe|count|find|locate)\b)",
+    r"report|get me|any idea|any chance(?: that)?(?: you (?:could|can))?|what i (?:need|want)(?: to know)? is|my question is|"
+    r"can you see|check)\b(?= (?:how|what|which|where|when|whether|if|there|describe|count|find|locate|show|mark)\b)",
     rf"(?:in|on|within|from|for|looking at|given|based on|according to|considering) {PICTURE}\s*[,:]?\s+(?=\S)",
     r"(?:if|whether) (?=there (?:is|are)\b)",
     r"[\W_]+",
 )
 _LEAD = re.compile(rf"(?:{'|'.join(_LEADS)})\s*")
+_ASIDE = re.compile(
+    r",? \b(?:would you say|(?:do|would) you (?:think|reckon|guess)|in your opinion|by any chance|y/n|yes or no|or not|at all|"
+    r"as far as you can (?:see|tell)|if possible|please|kindly)\b,?(?= |[?.!]|$)", re.IGNORECASE
+)
 _TRAIL = re.compile(
     r"(?:[\s,?!.:;\"'()-]+|\b(?:please|thanks|thank you|for me|for us|if possible|if you can|if you could|right now|asap|cheers|"
     r"in total|altogether|overall|at all|exactly|roughly|approximately|would you|right|do you know|do you think|"
@@ -57,7 +61,7 @@ _RIM = re.compile(
     r"|with (?:bounding )?boxes|for|cover|covers|occupy|take up|takes up|located|situated|that is|that are|which are|which is|please)$"
 )
 _HEAD = re.compile(
-    r"(?:no|not|many|several|few|much|%|percent|(?:an? )?lots? of|plenty of|anything (?:like|that looks like)|by any chance|really|"
+    r"(?:no|not|many|several|few|much|%|percent|(?:an? )?lots? of|plenty of|(?:anything )?(?:like|that looks like|resembling)|somewhere|been|(?:indications?|hints?|signs?|traces?|evidence) of|by any chance|really|"
     r"still|perhaps|maybe|possibly|even|exist|exists|an?|any|some|the|of|these|those|all|every|each|individual|single|different|distinct|separate|such|total|me|us|is|are|there|:|-)\s+"
 )
 _FIND_HEAD = re.compile(
@@ -65,7 +69,7 @@ _FIND_HEAD = re.compile(
     r"(?:can|could|might|may|do|would|should|to) (?:(?:i|we|you|one) )?(?:find|see|spot|look for)|can|could|might|may|the (?:locations?|positions?|coordinates|"
     r"bounding box(?:es)?|box(?:es)?|outlines?) (?:of|for))\s+"
 )  # fmt: skip
-_MIDDLE = re.compile(r" (?:is|are|were|was|does|do)(?: there)? (?=\S)")
+_MIDDLE = re.compile(r" (?:(?:can|could) be (?:found|seen|counted|spotted|identified)|(?:can|do) you (?:see|find|count|spot)|is|are|were|was|does|do)(?: there)? (?=\S)")
 
 
 _NAMED = re.compile(r"(?:[Ii]s|[Ww]as) (?:this|it|that) (?:[A-Z][\w-]+ ?){1,5}$")  # "Is this Paris"
@@ -82,6 +86,7 @@ class Reading(NamedTuple):
 
 def bare(text: str) -> str:
     """A question without polite words around it."""
+    text = " ".join(_ASIDE.sub("", text).split())
     for _ in range(_ROUNDS):
         found = _LEAD.match(lower(text))
         if not found:
@@ -93,7 +98,7 @@ def bare(text: str) -> str:
 def read_question(text: str) -> Reading:
     """Read one part of a question that `rsvlm.serve.question_language.plain_english` has made plain."""
     asked = text.rstrip(" !\"'").endswith("?") or "yes or no" in lower(text)
-    text = bare(lower(text) if text.isupper() else text)
+    text = bare(text)
     small = lower(text)
     for rule in RULES:
         if found := rule.pattern.search(small):
@@ -101,7 +106,7 @@ def read_question(text: str) -> Reading:
     for rule in LATER_RULES:
         if found := rule.pattern.search(small):
             return _reading(rule, found, text)
-    if asked and QUESTIONED.match(small):
+    if asked and QUESTIONED.match(lower(_stripped(text, _RIM))):
         return Reading("presence", clean_thing(text, "presence"), "a name with a question mark", text)
     if _NAMED.match(text):
         return Reading("place", "", "a name of a place", text)

@@ -36,9 +36,9 @@ _LAND = (
     r"forest|water|desert|wetland|grassland|cropland|woodland|mountainous|bare|barren|arable|inhabited|populated|tundra)"
 )
 _BROWSE = r"(?:see|spot|make out|find|detect|identify|recogni[sz]e|notice|observe|discern|distinguish)"
-_CAN = r"(?:can|could|do|did) (?:you|we|i|one)"
+_CAN = r"(?:can|could|do|does|did) (?:you|we|i|one)"
 _MARK = (
-    r"(?:find|locate|detect|mark|outline|highlight|circle|segment|delineate|pinpoint|indicate|identify|box|label|annotate|"
+    r"(?:find|locate|detect|mark|outline|highlight|circle|segment|delineate|pinpoint|indicate|identify|extract|box|label|annotate|"
     r"localis?e|localize|pin|search for|look for|take me to|go to|zoom (?:in )?(?:to|on)|put (?:bounding )?boxes (?:around|on)|list|trace|digiti[sz]e|point (?:out|to|at|me (?:to|towards?))|spot|map(?: out)?|"
     r"draw (?:me )?(?:an? |the )?(?:bounding )?(?:box|boxes|outline|outlines|circle|circles|polygon|polygons) "
     r"(?:around|round|on|over|for|of))"
@@ -92,7 +92,7 @@ RULES: Sequence[Rule] = (
         r"\b(?:number|count) of (?:spectral |image )?(?:pixels|bands|channels|columns|rows)\b"
         r"|\b(?:which|what|list the|name the) (?:spectral )?(?:bands|channels|wavelengths)\b|^(?:bands|channels|pixels)$"
         rf"|\barea (?:shown|covered|depicted|spanned|imaged) (?:by|in|on) (?:{PICTURE}|this\b)|^(?:what is )?(?:the )?(?:map )?scale\b",
-        rf"\b{_PICTURE} (?:size|dimensions?|width|height|shape)\b|\bdimensions\b|\bwidth and height\b"
+        rf"\b{_PICTURE} (?:size|dimensions?|width|height|shape)\b|\bdimensions\b|\bwidth (?:and|x|by|times|\*) height\b"
         rf"|\b(?:size|width|height|scale|shape) of (?:{PICTURE}|this)\b(?! \w+ing\b)",
         rf"^(?:about |roughly )?how (?:big|large|wide|tall|high|long|detailed|sharp|many metres wide) (?:is|are) "
         rf"(?:{PICTURE}|this|it|the area shown|(?:this|the) (?:whole |entire )?(?:area|region|place))$",
@@ -106,16 +106,17 @@ RULES: Sequence[Rule] = (
         rf"^when (?:exactly )?(?:(?:was|were|is|did|has|have) )?(?:{_HERE}|they|you) ?(?:was|were|is|been|from|dates?)? ?"
         rf"(?:(?:\w+ )?{_TAKEN}\b|from\b|dated?\b|$)|^when$",
         rf"^(?:from|since) when\b|^when did (?:{_HERE}|the (?:satellite|sensor|plane|drone|aircraft|flight))\b"
+        r"|^when did (?:you|they|we|someone|anyone) (?:take|capture|acquire|record|shoot|make)\b"
         rf"|^when (?:was|were) (?:(?!built\b)\w+ ){{1,6}}{_TAKEN}\b",
         r"\b(?:acquisition|capture|recording|sensing|imaging|image|flight|picture|photo|scene|overpass) (?:date|time|day|year)s?\b"
-        r"|\btimestamp\b|^date\b|\bdate of\b|\btime of (?:acquisition|capture|recording|overpass)\b|\bdate and time\b",
+        r"|\btimestamp\b|^date\b|\bdate of\b|\b(?:year|month|day|time) of (?:the )?(?:acquisition|capture|flight|image|photo|picture)\b|\btime of (?:acquisition|capture|recording|overpass)\b|\bdate and time\b",
         r"\b(?:what|which) (?:is )?(?:the )?(?:date|day|month|year|time of (?:day|year)|time)\b(?! built)"
         rf"(?=.{{0,60}}\b(?:{_TAKEN}|from|{_PICTURE}|data)\b)|^(?:what|which) (?:is the |was the )?date\b"
         rf"|^(?:what|which) (?:year|month|day) (?:is|was) {_HERE}\b",
         rf"^how (?:old|recent|current|new|fresh|up[- ]to[- ]date) (?:is|are) (?:{PICTURE}|this|it|these)\b"
         rf"|^how (?:old|recent|current) (?:{PICTURE}|this|it) is\b|^how long ago was\b",
         rf"^(?:is|are) {_HERE} an? (?:\w+ )?(?:recent|old|new|current|historic(?:al)?|archived?) (?:{_KIND_OF} )?{_PICTURE}\b",
-        rf"^(?:is|are) (?:{PICTURE}|this|it) (?:from|recent|up[- ]to[- ]date|outdated|current|old)\b(?! (?:a|an|the)\b)",
+        rf"^(?:is|are) (?:{PICTURE}|this|it) (?:(?:from )?(?=(?:the (?:year )?)?[12]\d\d\d\b|last\b|today\b|yesterday\b)|recent|up[- ]to[- ]date|outdated|current|old)\b(?! (?:a|an|the)\b)",
     ),
     *_rules(
         "find",
@@ -128,19 +129,20 @@ RULES: Sequence[Rule] = (
     *_rules(
         "place",
         r"\b(?:crs|srs|epsg|utm|wgs ?84|datum|projection|geo-?reference\w*|geo-?referencing|geolocat\w+|geo-?transform|"
-        r"coordinate (?:reference )?system|coordinates?|spatial reference|lat(?:itude)?s?(?:/| |, ?| and )lon\w*|latitude|"
+        r"(?:coordinate |spatial )?reference system|coordinate system|coordinates?|spatial reference|lat(?:itude)?s?(?:/| |, ?| and )lon\w*|latitude|"
         r"longitude|map frame|projected)\b",
         rf"\b(?:bounding box|bbox|footprint|extent|bounds|corners|location|position) of (?:{PICTURE}|this|it)\b|\bbounds\b|^extent$"
         r"|^(?:do|can|could) you (?:recogni[sz]e|know|identify) (?:this|the) (?:place|location|area|spot|city|town|region)\b",
         rf"^where(?:abouts)? (?:exactly |on earth |in the world |on the map |on the globe )*(?:(?:{_BE}|am|does|do) )?(?:the (?:exact |very )?(?:cent(?:re|er)|middle|corners?) of )?(?:{_HERE}|we|i)"
         rf"(?: {_BE})?(?: (?:exactly|located|from|situated|{_TAKEN}|on earth|in the world|on the map|on the globe|come from|"
         r"looking at|of))*$",
+        rf"^where (?:in|on) (?!{PICTURE}).{{1,40}} (?:is|are|was) {_HERE}$",
         rf"^where (?:was|were) (?:\w+ ){{1,6}}{_TAKEN}\b",
         rf"^(?:(?:in|on|from|near|at|to) )?(?:what|which) (?:is the )?(?:name of (?:the|this) )?{_COUNTRY}\b"
         r"(?! (?:has|have|of|with|contains?|shows?)\b)|^what place is (?:this|it)\b|^(?:in )?(?:what|which) place\b",
         rf"^(?:name|identify|guess) (?:of )?(?:the |this )?{_COUNTRY}\b|^{_COUNTRY}$",
         rf"^(?:what|which) (?:is|are) (?:its|the) (?:exact |geographic(?:al)? |approximate )*(?:location|position|{_COUNTRY})$",
-        rf"^(?:is|are|was) {_HERE} (?:located |situated |somewhere |taken |shot |from )*in (?:(?:the )?(?:us|usa|uk|eu|netherlands|"
+        rf"^(?:is|are|was) {_HERE} (?:located |situated |somewhere |taken |shot |acquired )*(?:in|from) (?:(?:the )?(?:us|usa|uk|eu|netherlands|"
         r"philippines|united \w+|tropics|alps|\w+ern hemisphere)|(?!the\b|an?\b|focus|use\b|(?:false |true )?colou?r|infrared|"
         r"\d|good|winter|summer|spring|autumn|bad|full|black|high|low)[\w-]+(?: (?!or\b)[\w-]+){0,2})$",
         rf"^(?:what|which) (?:country|city|town|place) (?:{_HERE})\b|\b(?:country|city|continent) is (?:this|it|that)\b",
@@ -165,6 +167,8 @@ RULES: Sequence[Rule] = (
         r"(?:covered (?:by|in|with) )?(?!the\b|an?\b|in\b|most\b|this\b)|^(?:measure|quantify) (?:the (?:size|extent|amount) of )?",
         rf"^how much (?:surface|space|area|land|ground|terrain) (?:is|are|looks like|shows) (?:covered (?:by|in|with) |under |used (?:for|as) )?",
         rf"^how much (?:space|area|room|surface|ground|land) (?:do|does|is (?:taken up|occupied|covered|used) (?:by|for)) ",
+        r"^how much of .{1,60}? (?:is|are|has been|have been|consists? of) (?:covered (?:by|in|with) |under |used (?:for|as) |made up of )?"
+        r"(?!there\b|visible\b|left\b)",
         rf"^(?:about |roughly |approximately )?how much (?:of (?:{_HERE} |(?:the|this|that) \w+ ))?"
         r"(?:(?:is|are|consists? of|shows?|contains?|has|looks like|under|covered (?:by|in|with)|made up of|do(?:es)? (?:we|you) see) )*",
         rf"^to what extent (?:is|are|was) (?:{_HERE} )?(?:covered (?:by|in|with) )?",
@@ -189,7 +193,7 @@ RULES: Sequence[Rule] = (
     *_rules(
         "count",
         r"\bhow many(?: of (?:the|these|those))?\b|\b(?:the |total |exact |approximate )*(?:number|count|tally|quantity|total) of\b"
-        r"|^(?:re)?(?:count|tally)(?: up)?(?: (?:exactly )?how many)?\b|^(?:number|tally|total)\b",
+        r"|^(?:enumerate|recount|count|tally)(?: up)?(?: (?:exactly )?how many)?\b|^(?:number|tally|total)\b",
         rest=True,
     ),
 )
@@ -202,7 +206,7 @@ LATER_RULES: Sequence[Rule] = (
         rf"^{_CAN} (?:please )?(?:also )?(?:see|spot|make out|recogni[sz]e|notice|observe|discern|distinguish)\b"
         r"(?: (?:if|whether) there (?:is|are))?(?! (?:what|where|how))",
         rf"^{_CAN} {_BROWSE} (?=(?:any|some|an?)\b)",
-        r"^any(?:thing like)?\b(?! idea)(?: (?:signs?|traces?|evidence|indications?|hints?) of)?|^(?:presence|existence|signs?|traces?|evidence) of\b"
+        r"^(?:see|spot|notice|make out) (?=(?:any|an?|some)\b)|^any(?:thing)?\b(?! idea)(?: (?:signs?|traces?|evidence|indications?|hints?) of)?|^(?:presence|existence|signs?|traces?|evidence) of\b"
         r"|^(?:check|look|verify|confirm)(?: (?:for|if|whether|that))?(?: there (?:is|are))?(?: the)?(?: presence of)?(?= any\b|$)",
         r"^(?:check|verify|confirm|test) (?:for |if |whether |that )?(?:there (?:is|are) )?(?:the presence of )?",
         r"^(?:have|has) (?:you|we|it) (?:got|seen|found|spotted|noticed|detected)\b|^(?:is|are) (?=(?:any|some)\b)",
@@ -220,7 +224,7 @@ LATER_RULES: Sequence[Rule] = (
         r"^(?:has|have) .{1,60}? (?:got|any)\b(?P<thing>.{1,200})",
         r"^(?:does|do|did) .{1,80}? (?:contain|show|include|have|feature)\b(?P<thing>.{1,200})",
         rf"^(?:is|are|was|were) (?!this\b|that\b|it\b|these\b)(?P<thing>.{{1,120}}?) (?:visible|present|shown|seen|there|anywhere|"
-        rf"detectable|apparent|to be seen|in sight|recogni[sz]able|(?:in|on|within) (?:this|the) {_GROUND})\b(?! (?:of|to)\b)",
+        rf"detectable|apparent|to be (?:seen|found)|in sight|recogni[sz]able|(?:in|on|within) (?:this|the) {_GROUND})\b(?! (?:of|to)\b)",
         rf"^(?:(?:is|are|was) {_HERE}|(?:could|can|might|would|may) {_HERE} be) (?:(?:of |showing )?an?|part of an?|(?:some|any) (?:kind|sort|type) of|all|mostly|mainly)? ?"
         rf"(?P<thing>(?:(?<=a )|(?<=an )|(?={_LAND}\b))(?:(?!or\b|than\b|to\b)[\w-]+)(?: (?!or\b|than\b|to\b)[\w-]+){{0,8}})$",
         r"^(?P<thing>(?:(?!is\b|are\b|how\b|what\b|wh\w+\b)[\w-]+ ){1,5}?)(?:is |are )?"
@@ -232,7 +236,7 @@ LATER_RULES: Sequence[Rule] = (
     ),
     *_rules(
         "scene",
-        r"\bland[ -]?(?:cover|use)s?\b|\blulc\b|\bcorine\b|\bclassif(?:y|ication)\b|\b(?:covers the ground|land .{0,20}used)\b",
+        r"\bland[ -]?(?:cover|use)s?\b|\blulc\b|\bcorine\b|\bclassif(?:y|ication)\b|\b(?:covers the ground|land .{0,20}used|how is (?:the|this) (?:ground|land|surface|area|terrain) (?:covered|used))\b",
         r"\b(?:scene|terrain|landscape|area|place|zone|habitat|environment|cover|ground|surface) (?:category|class|type|label)\b",
         r"\b(?:kind|type|sort|category|class)s? of (?:a )?(?:scene|place|area|land|terrain|landscape|environment|region|site|"
         r"location|surface|ground|zone|habitat|neighbou?rhood|setting|ecosystem|vegetation zone|spot|settlement|territory)\b",
@@ -265,9 +269,9 @@ LATER_RULES: Sequence[Rule] = (
         "caption",
         r"\b(?:describe|describing|caption|captions|summari[sz]e|summary|description|account|overview|interpret|analy[sz]e|narrate|alt[ -]text|gist)\b",
         rf"^explain (?:to me )?(?:what )?(?:{_HERE})\b|\bwhat (?:does )?(?:{_HERE}) (?:shows?|depicts?|contains?|displays?|portrays?|looks? like)\b"
-        rf"|^how does {_HERE} look\b|\bmain (?:features?|contents?|elements?|objects?|things?) (?:of|in|on) {_HERE}\b|\bmake of (?:{_HERE})\b",
+        rf"|^how does {_HERE} look\b|\bmain (?:features?|contents?|elements?|objects?|things?) (?:of|in|on) {_HERE}\b|\binto words\b|^what does the (?:satellite|sensor|drone|camera|plane) see\b|\bmake of (?:{_HERE})\b",
         r"^what (?:all )?(?:is|are) (?:there|here|going on|happening|shown|visible|seen|depicted|displayed|pictured)\b"
-        rf"|^(?:what|which) (?:objects|features|things|elements|stuff) (?:is|are|can|do)\b|^what (?:is|are) (?:in|on) {PICTURE}\b"
+        rf"|^(?:what|which) (?:objects|features|(?:kinds? of |sorts? of )?things|elements|stuff) (?:is|are|can|do)\b|^what (?:is|are) (?:in|on) {PICTURE}\b"
         rf"|^what (?:is|are) (?:{PICTURE}|this|it|that)(?: (?:of|about|an? \w+ of|showing))?$|^what (?:this|it) is$",
         rf"\bwhat (?:else )?(?:can be seen|(?:can|do|could|would) (?:you|i|we|one) see|(?:you|i|we|one) (?:can )?see|"
         r"(?:am i|are we|i am|we are) (?:looking at|seeing))\b|\bwhat (?:do|have) (?:we|you|i) (?:have|got|find|notice)\b",

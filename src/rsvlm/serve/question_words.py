@@ -42,7 +42,8 @@ SHORT_FORMS: Mapping[str, str] = {
     "what's": "what is", "whats": "what is", "what're": "what are", "where's": "where is", "wheres": "where is",
     "where're": "where are", "how's": "how is", "when's": "when is", "who's": "who is", "which's": "which is",
     "it's": "it is", "there's": "there is", "theres": "there is", "that's": "that is", "i'd": "i would",
-    "i'm": "i am", "i've": "i have", "we'd": "we would", "we're": "we are", "they're": "they are", "isn't": "is",
+    "i'm": "i am", "i've": "i have", "we'd": "we would", "we're": "we are", "they're": "they are", "isnt": "is", "arent": "are", "doesnt": "does", "doesn't": "does", "dont": "do", "don't": "do",
+    "isn't": "is",
     "aren't": "are", "r": "are", "u": "you", "pls": "please", "plz": "please", "thx": "thanks", "pic": "picture",
     "pics": "pictures", "img": "image", "nr": "number", "mtrs": "metres", "imgae": "image", "grey": "grey",
     "landcover": "land cover", "landuse": "land use", "thier": "their", "ani": "any", "eny": "any", "wanna": "want to", "gimme": "give me", "lemme": "let me",
@@ -71,7 +72,7 @@ LANGUAGES: Mapping[str, frozenset[str]] = {
         "French": """combien de y a-t-il a il est sont où ou quel quelle quels quelles que quoi qu'est-ce est-ce des les le
             la l'image dans cette cet ce d'eau eau bateaux maisons image décris décrire décrivez compte comptez trouve
             trouvez montre montrez moi nombre du un une et avec sur quand pourquoi photo arbres voitures bâtiments forêt
-            se trouve voit-on route surface""",
+            se trouve voit-on route surface neige""",
         "German": """wie viele viel wo was wann welche welcher welches ist sind gibt es ein eine einen der die das den dem
             des bild auf im in diesem dieser dieses zeige zeig mir finde beschreibe beschreiben zähle zählen wasser schiffe
             boote häuser gebäude wald bäume autos und mit fläche anteil groß wurde aufgenommen zu sehen man kann sie bitte
