@@ -40,7 +40,8 @@ def foreign_language(text: str) -> str:
     others = [letter for letter in letters if ord(letter) > 0x24F and not "\u1e00" <= letter <= "\u1eff"]
     if 2 * len(others) > len(letters):
         return _language_of_script(others)
-    words = [word.lower() for word in _WORD.findall(text)]
+    whole = [word.lower() for word in _WORD.findall(text.translate(_SAME))]
+    words = [*whole, *(piece for word in whole if "'" in word for piece in word.split("'"))]
     known = sum(word in ENGLISH or word in KEY_WORDS for word in words)
     best, name = max((_hits(words, table), name) for name, table in LANGUAGES.items())
     if best > known or (best == known and re.search(r"[\u00bf\u00a1]", text)):

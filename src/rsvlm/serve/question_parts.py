@@ -12,11 +12,12 @@ _HEADS = (
     r"this|the|any)|(?:does|do|can|could) (?:it|they|the|this|you|we|i)|count|describe|find|locate|show|mark|outline|list|"
     r"classify|tell me|tell us|give|estimate|caption|summari[sz]e|name|draw|highlight|point|identify|detect|if so|if yes|"
     r"if there|if any|in what|in which|any|their number|its size|its area|the number of|the area of|the percentage|the share|"
+    r"(?:the |its )?(?:resolution|acquisition date|date|crs|epsg code|coordinates|projection|gsd|pixel size|coordinate system)(?= ?(?:[.?!,]|$| of| and))|"
     r"also|please|whether|segment|circle|explain what)"
 )
 _SENTENCE = re.compile(r"(?<=[?!;])\s*(?=\S)|(?<=[a-z)]\.)\s+(?=\S)")
 _CLAUSE = re.compile(
-    rf"\s*(?:,\s*(?:and|then|but|plus|or)?|\s(?:and|then|plus|as well as|&|but))\s+(?:(?:then|also|please|additionally) )*(?={_HEADS}\b)"
+    rf"\s*(?:[,:]\s*(?:and|then|but|plus|or)?|\s(?:and|then|plus|as well as|&|but))\s+(?:(?:then|also|please|additionally|roughly|about|approximately|exactly|maybe) )*(?={_HEADS}\b)"
 )
 _OPEN = re.compile(
     r"^(?:if|whether|and|then|between|but|also|so|hi|hello|hey|please|ok|okay|well|thanks|in|on|for|looking|given|based)\b"
@@ -117,6 +118,9 @@ def _completed(clause: str, before: list[Part], topic: str) -> Part | None:
         named = clause[about.start("thing") : about.end("thing")]
         kind = before[-1].reading.kind
         return _made(kind, clean_thing(named, "count"), "as the question before")
+    if before and (fact := re.match(r"(?:the |its )?(?=[\w ]{3,40}$)", lower(words))) and reading.kind in ("place", "date", "resolution"):
+        if not re.match(r"wh|how|in |on |is |are ", lower(words)):
+            words = f"What {'are' if words.endswith('s') and not words.endswith('crs') else 'is'} the {words[fact.end() :]}"
     if base and (made := _elliptic(words, reading, base)):
         return made
     if base and reading.kind not in ("date", "resolution") or (base and not re.search(r"taken|captured|pixel|resolution", words)):

@@ -10,7 +10,7 @@ _ROUNDS = 8  # polite words, articles and the like that are taken off one after 
 _VERBS = (
     r"(?:tell|give|show|find|locate|count|describe|identify|mark|outline|highlight|help|say|let|do|provide|write|estimate|"
     r"list|name|classify|caption|summari[sz]e|point|draw|explain|check|look|compute|calculate|determine|work|report|confirm|verify|see if|see whether|localis|localiz|"
-    r"detect|circle|segment|map|guess|walk|talk|get|take|bring|label|categori[sz]e|predict|have a|make a|put|quantify)"
+    r"detect|circle|segment|map|box|pin|trace|enumerate|tally|interpret|analy[sz]e|extract|zoom|guess|walk|talk|get|take|bring|label|categori[sz]e|predict|have a|make a|put|quantify)"
 )
 _KNOW = (
     r"(?:know|see|find out|learn|ask|check|figure out|understand|get an idea|hear|be told|establish|determine|work out)"
@@ -24,10 +24,10 @@ _LEADS = (
     r"(?!find any\b|find an?\b|find some\b|identify any\b|identify an?\b|detect any\b|detect an?\b|detect some\b|make out)",
     rf"(?:i|we) (?:would |do |just |also |really |still )*(?:like|love|want|need|wish|have|try|try to|have got) "
     rf"(?:you )?to (?:{_KNOW}\b ?)?",
-    r"(?:i|we) (?:would |am |was |were |are |do |just |also |really )*(?:wonder|wondering|curious|interested in|asking|"
-    r"looking for|not sure|unsure|need|want)\b(?: (?:about|to know))?",
+    r"(?:i|we) (?:would |am |was |were |are |do |just |also |really )*(?:wonder|wondering|curious|interested in|asking|trying|hoping|"
+    r"looking for|not sure|unsure|need|want)\b(?: (?:about|to(?: know)?))?",
     r"(?:can|could|would|will) you be so (?:kind|good|nice) (?:as to|to|and)|would you be able to|is it possible (?:for you )?to|"
-    r"are you able to|would it be possible to|your task is to",
+    r"are you able to|is there (?:a|any) way (?:for you )?to (?:know|tell|find out|see)|would it be possible to|your task is to",
     r"(?:do|would|can|could) you (?:happen to |please |by any chance )*(?:know|say|think|tell|mind telling me)\b(?! (?:me )?about)",
     r"(?:tell|inform|remind) (?:me|us)\b(?! (?:(?:more|something|everything) )?about\b)(?:,|:| please)?",
     r"(?:let (?:me|us) know|find out|say|work out|figure out|determine|help me(?: to)?|estimate|compute|calculate|"
@@ -58,10 +58,10 @@ _RIM = re.compile(
     r"|(?:can|could|do|did|would) (?:you|we|i|one|be)(?: (?:see|spot|make out|count|find|identify|detect|seen|notice|"
     r"recogni[sz]e|distinguish|counted|found|identified|discern|observe|get))?"
     r"|(?:you|we|i) (?:can )?(?:see|spot|count|find|make out)|there (?:is|are)|with an? (?:\w+ )?(?:box|circle|polygon|outline)"
-    r"|with (?:bounding )?boxes|for|cover|covers|occupy|take up|takes up|located|situated|that is|that are|which are|which is|please)$"
+    r"|with (?:bounding )?boxes|for|cover|covers|occupy|take up|takes up|take|located|situated|that is|that are|which are|which is|please)$"
 )
 _HEAD = re.compile(
-    r"(?:no|not|many|several|few|much|%|percent|(?:an? )?lots? of|plenty of|(?:anything )?(?:like|that looks like|resembling)|somewhere|been|(?:indications?|hints?|signs?|traces?|evidence) of|by any chance|really|"
+    r"(?:no|not|many|several|few|much|%|percent|(?:an? )?lots? of|plenty of|(?:anything )?(?:like|that looks like|resembling)|somewhere|been|(?:some )?(?:kind|sort|type) of|visible|(?:indications?|hints?|signs?|traces?|evidence) of|by any chance|really|"
     r"still|perhaps|maybe|possibly|even|exist|exists|an?|any|some|the|of|these|those|all|every|each|individual|single|different|distinct|separate|such|total|me|us|is|are|there|:|-)\s+"
 )
 _FIND_HEAD = re.compile(

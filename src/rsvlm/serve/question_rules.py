@@ -22,7 +22,7 @@ _UNIT = (
     r"(?:hectares?|ha|acres?|sq(?:uare|\.)? ?\w+|m2|km2|percent|per cent|%|square|m\^2|km\^2|"
     r"pixels(?= (?:are|is|of|belong|show|contain|consist)\b(?! (?:there|in)\b)))"
 )
-_SHARE = r"(?:share|percentage|percent|per cent|%|fraction|proportion|portion)"
+_SHARE = r"(?:share|percentage|percent|per cent|%|fraction|proportion|portion|ratio)"
 _SIZE = r"(?:area|extent|coverage|cover|size|acreage|surface(?: area)?|amount|hectarage|footprint|areal extent|quantity)"
 _TAKEN = r"(?:taken|captured|acquired|shot|recorded|flown|imaged|photographed|collected|made|created|produced)"
 _UNITS_OF_LENGTH = r"(?:met(?:re|er)s?|kilomet(?:re|er)s?|km|miles?|feet|yards?|degrees?|hours?|minutes?|years?|days?|times)"
@@ -48,7 +48,7 @@ _ASKED = (
     r"^(?:(?:give|show|get|tell) (?:me|us) |(?:what|which) (?:is|was|are) |(?:compute|calculate|estimate|determine|report|measure) )?"
     r"(?:the )?(?:total |overall |exact )?"
 )
-_PART = r"(?:corner|part|side|quadrant|half|section|end|portion|area|sector)"
+_PART = r"(?:corner|part|side|quadrant|half|section|end|pixel|tile|portion|area|sector)"
 
 
 class Rule(NamedTuple):
@@ -87,14 +87,14 @@ RULES: Sequence[Rule] = (
         r"(?:a|one|each|the|an individual|single) (?:single |individual )?(?:pixels?|cells?)\b",
         rf"^(?:is|are) {_HERE} (?:an? |of )?(?:very )?(?:high|low|medium|good)[ -]?res(?:olution)?\b|^how many {_UNIT} (?:do|does|is) (?:{PICTURE}|this)\b",
         rf"(?<!high)(?<!high[ -])(?<!low)(?<!low[ -])\bresolution\b(?! (?:(?!of\b|in\b|for\b|does\b|do\b|is\b|has\b)\w+ ){{0,2}}{_PICTURE}\b)",
-        r"\bhow many (?:different |spectral |colou?r |image )?(?:pixels|bands|channels|layers|columns|rows|megapixels)\b"
+        r"\bhow many (?:different |spectral |colou?r |image )?(?:pixels|bands|channels|layers|columns|rows|lines and|megapixels)\b"
         r"(?! (?:are|is|belong|show|contain|consist) (?!there\b|in\b|across\b|stored\b|available\b))(?! of )",
         r"\b(?:number|count) of (?:spectral |image )?(?:pixels|bands|channels|columns|rows)\b"
         r"|\b(?:which|what|list the|name the) (?:spectral )?(?:bands|channels|wavelengths)\b|^(?:bands|channels|pixels)$"
-        rf"|\barea (?:shown|covered|depicted|spanned|imaged) (?:by|in|on) (?:{PICTURE}|this\b)|^(?:what is )?(?:the )?(?:map )?scale\b",
+        rf"|\barea (?:shown|covered|depicted|spanned|imaged) (?:by|in|on) (?:{PICTURE}|this\b)|^(?:what is )?(?:the )?(?:map )?scale\b|^size(?: in pixels)?$",
         rf"\b{_PICTURE} (?:size|dimensions?|width|height|shape)\b|\bdimensions\b|\bwidth (?:and|x|by|times|\*) height\b"
         rf"|\b(?:size|width|height|scale|shape) of (?:{PICTURE}|this)\b(?! \w+ing\b)",
-        rf"^(?:about |roughly )?how (?:big|large|wide|tall|high|long|detailed|sharp|many metres wide) (?:is|are) "
+        rf"^(?:about |roughly )?how (?:big|large|wide|tall|high|long|detailed|sharp|coarse|fine|many metres wide) (?:is|are) "
         rf"(?:{PICTURE}|this|it|the area shown|(?:this|the) (?:whole |entire )?(?:area|region|place))$",
         rf"^how (?:big|large|wide|tall|high) (?:{PICTURE}|this|it) is$"
         rf"|^how (?:big|large) an area (?:does|is) (?:{PICTURE}|this|it)\b|^how much (?:ground|land|area|terrain) "
@@ -114,7 +114,7 @@ RULES: Sequence[Rule] = (
         rf"(?=.{{0,60}}\b(?:{_TAKEN}|from|{_PICTURE}|data)\b)|^(?:what|which) (?:is the |was the )?date\b"
         rf"|^(?:what|which) (?:year|month|day) (?:is|was) {_HERE}\b",
         rf"^how (?:old|recent|current|new|fresh|up[- ]to[- ]date) (?:is|are) (?:{PICTURE}|this|it|these)\b"
-        rf"|^how (?:old|recent|current) (?:{PICTURE}|this|it) is\b|^how long ago was\b",
+        rf"|^how (?:old|recent|current) (?:{PICTURE}|this|it) is\b|^how long ago was\b|\bage of (?:{PICTURE}|this)\b",
         rf"^(?:is|are) {_HERE} an? (?:\w+ )?(?:recent|old|new|current|historic(?:al)?|archived?) (?:{_KIND_OF} )?{_PICTURE}\b",
         rf"^(?:is|are) (?:{PICTURE}|this|it) (?:(?:from )?(?=(?:the (?:year )?)?[12]\d\d\d\b|last\b|today\b|yesterday\b)|recent|up[- ]to[- ]date|outdated|current|old)\b(?! (?:a|an|the)\b)",
     ),
@@ -135,7 +135,7 @@ RULES: Sequence[Rule] = (
         r"|^(?:do|can|could) you (?:recogni[sz]e|know|identify) (?:this|the) (?:place|location|area|spot|city|town|region)\b",
         rf"^where(?:abouts)? (?:exactly |on earth |in the world |on the map |on the globe )*(?:(?:{_BE}|am|does|do) )?(?:the (?:exact |very )?(?:cent(?:re|er)|middle|corners?) of )?(?:{_HERE}|we|i)"
         rf"(?: {_BE})?(?: (?:exactly|located|from|situated|{_TAKEN}|on earth|in the world|on the map|on the globe|come from|"
-        r"looking at|of))*$",
+        r"looking at|show|depict|of))*$",
         rf"^where (?:in|on) (?!{PICTURE}).{{1,40}} (?:is|are|was) {_HERE}$",
         rf"^where (?:was|were) (?:\w+ ){{1,6}}{_TAKEN}\b",
         rf"^(?:(?:in|on|from|near|at|to) )?(?:what|which) (?:is the )?(?:name of (?:the|this) )?{_COUNTRY}\b"
@@ -154,11 +154,13 @@ RULES: Sequence[Rule] = (
     ),
     *_rules(
         "area",
-        rf"^(?:what|which|how (?:big|large) an?|how much|how many) (?:is the )?(?:{_SHARE}|{_SIZE}|{_UNIT}) (?:do|does|did) "
+        rf"^(?:(?:what|which|how (?:big|large) an?|how much|how many) (?:is the )?(?:{_SHARE}|{_SIZE}|{_UNIT})(?: of {_HERE})?|"
+        rf"how much of {_HERE}) (?:do|does|did) "
         rf"(?!{_HERE} )(?P<thing>.{{1,80}}?) (?:cover|occupy|take up|make up|have|account for|span|extend over)\b",
         rf"\bhow many {_UNIT} (?:of )?(?:{_HERE} )?(?:(?:is|are) )?(?:covered (?:by|in|with) |used (?:for|as) )?",
         rf"\b(?:area|surface|ground|land|{PICTURE}|part|share|{_SHARE}|much) (?:that is |which is |is |are |being )?"
         r"(?:covered|occupied|taken up|made up|dominated|used|filled|overgrown) (?:by|with|of|in|for|as|from) ",
+        r"^(?:hectares|acres|square \w+|km2|m2) of ",
         rf"\b{_SHARE}s? (?:of )?(?:{_HERE} )?(?:(?:is|are|consists? of|shows?|contains?|has|belongs? to|that is|which is|"
         r"do(?:es)?|under|covered (?:by|in|with)) )*(?:covered (?:by|in|with) |used (?:for|as) )?",
         rf"\b(?:total |combined |overall |surface |areal )*{_SIZE} (?:of|under|for) (?:land )?(?:covered (?:by|in|with) )?"
@@ -236,8 +238,8 @@ LATER_RULES: Sequence[Rule] = (
     ),
     *_rules(
         "scene",
-        r"\bland[ -]?(?:cover|use)s?\b|\blulc\b|\bcorine\b|\bclassif(?:y|ication)\b|\b(?:covers the ground|land .{0,20}used|how is (?:the|this) (?:ground|land|surface|area|terrain) (?:covered|used))\b",
-        r"\b(?:scene|terrain|landscape|area|place|zone|habitat|environment|cover|ground|surface) (?:category|class|type|label)\b",
+        r"\bland[ -]?(?:cover|use)s?\b|\blulc\b|\bcorine\b|\bclassif(?:y|ication)\b|\b(?:covers the ground|land .{0,20}used|use .{0,20}of the land|how is (?:the|this) (?:ground|land|surface|area|terrain) (?:covered|used))\b",
+        r"\b(?:scene|terrain|landscape|area|place|zone|habitat|environment|cover|ground|surface|vegetation|settlement) (?:category|class|type|label)\b",
         r"\b(?:kind|type|sort|category|class)s? of (?:a )?(?:scene|place|area|land|terrain|landscape|environment|region|site|"
         r"location|surface|ground|zone|habitat|neighbou?rhood|setting|ecosystem|vegetation zone|spot|settlement|territory)\b",
         r"^(?:what|which|name the|predict the|assign (?:a|the)) (?:is the )?(?:dominant |main |best |overall |correct |most \w+ )*"
@@ -272,11 +274,14 @@ LATER_RULES: Sequence[Rule] = (
         rf"|^how does {_HERE} look\b|\bmain (?:features?|contents?|elements?|objects?|things?) (?:of|in|on) {_HERE}\b|\binto words\b|^what does the (?:satellite|sensor|drone|camera|plane) see\b|\bmake of (?:{_HERE})\b",
         r"^what (?:all )?(?:is|are) (?:there|here|going on|happening|shown|visible|seen|depicted|displayed|pictured)\b"
         rf"|^(?:what|which) (?:objects|features|(?:kinds? of |sorts? of )?things|elements|stuff) (?:is|are|can|do)\b|^what (?:is|are) (?:in|on) {PICTURE}\b"
-        rf"|^what (?:is|are) (?:{PICTURE}|this|it|that)(?: (?:of|about|an? \w+ of|showing))?$|^what (?:this|it) is$",
-        rf"\bwhat (?:else )?(?:can be seen|(?:can|do|could|would) (?:you|i|we|one) see|(?:you|i|we|one) (?:can )?see|"
+        rf"|^what (?:is|are) (?:{PICTURE}|this|it|that)(?: (?:of|about|an? \w+ of|showing))?$|^what (?:this|it) is$|^what kind of {_PICTURE}\b",
+        rf"\bwhat (?:else )?(?:stands out|can be (?:seen|observed|made out|identified)|(?:can|do|could|would) (?:you|i|we|one) see|(?:you|i|we|one) (?:can )?(?:see|observe|notice)|"
         r"(?:am i|are we|i am|we are) (?:looking at|seeing))\b|\bwhat (?:do|have) (?:we|you|i) (?:have|got|find|notice)\b",
         rf"\b(?:tell (?:me|us) (?:more |something |everything )?|talk |write (?:something )?|say something )about (?:{_HERE}|what)\b"
         r"|^(?:walk|talk) me through\b|\b(?:write|in) (?:\w+ ){0,3}(?:sentences?|words|paragraph)\b",
     ),
 )
-QUESTIONED = re.compile(r"^(?:(?!is\b|are\b|what\b|how\b)[a-z-]+)(?: (?!is\b|are\b)[a-z-]+){0,2}$")
+QUESTIONED = re.compile(
+    r"^(?!(?:can|could|do|does|did|will|would|should|help|wh\w+|how|i|you|my|me|we|thanks?|yes|no|hello|hi|and|or|then|so)\b)"
+    r"(?:(?!is\b|are\b)[a-z-]+)(?: (?!is\b|are\b)[a-z-]+){0,2}$"
+)

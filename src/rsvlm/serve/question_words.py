@@ -69,7 +69,7 @@ PARTICLES: frozenset[str] = frozenset(
 LANGUAGES: Mapping[str, frozenset[str]] = {
     name: frozenset(words.split())
     for name, words in {
-        "French": """combien de y a-t-il a il est sont où ou quel quelle quels quelles que quoi qu'est-ce est-ce des les le
+        "French": """comment combien de y a-t-il a il est sont où ou quel quelle quels quelles que quoi qu'est-ce est-ce des les le
             la l'image dans cette cet ce d'eau eau bateaux maisons image décris décrire décrivez compte comptez trouve
             trouvez montre montrez moi nombre du un une et avec sur quand pourquoi photo arbres voitures bâtiments forêt
             se trouve voit-on route surface neige""",
@@ -80,7 +80,7 @@ LANGUAGES: Mapping[str, frozenset[str]] = {
         "Spanish": """cuántos cuántas cuantos cuantas cuánto cuánta cuanto dónde donde qué que hay es son el la los las en
             esta este esto imagen una un del de agua barcos casas edificios describe describa descripción encuentra muestra
             cuenta cuál cual cuándo por favor y con árboles coches bosque fue tomada foto se ve puede carreteras""",
-        "Italian": """quante quanti quanta quanto dove cosa che c'è ci sono è il lo la gli le i nell'immagine immagine in
+        "Italian": """dov com quante quanti quanta quanto dove cosa che c'è ci sono è il lo la gli le i nell'immagine immagine in
             questa questo una un di del della acqua barche case edifici descrivi trova mostra conta quale quando e con per
             favore alberi strade bosco foto nella si vede""",
         "Portuguese": """quantos quantas quanto onde o que há é são os as na no nesta neste imagem uma um de da do água
