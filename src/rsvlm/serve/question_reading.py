@@ -40,7 +40,8 @@ _LEADS = (
 _LEAD = re.compile(rf"(?:{'|'.join(_LEADS)})\s*")
 _ASIDE = re.compile(
     r",? \b(?:would you say|(?:do|would) you (?:think|reckon|guess)|in your opinion|by any chance|y/n|yes or no|or not|at all|"
-    r"as far as you can (?:see|tell)|if possible|please|kindly)\b,?(?= |[?.!]|$)", re.IGNORECASE
+    r"as far as you can (?:see|tell)|if possible|please|kindly)\b,?(?= |[?.!]|$)",
+    re.IGNORECASE,
 )
 _TRAIL = re.compile(
     r"(?:[\s,?!.:;\"'()-]+|\b(?:please|thanks|thank you|for me|for us|if possible|if you can|if you could|right now|asap|cheers|"
@@ -69,7 +70,9 @@ _FIND_HEAD = re.compile(
     r"(?:can|could|might|may|do|would|should|to) (?:(?:i|we|you|one) )?(?:find|see|spot|look for)|can|could|might|may|the (?:locations?|positions?|coordinates|"
     r"bounding box(?:es)?|box(?:es)?|outlines?) (?:of|for))\s+"
 )  # fmt: skip
-_MIDDLE = re.compile(r" (?:(?:can|could) be (?:found|seen|counted|spotted|identified)|(?:can|do) you (?:see|find|count|spot)|is|are|were|was|does|do)(?: there)? (?=\S)")
+_MIDDLE = re.compile(
+    r" (?:(?:can|could) be (?:found|seen|counted|spotted|identified)|(?:can|do) you (?:see|find|count|spot)|is|are|were|was|does|do)(?: there)? (?=\S)"
+)
 
 
 _NAMED = re.compile(r"(?:[Ii]s|[Ww]as) (?:this|it|that) (?:[A-Z][\w-]+ ?){1,5}$")  # "Is this Paris"
@@ -140,7 +143,11 @@ def clean_thing(thing: str, kind: str) -> str:
     if kind in ("count", "area", "find"):
         thing = _MIDDLE.sub(" ", thing, count=1)
     thing = _headless(_stripped(" " + thing, _RIM).strip(" ,:;-"), head)
-    return "" if lower(thing) in ("", "it", "they", "them", "this", "that", "those", "these", "there", "of them") else thing
+    return (
+        ""
+        if lower(thing) in ("", "it", "they", "them", "this", "that", "those", "these", "there", "of them")
+        else thing
+    )
 
 
 def _headless(thing: str, head: re.Pattern[str]) -> str:

@@ -13,7 +13,9 @@ _PICTURE = (
 )
 _GROUND = rf"(?:{_PICTURE}|area|place|site|location|region|spot|land|terrain|landscape)"
 _THIS = r"(?:this|the|that|my|our|your|these|those|an?)"
-_KIND_OF = r"(?:satellite|aerial|drone|remote[ -]sensing|uav|overhead|high[ -]resolution|whole|entire|given|attached|shown|"
+_KIND_OF = (
+    r"(?:satellite|aerial|drone|remote[ -]sensing|uav|overhead|high[ -]resolution|whole|entire|given|attached|shown|"
+)
 _KIND_OF += r"same|rgb|following|above|input|current|full|sentinel(?:-2)?|landsat|air)"
 PICTURE = rf"{_THIS} (?:{_KIND_OF} ){{0,3}}{_PICTURE}"
 _HERE = rf"(?:{_THIS} (?:{_KIND_OF} ){{0,3}}{_GROUND}|this|it|that)"
@@ -23,9 +25,13 @@ _UNIT = (
     r"pixels(?= (?:are|is|of|belong|show|contain|consist)\b(?! (?:there|in)\b)))"
 )
 _SHARE = r"(?:share|percentage|percent|per cent|%|fraction|proportion|portion|ratio)"
-_SIZE = r"(?:area|extent|coverage|cover|size|acreage|surface(?: area)?|amount|hectarage|footprint|areal extent|quantity)"
+_SIZE = (
+    r"(?:area|extent|coverage|cover|size|acreage|surface(?: area)?|amount|hectarage|footprint|areal extent|quantity)"
+)
 _TAKEN = r"(?:taken|captured|acquired|shot|recorded|flown|imaged|photographed|collected|made|created|produced)"
-_UNITS_OF_LENGTH = r"(?:met(?:re|er)s?|kilomet(?:re|er)s?|km|miles?|feet|yards?|degrees?|hours?|minutes?|years?|days?|times)"
+_UNITS_OF_LENGTH = (
+    r"(?:met(?:re|er)s?|kilomet(?:re|er)s?|km|miles?|feet|yards?|degrees?|hours?|minutes?|years?|days?|times)"
+)
 _COUNTRY = (
     r"(?:country|city|town|village|state|province|continent|county|district|municipality|hemisphere|nation|street|"
     r"(?:part|region|corner|area) of the (?:world|country|globe|earth)|place on earth|location|latitude|longitude|address|utm zone|"
@@ -43,7 +49,9 @@ _MARK = (
     r"draw (?:me )?(?:an? |the )?(?:bounding )?(?:box|boxes|outline|outlines|circle|circles|polygon|polygons) "
     r"(?:around|round|on|over|for|of))"
 )
-_NAME = r"(?:(?!in\b|on\b|at\b|of\b|th(?:is|e|at|ese|ose)\b|is\b|are\b|my\b|and\b|for\b|with\b)[\w-]+ ){1,4}?"  # no clause
+_NAME = (
+    r"(?:(?!in\b|on\b|at\b|of\b|th(?:is|e|at|ese|ose)\b|is\b|are\b|my\b|and\b|for\b|with\b)[\w-]+ ){1,4}?"  # no clause
+)
 _ASKED = (
     r"^(?:(?:give|show|get|tell) (?:me|us) |(?:what|which) (?:is|was|are) |(?:compute|calculate|estimate|determine|report|measure) )?"
     r"(?:the )?(?:total |overall |exact )?"

@@ -15,8 +15,9 @@ KEY_WORDS: frozenset[str] = frozenset(
 )
 
 # Real words within reach of a key word: these are left as they are.
-REAL_WORDS: frozenset[str] = frozenset(
-    """
+REAL_WORDS: frozenset[str] = (
+    frozenset(
+        """
     who man may mane mange mulch mush mach numbers numbed umber counts county court cont mount wheat whats hat where's
     were here hers three these theme thee therm their thief thin thus than hat then them they thaw images imaged pictures
     pictured pitcher photos photon proto scenes scent scenery satellites described describes descriptive descriptions
@@ -36,7 +37,9 @@ REAL_WORDS: frozenset[str] = frozenset(
     content shown shows sow slow snow shoe shop shot stow identity identifies lactation locating locations vacation
     weather wether largess bigots pixelate pixelated coastal crs gsd utm srs rgb ndvi aoi
     """.split()
-) - KEY_WORDS
+    )
+    - KEY_WORDS
+)
 
 SHORT_FORMS: Mapping[str, str] = {
     "what's": "what is", "whats": "what is", "what're": "what are", "where's": "where is", "wheres": "where is",
