@@ -13,7 +13,8 @@ _FACT = r"(?:resolution|acquisition date|date|crs|epsg code|coordinates|projecti
 _HEADS = (  # how a part begins that can stand alone
     r"(?:how (?:many|much|large|big|extensive|old|wide|long|far)|where|when|which|what|whether|in (?:what|which)|any|"
     r"(?:is|are|was|were) (?:there|it|they|this|the|any)|(?:does|do|can|could) (?:it|they|the|this|you|we|i)|"
-    r"count|describe|find|locate|show|mark|outline|list|classify|tell (?:me|us)|give|estimate|caption|summari[sz]e|name|"
+    r"count|describe|find|locate|show|mark|outline|list|classify|tell (?:me|us)|give|estimate|caption|summari[sz]e|"
+    r"name|"
     r"draw|highlight|point|identify|detect|segment|circle|explain what|also|please|if (?:so|yes|there|any)|"
     r"their number|(?:its|the) (?:size|area)(?= ?(?:[.?!,]|$| of))|the (?:number of|percentage|share)|"
     rf"(?:the |its )?{_FACT}(?= ?(?:[.?!,]|$| of| and)))"
@@ -24,7 +25,8 @@ _CLAUSE = re.compile(
     rf"(?:(?:then|also|please|additionally|roughly|about|approximately|exactly|maybe) )*(?={_HEADS}\b)"
 )
 _OPEN = re.compile(  # what lies before a cut ends or begins so that it goes on after it
-    r"^(?:if|whether|and|then|between|but|also|so|hi|hello|hey|please|ok|okay|well|thanks|in|on|for|looking|given|based)\b"
+    r"^(?:if|whether|and|then|between|but|also|so|hi|hello|hey|please|ok|okay|well|thanks|in|on|for|looking|given|"
+    r"based)\b"
     r"(?! (?:which|what)\b)|\b(?:tell me|know|please|between|or|such as|see|find out|wonder|wondering)$"
 )
 _HALF = r"(?:where|when|how many|how much|how (?:large|big)|what)"
@@ -39,7 +41,8 @@ _TOPIC = re.compile(  # a name, or a statement about one, before the question
 )
 _ARTICLE = re.compile(r"^(?:the|an?|all|every|each|any|some) (?:the )?")
 _ORDER = re.compile(
-    r"(?:count|describe|find|locate|show|mark|outline|list|classify|give|estimate|caption|summari|name|draw|highlight|"
+    r"(?:count|describe|find|locate|show|mark|outline|list|classify|give|estimate|caption|summari|name|draw|"
+    r"highlight|"
     r"point|identify|detect|segment|circle|explain)"
 )
 _ASKS = re.compile(r"(?:how|what|which|where|when|who|why|is|are|was|were|does|do|can|could)\b")
@@ -48,7 +51,10 @@ _OF_THE_PICTURE = re.compile(r"taken|captured|pixel|resolution")
 
 # Parts that name nothing: the kind of each, of the thing before.
 _THEM = r"(?:it|they|them|that|those|these)"
-_STATES = re.compile(rf"^how many (?P<rest>(?:are|is|were|do|can|have)\b (?!(?:there|you|we|i|{_THEM})\b).{{1,200}})$")
+_STATES = re.compile(
+    rf"^how many (?P<rest>(?:are|is|were|do|can|have)\b (?!(?:there|you|we|i|"
+    rf"{_THEM})\b).{{1,200}})$"
+)
 _ELLIPTIC = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
