@@ -19,7 +19,7 @@ _SAME = str.maketrans({
 })  # fmt: skip
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
-_MENDED = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
+_MENDED = re.compile(r"(?<!\w)[A-Za-z]+(?:'[A-Za-z]+)?(?!\w)")
 _THERE = re.compile(r"\b(is|are) their\b", re.IGNORECASE)
 _WHERE = re.compile(r"^(?:were|ware|wear)(?= (?:is|are|can|do)\b)", re.IGNORECASE)
 _HOW = re.compile(r"\b(?:h[a-z]{0,3}|ow)(?= (?:many|much)\b)", re.IGNORECASE)
@@ -68,13 +68,16 @@ def plain_english(text: str) -> str:
     text = " ".join(text.translate(_SAME).replace("#", " number ").replace("%", " percent ").split())
     text = lower(text) if text.isupper() else text
     text = _WHERE.sub("where", text)
-    return _THERE.sub(r"\1 there", _HOW.sub("how", _MENDED.sub(lambda found: _mended(found[0]), text)))
+    return _THERE.sub(r"\1 there", _HOW.sub("how", _MENDED.sub(_mended, text)))
 
 
-def _mended(word: str) -> str:
+def _mended(found: re.Match[str]) -> str:
+    word = found[0]
     small = lower(word)
     if small in SHORT_FORMS:
         return SHORT_FORMS[small]
+    if found.start() and word[0].isupper():  # a name
+        return word
     if small in KEY_WORDS or small in REAL_WORDS or small in ENGLISH or not 3 <= len(small) <= _LONGEST:
         return word
     return _nearest(small) or word

@@ -9,103 +9,131 @@ from rsvlm.serve.question_rules import FILE_AND_AMOUNT_RULES, RELATION
 from rsvlm.serve.question_view_rules import QUESTIONED, VIEW_RULES
 
 _ROUNDS = 8  # polite words, articles and the like that are taken off one after the other
-_VERBS = (
-    r"(?:tell|give|show|find|locate|count|describe|identify|mark|outline|highlight|help|say|let|do|provide|write|"
-    r"estimate|"
-    r"list|name|classify|caption|summari[sz]e|point|draw|explain|check|look|compute|calculate|determine|work|report|"
-    r"confirm|verify|see if|see whether|localis|localiz|"
-    r"detect|circle|segment|map|box|pin|trace|enumerate|tally|interpret|analy[sz]e|extract|zoom|guess|walk|talk|get|"
-    r"take|bring|label|categori[sz]e|predict|have a|make a|put|quantify)"
+
+
+def _any(words: str) -> str:
+    """A group of words, listed with blanks around "/"."""
+    return f"(?:{'|'.join(words.split(' / '))})"
+
+
+_ORDERS = _any(
+    "tell / give / show / find / locate / count / describe / identify / mark / outline / highlight / help / say / "
+    "let / "
+    "do / provide / write / estimate / list / name / classify / caption / summari[sz]e / point / draw / explain / "
+    "check / "
+    "look / compute / calculate / determine / work / report / confirm / verify / see if / see whether / locali[sz]e / "
+    "detect / circle / segment / map / box / pin / trace / enumerate / tally / interpret / analy[sz]e / extract / "
+    "zoom / "
+    "guess / walk / talk / get / take / bring / label / categori[sz]e / predict / have a / make a / put / quantify"
 )
-_KNOW = (
-    r"(?:know|see|find out|learn|ask|check|figure out|understand|get an idea|hear|be told|establish|determine|"
-    r"work out)"
+_KNOW = _any(
+    "know / see / find out / learn / ask / check / figure out / understand / get an idea / hear / be told / "
+    "establish / "
+    "determine / work out"
 )
-_LEADS = (
-    r"(?:please|kindly|hi|hello|hey|hiya|ok|okay|so|well|and|also|then|just|now|thanks|sorry|excuse me|good \w+|"
-    r"dear \w+|"
-    r"maybe|perhaps|next|first|second|finally|but|or|additionally|furthermore|secondly|firstly|lastly|there,|um+|"
-    r"hmm+|"
-    r"quick question|question|hi there|hello there|hey there|if (?:so|yes|any|not|possible|there (?:is|"
-    r"are)(?: any)?(?=,)|(?:it|they|that|this) (?:is|are|does|do)(?=,))|"
-    r"in that case|in (?:one|two|three|a few|a couple of|short|\d) ?(?:sentences?|words|lines)?|plus|task|roughly|"
-    r"approximately|about|exactly|really)\b[\s,!.:;-]*",
-    rf"(?:can|could|would|will|might) (?:you|we|i) (?:please |kindly |possibly |maybe |perhaps |just |"
-    rf"also )*(?={_VERBS}\b)"
-    r"(?!find any\b|find an?\b|find some\b|identify any\b|identify an?\b|detect any\b|detect an?\b|detect some\b|"
-    r"make out)",
-    rf"(?:i|we) (?:would |do |just |also |really |still )*(?:like|love|want|need|wish|have|try|try to|have got) "
-    rf"(?:you )?to (?:{_KNOW}\b ?)?",
-    r"(?:i|we) (?:would |am |was |were |are |do |just |also |really )*(?:wonder|wondering|curious|interested in|"
-    r"asking|trying|hoping|"
-    r"looking for|not sure|unsure|need|want)\b(?: (?:about|to(?: know)?))?",
-    r"(?:can|could|would|will) you be so (?:kind|good|nice) (?:as to|to|and)|would you be able to|"
-    r"is it possible (?:for you )?to|"
-    r"are you able to|is there (?:a|any) way (?:for you )?to (?:know|tell|find out|see)|would it be possible to|"
-    r"your task is to",
-    r"(?:do|would|can|could) you (?:happen to |please |by any chance )*(?:know|say|think|tell|"
-    r"mind telling me)\b(?! (?:me )?about)",
-    r"(?:tell|inform|remind) (?:me|us)\b(?! (?:(?:more|something|everything) )?about\b)(?:,|:| please)?",
-    r"(?:let (?:me|us) know|find out|say|work out|figure out|determine|help me(?: to)?|estimate|compute|calculate|"
-    r"report|get me|any idea|any chance(?: that)?(?: you (?:could|can))?|what i (?:need|want)(?: to know)? is|"
-    r"my question is|"
-    r"can you see|check)\b(?= (?:how|what|which|where|when|whether|if|there|describe|count|find|locate|show|mark)\b)",
-    rf"(?:in|on|within|from|for|looking at|given|based on|according to|considering) {PICTURE}\s*[,:]?\s+(?=\S)",
-    r"(?:if|whether) (?=there (?:is|are)\b)",
-    r"[\W_]+",
+_OPENING = _any(
+    r"please / kindly / hi / hello / hey / hiya / ok / okay / so / well / and / also / then / just / now / "
+    r"thanks / sorry / "
+    r"excuse me / good \w+ / dear \w+ / maybe / perhaps / next / first / second / finally / but / or / additionally / "
+    r"furthermore / secondly / firstly / lastly / um+ / hmm+ / quick question / question / hi there / hello there / "
+    r"hey there / if (?:so|yes|any|not|possible|there (?:is|are)(?: any)?(?=,)|(?:it|they|that|this) (?:is|are|does|"
+    r"do)(?=,)) / "
+    r"in that case / in (?:one|two|three|a few|a couple of|short|\d) ?(?:sentences?|words|lines)? / plus / task / "
+    r"roughly / "
+    r"approximately / about / exactly / really"
 )
-_LEAD = re.compile(rf"(?:{'|'.join(_LEADS)})\s*")
+_QUESTION_FOLLOWS = r"(?= (?:how|what|which|where|when|whether|if|there|describe|count|find|locate|show|mark)\b)"
+_LEAD = re.compile(
+    "(?:"
+    + "|".join(
+        (
+            rf"{_OPENING}\b[\s,!.:;-]*",
+            # "Can you find any" asks whether there is one; "can you find the" asks to find it.
+            rf"(?:can|could|would|will|might) (?:you|we|i) (?:(?:please|kindly|possibly|maybe|perhaps|just|also) )*"
+            rf"(?={_ORDERS}\b)(?!(?:find|identify|detect) (?:any|an?|some)\b|make out)",
+            rf"(?:i|we) (?:(?:would|do|just|also|really|still) )*(?:like|love|want|need|wish|have|try|try to|have got) "
+            rf"(?:you )?to (?:{_KNOW}\b ?)?",
+            r"(?:i|we) (?:(?:would|am|was|were|are|do|just|also|really) )*(?:wonder|wondering|curious|interested in|"
+            r"asking|"
+            r"trying|hoping|looking for|not sure|unsure|need|want)\b(?: (?:about|to(?: know)?))?",
+            r"(?:can|could|would|will) you be so (?:kind|good|nice) (?:as to|to|and)",
+            r"would you be able to|is it possible (?:for you )?to|are you able to|would it be possible to|"
+            r"your task is to|"
+            r"is there (?:a|any) way (?:for you )?to (?:know|tell|find out|see)",
+            r"(?:do|would|can|could) you (?:(?:happen to|please|by any chance) )*(?:know|say|think|tell|"
+            r"mind telling me)\b"
+            r"(?! (?:me )?about)",
+            r"(?:tell|inform|remind) (?:me|us)\b(?! (?:(?:more|something|everything) )?about\b)(?:,|:| please)?",
+            r"(?:let (?:me|us) know|find out|say|work out|figure out|determine|help me(?: to)?|estimate|compute|"
+            r"calculate|"
+            r"report|get me|any idea|any chance(?: that)?(?: you (?:could|can))?|what i (?:need|want)(?: to know)? is|"
+            rf"my question is|can you see|check)\b{_QUESTION_FOLLOWS}",
+            rf"(?:in|on|within|from|for|looking at|given|based on|according to|considering) {PICTURE}\s*[,:]?\s+(?=\S)",
+            r"(?:if|whether) (?=there (?:is|are)\b)",
+            r"[\W_]+",
+        )
+    )
+    + r")\s*"
+)
 _ASIDE = re.compile(
     r",? \b(?:would you say|(?:do|would) you (?:think|reckon|guess)|in your opinion|by any chance|y/n|yes or no|"
     r"or not|at all|"
     r"as far as you can (?:see|tell)|if possible|please|kindly)\b,?(?= |[?.!]|$)",
     re.IGNORECASE,
 )
-_TRAIL = re.compile(
-    r"(?:[\s,?!.:;\"'()-]+|\b(?:please|thanks|thank you|for me|for us|if possible|if you can|if you could|right now|"
-    r"asap|cheers|"
-    r"in total|altogether|overall|at all|exactly|roughly|approximately|would you|right|do you know|do you think|"
-    r"many thanks|thanks a lot|thank you very much|if any|ok|okay|or not|all together|i wonder|by any chance|"
-    r"(?:in|using) (?:square )?(?:met(?:re|er)s|percent|hectares|acres|km2|m2|ha|kilomet(?:re|er)s|sq \w+|per cent|"
-    r"%)|"
-    r"yes or no|as a (?:percentage|share|fraction|proportion)))$"
+_CLOSING = _any(
+    "please / thanks / thank you / for me / for us / if possible / if you can / if you could / right now / asap / "
+    "cheers / "
+    "in total / altogether / overall / at all / exactly / roughly / approximately / would you / do you know / "
+    "do you think / "
+    "many thanks / thanks a lot / thank you very much / if any / ok / okay / or not / all together / i wonder / "
+    "by any chance / "
+    r"(?:in|using) (?:square )?(?:met(?:re|er)s|percent|hectares|acres|km2|m2|ha|kilomet(?:re|er)s|sq \w+|per cent) / "
+    "yes or no / as a (?:percentage|share|fraction|proportion)"
+)
+_TRAIL = re.compile(rf"(?:[\s,?!.:;\"'()-]+|, right|\b{_CLOSING})$")
+_FOUND = _any(
+    "see / spot / make out / count / find / identify / detect / seen / notice / recogni[sz]e / distinguish / "
+    "counted / found / "
+    "identified / discern / observe / get"
 )
 _RIM = re.compile(
-    r"\s+(?:(?:in|on|within|across|over|throughout|at|from|of|for) (?:the (?:whole|entire) \w+|"
-    rf"{PICTURE}|(?:this|the) (?:area|region|location|place|site|tile|aoi)|here|it|this|total|sight|view|all)"
-    r"|there|nearby|around|visible|present|shown|seen|here|anywhere|somewhere|to be seen|detectable|currently|"
-    r"at the moment|altogether"
-    r"|(?:does|do) (?:this|the|that|it) ?(?:\w+ )?(?:have|contain|show|include|comprise)"
-    r"|(?:is|are|was|were|be|exist|exists|does|do|can|you|we|i|one)"
-    r"|(?:can|could|do|did|would) (?:you|we|i|one|be)(?: (?:see|spot|make out|count|find|identify|detect|seen|notice|"
-    r"recogni[sz]e|distinguish|counted|found|identified|discern|observe|get))?"
-    r"|(?:you|we|i) (?:can )?(?:see|spot|count|find|make out)|there (?:is|are)|with an? (?:\w+ )?(?:box|circle|"
-    r"polygon|outline)"
-    r"|with (?:bounding )?boxes|for|cover|covers|occupy|take up|takes up|take|located|situated|that is|that are|"
-    r"which are|which is|please)$"
+    r"\s+(?:(?:in|on|within|across|over|throughout|at|from|of|for) (?:the (?:whole|entire) \w+|here|it|this|total|"
+    r"sight|view|all|"
+    rf"{PICTURE}|(?:this|the) (?:area|region|location|place|site|tile|aoi))|"
+    r"(?:there|nearby|around|visible|present|shown|seen|here|anywhere|somewhere|to be seen|detectable|currently|"
+    r"at the moment|"
+    r"altogether|for|covers?|occupy|takes? up|take|located|situated|(?:that|which) (?:is|are)|there (?:is|are)|"
+    r"is|are|was|were|be|exists?|does|do|can|you|we|i|(?:you|we|i) (?:can )?(?:see|spot|count|find|make out))|"
+    r"(?:does|do) (?:this|the|that|it) ?(?:\w+ )?(?:have|contain|show|include|comprise)|"
+    rf"(?:can|could|do|did|would) (?:you|we|i|one|be)(?: {_FOUND})?|"
+    r"with (?:an? (?:\w+ )?(?:box|circle|polygon|outline)|(?:bounding )?boxes))$"
 )
 _HEAD = re.compile(
-    r"(?:no|not|many|several|few|much|%|percent|(?:an? )?lots? of|plenty of|(?:anything )?(?:like|that looks like|"
-    r"resembling)|somewhere|been|(?:some )?(?:kind|sort|type) of|visible|(?:indications?|hints?|signs?|traces?|"
-    r"evidence) of|by any chance|really|"
-    r"still|perhaps|maybe|possibly|even|exist|exists|an?|any|some|the|of|these|those|all|every|each|individual|"
-    r"single|different|distinct|separate|such|total|me|us|is|are|there|:|-)\s+"
+    _any(
+        r"no / not / many / several / few / much / percent / (?:an? )?lots? of / plenty of / somewhere / been / "
+        r"visible / really / "
+        r"(?:anything )?(?:like|that looks like|resembling) / (?:some )?(?:kind|sort|type) of / still / perhaps / "
+        r"maybe / "
+        r"(?:indications?|hints?|signs?|traces?|evidence) of / by any chance / possibly / even / exist / exists / "
+        r"an? / any / "
+        r"some / the / of / these / those / all / every / each / individual / single / different / distinct / "
+        r"separate / such / "
+        r"total / me / us / is / are / there / : / -"
+    )
+    + r"\s+"
 )
 _FIND_HEAD = re.compile(
     r"(?:me|us|of|for|is|are|was|were|do|does|any|some|out|where|on|in (?:this|the) (?:image|picture|photo|scene):?|"
-    r"(?:can|could|might|may|do|would|should|to) (?:(?:i|we|you|one) )?(?:find|see|spot|look for)|can|could|might|"
-    r"may|the (?:locations?|positions?|coordinates|"
-    r"bounding box(?:es)?|box(?:es)?|outlines?) (?:of|for))\s+"
-)  # fmt: skip
-_MIDDLE = re.compile(
-    r" (?:(?:can|could) be (?:found|seen|counted|spotted|identified)|(?:can|do) you (?:see|find|count|spot)|is|are|"
-    r"were|was|does|do)(?: there)? (?=\S)"
+    r"(?:can|could|might|may|do|would|should|to) (?:(?:i|we|you|one) )?(?:find|see|spot|look for)|can|could|might|may|"
+    r"the (?:locations?|positions?|coordinates|(?:bounding )?box(?:es)?|outlines?) (?:of|for))\s+"
 )
-
-
+_MIDDLE = re.compile(
+    r" (?:(?:can|could) be (?:found|seen|counted|spotted|identified)|(?:can|do) you (?:see|find|count|spot)|"
+    r"is|are|were|was|does|do)(?: there)? (?=\S)"
+)
 _NAMED = re.compile(r"(?:[Ii]s|[Ww]as) (?:this|it|that) (?:[A-Z][\w-]+ ?){1,5}$")  # "Is this Paris"
-
-
+_NO_THING = {"", "it", "they", "them", "this", "that", "those", "these", "there", "of them"}
 _RULES = (*FILE_AND_AMOUNT_RULES, *VIEW_RULES)
 
 
@@ -171,11 +199,7 @@ def clean_thing(thing: str, kind: str) -> str:
     if kind in ("count", "area", "find"):
         thing = _MIDDLE.sub(" ", thing, count=1)
     thing = _headless(_stripped(" " + thing, _RIM).strip(" ,:;-"), head)
-    return (
-        ""
-        if lower(thing) in ("", "it", "they", "them", "this", "that", "those", "these", "there", "of them")
-        else thing
-    )
+    return "" if lower(thing) in _NO_THING else thing
 
 
 def _headless(thing: str, head: re.Pattern[str]) -> str:

@@ -41,6 +41,8 @@ FILE_AND_AMOUNT_RULES: Sequence[Rule] = (
         rf"ces?) (?:in|from|between)\b",
         r"^how (?:far|long(?! ago)|wide|tall|deep|fast|warm|hot|cold|close|near|often|likely|sure|confident)\b"
         rf"(?! (?:is|are) {PICTURE}\b)(?! was (?:this|it) {TAKEN})",
+        r"^how much (?:tax|money|time|energy|power|noise|rain|income|longer|further|older|faster|higher|deeper|taller|"
+        r"(?:do|does|did|would|should|is it|are they)(?!.{1,60}(?:cover|occupy|take up)))\b",
         r"\b(?:cost|costs|price|worth|worthwhile)\b",
         rf"^how many (?:more |fewer )?{LENGTHS}\b(?! (?:per|in (?:a|one|each)|of|to a) )(?! (?:is|does) (?:a|one) )",
     ),
