@@ -28,6 +28,7 @@ FIGURES = {
     "decode": "tokens_per_s ratio target_ratio bandwidth_limit_tokens_per_s share_of_limit same_tokens threads",
     "meteor": "images references real_images distinct_pairs seconds ratio target_ratio equal_to",
     "packing": ("target_ratio pack batch layers packed_tokens_s padded_tokens_s ratio packed_real padded_real threads"),
+    "router": "questions target_ms ms ratio right",
     "runtimes": "caption eight_captions decode_tokens_per_s dtype threads",
     "shared_prefix": "questions target_ratio prefill answers threads",
     "stream_tiles": "target_ratio target_rss_mib none deflate",
@@ -55,7 +56,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 11
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 12
 
 
 @pytest.mark.parametrize("name", FIGURES)
