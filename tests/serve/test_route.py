@@ -17,8 +17,8 @@ KINDS = {
 }  # fmt: skip
 
 
-def read_questions():
-    with (Path(__file__).parent / "questions.tsv").open(encoding="utf-8", newline="") as file:
+def read_questions(name):
+    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
@@ -30,8 +30,9 @@ def things(question):
     return "+".join(part.thing for part in route(question))
 
 
-def test_questions_as_users_ask_them():
-    rows = read_questions()
+@pytest.mark.parametrize("name", ["questions.tsv", "more_questions.tsv"])  # the second grew with the rules
+def test_questions_as_users_ask_them(name):
+    rows = read_questions(name)
     wrong = [f"{row['question']}: {kinds(row['question'])}" for row in rows if kinds(row["question"]) != row["type"]]
     other = [f"{row['question']}: {things(row['question'])}" for row in rows if things(row["question"]) != row["thing"]]
     print(*wrong, *other, sep="\n")

@@ -23,6 +23,7 @@ _MENDED = re.compile(r"(?<!\w)[A-Za-z]+(?:'[A-Za-z]+)?(?!\w)")
 _THERE = re.compile(r"\b(is|are) their\b", re.IGNORECASE)
 _WHERE = re.compile(r"^(?:were|ware|wear)(?= (?:is|are|can|do)\b)", re.IGNORECASE)
 _HOW = re.compile(r"\b(?:h[a-z]{0,3}|ow)(?= (?:many|much)\b)", re.IGNORECASE)
+_MANY = re.compile(r"\b(how) (m[a-z]{2,4})\b", re.IGNORECASE)
 _LONGEST = 14  # letters of the longest key word, and three
 
 
@@ -68,7 +69,14 @@ def plain_english(text: str) -> str:
     text = " ".join(text.translate(_SAME).replace("#", " number ").replace("%", " percent ").split())
     text = lower(text) if text.isupper() else text
     text = _WHERE.sub("where", text)
-    return _THERE.sub(r"\1 there", _HOW.sub("how", _MENDED.sub(_mended, text)))
+    text = _HOW.sub("how", _MENDED.sub(_mended, text))
+    return _THERE.sub(r"\1 there", _MANY.sub(_many, text))
+
+
+def _many(found: re.Match[str]) -> str:
+    """ "how mamy": after "how" there is little else that it can be."""
+    slip = _slips(lower(found[2]), "many") == 1 and lower(found[2]) != "may"
+    return f"{found[1]} many" if slip else found[0]
 
 
 def _mended(found: re.Match[str]) -> str:

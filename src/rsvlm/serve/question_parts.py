@@ -34,6 +34,8 @@ _TWO_HEADS = re.compile(rf"^(?P<first>{_HALF}) and (?P<second>{_HALF}|which) (?P
 _HALF_ALONE = re.compile(rf"{_HALF}$")
 _PRONOUN = re.compile(r"(?<=.)\b(?:they|them|it|those|these|the ones?)\b")
 _ONE = re.compile(r"\b(?:the|an?|each|every|that) (?:\w+ )?one\b")
+_WHICH = re.compile(r"which (?:one )?is the (?:\w+est|most \w+)$")
+_VERB = re.compile(r" (?:have|has|had|that|which|with|were|was|do|does) ")
 _ABOUT = re.compile(r"^(?:what about|how about|and)\s+(?P<thing>(?:(?:the|any|an?) )?[\w-]+(?: [\w-]+){0,3})$")
 _TOPIC = re.compile(  # a name, or a statement about one, before the question
     r"^(?:(?:i|we) (?:can )?(?:see|have|found|spotted|notice) )?"
@@ -68,7 +70,8 @@ _ELLIPTIC = tuple(
         ("size", rf"how (?:large|big|extensive)(?: (?:is|are) {_THEM})?(?: {_THEM} (?:is|are))?$"),
         ("find", rf"where(?: exactly)?(?: (?:is|are) {_THEM})?(?: {_THEM} (?:is|are))?$"),
         ("find", rf"(?:show|mark|find|locate|outline|highlight|circle|draw boxes around|point to)(?: me)? {_THEM}$"),
-        ("find", rf"show (?:me )?where(?: {_THEM} (?:is|are))?$|(?:in )?(?:which|what) (?:part|corner|side).{{0,40}}$"),
+        ("find", rf"show(?: me)?$|show (?:me )?where(?: {_THEM} (?:is|are))?$"),
+        ("find", r"(?:in )?(?:which|what) (?:part|corner|side).{0,40}$"),
     )
 )  # fmt: skip
 
@@ -171,6 +174,8 @@ def _named(words: str, base: str) -> str:
     small = lower(words)
     if found := _PRONOUN.search(small):
         return f"{words[: found.start()]}the {base}{words[found.end() :]}"
+    if found := _WHICH.match(small):
+        return f"{words} {_singular(base)}"
     if found := _ONE.search(small):
         return f"{words[: found.end() - 3]}{_singular(base)}{words[found.end() :]}"
     return words
@@ -180,7 +185,7 @@ def _elliptic(words: str, base: str) -> Part | None:
     """A part that names nothing: "how much?", "where?", "how many are moored?"."""
     small = lower(words)
     if found := _STATES.match(small):
-        text = f"How many {base} {words[found.start('rest') :]}?"
+        text = f"How many {_VERB.split(base)[0]} {words[found.start('rest') :]}?"
         return Part(text, read_question(text))
     kind = next((kind for kind, pattern in _ELLIPTIC if pattern.match(small)), "")
     return _made(kind, base, f"{small!r} of {base!r}"[:60]) if kind else None

@@ -88,7 +88,6 @@ _CLOSING = _any(
     "do you think / "
     "many thanks / thanks a lot / thank you very much / if any / ok / okay / or not / all together / i wonder / "
     "by any chance / "
-    r"(?:in|using) (?:square )?(?:met(?:re|er)s|percent|hectares|acres|km2|m2|ha|kilomet(?:re|er)s|sq \w+|per cent) / "
     "yes or no / as a (?:percentage|share|fraction|proportion)"
 )
 _TRAIL = re.compile(rf"(?:[\s,?!.:;\"'()-]+|, right|\b{_CLOSING})$")
@@ -103,10 +102,11 @@ _RIM = re.compile(
     rf"{PICTURE}|(?:this|the) (?:area|region|location|place|site|tile|aoi))|"
     r"(?:there|nearby|around|visible|present|shown|seen|here|anywhere|somewhere|to be seen|detectable|currently|"
     r"at the moment|"
-    r"altogether|for|covers?|occupy|takes? up|take|located|situated|(?:that|which) (?:is|are)|there (?:is|are)|"
+    r"altogether|for|located|situated|(?:that|which) (?:is|are)|there (?:is|are)|"
     r"is|are|was|were|be|exists?|does|do|can|you|we|i|(?:you|we|i) (?:can )?(?:see|spot|count|find|make out))|"
     r"(?:does|do) (?:this|the|that|it) ?(?:\w+ )?(?:have|contain|show|include|comprise)|"
     rf"(?:can|could|do|did|would) (?:you|we|i|one|be)(?: {_FOUND})?|"
+    r"(?:in|using) (?:square )?(?:met(?:re|er)s|percent|per cent|hectares|acres|km2|m2|ha|km|kilomet(?:re|er)s|sq \w+)|"
     r"with (?:an? (?:\w+ )?(?:box|circle|polygon|outline)|(?:bounding )?boxes))$"
 )
 _HEAD = re.compile(
@@ -132,7 +132,14 @@ _MIDDLE = re.compile(
     r" (?:(?:can|could) be (?:found|seen|counted|spotted|identified)|(?:can|do) you (?:see|find|count|spot)|"
     r"is|are|were|was|does|do)(?: there)? (?=\S)"
 )
-_NAMED = re.compile(r"(?:[Ii]s|[Ww]as) (?:this|it|that) (?:[A-Z][\w-]+ ?){1,5}$")  # "Is this Paris"
+_COVERS = re.compile(  # "does the lake cover"; "snow cover" is a thing
+    r"^(?:(?:do|does|did) (?P<a>.{1,80}?) (?:cover|have|occupy|take(?: up)?|make up)|"
+    r"(?P<b>.{1,80}?) (?:occupy|take(?: up)?|make up))$"
+)
+_NAMED = re.compile(
+    r"(?:[Ii]s|[Ww]as) (?:this|it|that) (?:(?:near|in|around|from|close to) )?(?:the )?"
+    r"[^\W\d_a-z\xdf-\xff][\w'-]+(?: [\w'-]+){0,4}$"  # "Is this Paris"
+)
 _NO_THING = {"", "it", "they", "them", "this", "that", "those", "these", "there", "of them"}
 _RULES = (*FILE_AND_AMOUNT_RULES, *VIEW_RULES)
 
@@ -194,6 +201,8 @@ def _reading(rule: Rule, found: re.Match[str], text: str) -> Reading:
 def clean_thing(thing: str, kind: str) -> str:
     """What is asked for without articles before it (kept where it is to be found) and "in this image" after it."""
     thing = _stripped(" " + thing.strip(), _TRAIL)
+    if kind == "area" and (covers := _COVERS.match(lower(thing.strip()))):
+        thing = thing.strip()[slice(*covers.span(covers.lastgroup or 0))]
     head = _FIND_HEAD if kind == "find" else _HEAD
     thing = _headless(_stripped(thing, _RIM).strip(), head)
     if kind in ("count", "area", "find"):

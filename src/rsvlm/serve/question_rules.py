@@ -71,7 +71,8 @@ FILE_AND_AMOUNT_RULES: Sequence[Rule] = (
         rf"|\b(?:size|width|height|scale|shape) of (?:{PICTURE}|this)\b(?! \w+ing\b)",
         rf"^(?:about |roughly )?how (?:big|large|wide|tall|high|long|detailed|sharp|coarse|fine|"
         rf"many metres wide) (?:is|are) "
-        rf"(?:{PICTURE}|this|it|the area shown|(?:this|the) (?:whole |entire )?(?:area|region|place))$",
+        rf"(?:{PICTURE}|this|it|the area shown|(?:this|the) (?:whole |entire )?(?:area|region|place))"
+        rf"(?:,? in \w+(?: \w+)?)?$",
         rf"^how (?:big|large|wide|tall|high) (?:{PICTURE}|this|it) is$"
         rf"|^how (?:big|large) an area (?:does|is) (?:{PICTURE}|this|it)\b|^how much (?:ground|land|area|terrain) "
         rf"(?:does|do|is) (?:{PICTURE}|this|it|a pixel)\b"
@@ -118,9 +119,9 @@ FILE_AND_AMOUNT_RULES: Sequence[Rule] = (
         rf"\bbounds\b|^extent$"
         r"|^(?:do|can|could) you (?:recogni[sz]e|know|identify) (?:this|the) (?:place|location|area|spot|city|town|"
         r"region)\b",
-        rf"^where(?:abouts)? (?:exactly |on earth |in the world |on the map |on the globe )*(?:(?:{BE}|am|does|"
-        rf"do) )?(?:the (?:exact |very )?(?:cent(?:re|er)|middle|corners?) of )?(?:{HERE}|we|i)"
-        rf"(?: {BE})?(?: (?:exactly|located|from|situated|{TAKEN}|on earth|in the world|on the map|on the globe|"
+        rf"^where(?:abouts)? (?:exactly |on earth |in the world |on the map |on the globe )*(?:(?:{BE}|am|has|"
+        rf"have|does|do) )?(?:the (?:exact |very )?(?:cent(?:re|er)|middle|corners?) of )?(?:{HERE}|we|i)"
+        rf"(?: {BE})?(?: (?:exactly|been|located|from|situated|{TAKEN}|on earth|in the world|on the map|on the globe|"
         rf"come from|"
         r"looking at|show|depict|of))*$",
         rf"^where (?:in|on) (?!{PICTURE}).{{1,40}} (?:is|are|was) {HERE}$",
@@ -198,7 +199,8 @@ FILE_AND_AMOUNT_RULES: Sequence[Rule] = (
         "count",
         r"\bhow many(?: of (?:the|these|those))?\b|\b(?:the |total |exact |approximate )*(?:number|count|tally|"
         r"quantity|total) of\b"
-        r"|^(?:enumerate|recount|count|tally)(?: up)?(?: (?:exactly )?how many)?\b|^(?:number|tally|total)\b",
+        r"|^(?:enumerate|recount|count|tally)(?: up)?(?: (?:exactly )?how many|"
+        r" (?:the )?(?:total )?number of)?\b|^(?:number|tally|total)\b",
         rest=True,
     ),
 )

@@ -14,7 +14,9 @@ VIEW_RULES: Sequence[Rule] = (
         rf"^{CAN_YOU} (?:please )?(?:also )?(?:see|spot|make out|recogni[sz]e|notice|observe|discern|distinguish)\b"
         r"(?: (?:if|whether) there (?:is|are))?(?! (?:what|where|how))",
         rf"^{CAN_YOU} {SEE} (?=(?:any|some|an?)\b)",
-        r"^(?:see|spot|notice|make out) (?=(?:any|an?|some)\b)|^any(?:thing)?\b(?! idea)(?: (?:signs?|traces?|"
+        r"^(?:see|spot|notice|make out) (?=(?:any|an?|some)\b)",
+        r"^any(?:thing)?\b(?! idea| interesting| notable| special| unusual| else)"
+        r"(?: (?:signs?|traces?|"
         r"evidence|indications?|hints?) of)?|^(?:presence|existence|signs?|traces?|evidence) of\b"
         r"|^(?:check|look|verify|confirm)(?: (?:for|if|whether|that))?(?: there (?:is|"
         r"are))?(?: the)?(?: presence of)?(?= any\b|$)",
@@ -93,10 +95,11 @@ VIEW_RULES: Sequence[Rule] = (
         r"closest|nearest|highest|oldest|"
         r"newest|most \w+|\w+most)$",
         r"^(?:which|what) (?:one )?is (?P<thing>the (?:largest|biggest|smallest|longest|widest|tallest|closest|"
-        r"nearest) .{1,80})$",
+        r"nearest) (?!.{0,80}\b(?:made|used|called|named|doing|like|colou?r|problem|difference)\b).{1,80})$",
     ),
     *rules(
         "caption",
+        r"^anything (?:interesting|notable|special|unusual|remarkable|else)\b",
         r"\b(?:describe|describing|caption|captions|summari[sz]e|summary|description|account|overview|interpret|"
         r"analy[sz]e|narrate|alt[ -]text|gist)\b",
         rf"^explain (?:to me )?(?:what )?(?:{HERE})\b|\bwhat (?:does )?(?:{HERE}) (?:shows?|depicts?|contains?|"

@@ -53,7 +53,8 @@ SHORT_FORMS: Mapping[str, str] = {
     "arent": "are", "doesnt": "does", "doesn't": "does", "dont": "do", "don't": "do", "isn't": "is",
     "aren't": "are", "r": "are", "u": "you", "pls": "please", "plz": "please", "thx": "thanks", "pic": "picture",
     "pics": "pictures", "img": "image", "nr": "number", "mtrs": "metres", "imgae": "image",
-    "landcover": "land cover", "landuse": "land use", "adn": "and", "thier": "their", "ani": "any", "eny": "any",
+    "landcover": "land cover", "landuse": "land use", "howmany": "how many",
+    "howmuch": "how much", "adn": "and", "thier": "their", "ani": "any", "eny": "any",
     "wanna": "want to", "gimme": "give me", "lemme": "let me",
 }
 # fmt: on
