@@ -30,6 +30,7 @@ FIGURES = {
     "indices": "labels target_iou pixels seconds peak_mib",
     "meteor": "images references real_images distinct_pairs seconds ratio target_ratio equal_to",
     "packing": ("target_ratio pack batch layers packed_tokens_s padded_tokens_s ratio packed_real padded_real threads"),
+    "router": "questions target_ms ms ratio right",
     "runtimes": "caption eight_captions decode_tokens_per_s dtype threads",
     "same_words": "prompts real_images same gaps largest_difference shipped dtype threads",
     "shared_prefix": "questions target_ratio prefill answers threads",

@@ -22,7 +22,7 @@ from rsvlm.metrics import accuracy, change, choice
 from rsvlm.metrics.text.tokenizer import ptb, whitespace
 from rsvlm.printable import printable
 from rsvlm.recipe import read_recipe, shipped
-from rsvlm.serve.question_type import classify_question, grounding_phrase, object_of, parse_number, parse_yes_no
+from rsvlm.serve.question_type import classify_question, grounding_phrase, object_of, parse_number, parse_yes_no, route
 from rsvlm.systems.providers.chat_completions import plain_text
 
 ODD = (
@@ -36,7 +36,8 @@ REPLIES = (
     "<box>[[1,2,3,4]]</box>", "(1,2),(3,4)", "<quad><1><2><3><4><5><6><7><8></quad>", "The answer is (B).",
     "the second car from the left", "How many boats are in this image?", "What land cover is this?",
     "<bbox>[0.1,0.2,0.3,0.4]</bbox>", "There is a river. Two roads cross it near a bridge.", "[top left, center]",
-    "the scene is the same as before",
+    "the scene is the same as before", "Is there water, and how much?", "Boats - how many? Where are they?",
+    "discribe teh image and tell me when and where it was taken", "Wie viele Boote gibt es?",
 )  # fmt: skip
 CONVERSATION = {
     "id": "1",
@@ -75,6 +76,7 @@ def text_targets() -> Mapping[str, tuple[tuple[str, ...], Run]]:
     functions |= {
         "classify_question": classify_question, "grounding_phrase": grounding_phrase, "object_of": object_of,
         "parse_number": parse_number, "parse_yes_no": parse_yes_no, "parse_phrase": parse_phrase,
+        "route": route, "route to find": lambda text: route(text, "find"),
         "parsers.number": parsers.number, "split_caption": split_caption,
         "read_locations": change.read_locations, "read_counts": change.read_counts,
         "released_locations": lambda text: change.read_locations(text, "released"),

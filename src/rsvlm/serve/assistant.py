@@ -22,7 +22,7 @@ from rsvlm.serve.aggregate import SceneAnswer, ViewReply
 from rsvlm.serve.georeference import answer_text, features, overlay_regions
 from rsvlm.serve.grounding import ModelQuestion, grounding_question
 from rsvlm.serve.model_parts import Part, Views, raw_part
-from rsvlm.serve.question_router import route
+from rsvlm.serve.question_type import route
 from rsvlm.serve.results import Cell
 from rsvlm.serve.rules import plan
 from rsvlm.serve.run_views import Advance, run_views

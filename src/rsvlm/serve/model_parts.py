@@ -21,8 +21,7 @@ from rsvlm.serve.class_answers import (
 )  # fmt: skip
 from rsvlm.serve.description import contradictions, describe
 from rsvlm.serve.grounding import ModelQuestion, aggregate_boxes, model_question
-from rsvlm.serve.question_router import RoutedQuestion
-from rsvlm.serve.question_type import QuestionType, native_question
+from rsvlm.serve.question_type import QuestionType, RoutedQuestion, native_question
 from rsvlm.serve.situation import Situation
 from rsvlm.systems.abilities import Answers, Detects
 
@@ -69,7 +68,7 @@ def raw_part(
             result = replace(result, rule=f"{result.rule}; the model has no boxes, so it answered in words")
         return result
 
-    return Part(question=RoutedQuestion(text=question, kind=ask.kind), asks=(ask,), finish=finish)
+    return Part(question=RoutedQuestion(text=question, kind=ask.kind, thing=thing, rule="raw"), asks=(ask,), finish=finish)
 
 
 def asked(question: RoutedQuestion, at: Situation, *, tiled: bool) -> ModelQuestion:

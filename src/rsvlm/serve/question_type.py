@@ -1,23 +1,26 @@
 """Classify a question by its words, and parse short replies (yes or no, a number): regular expressions, no model.
 
 Tiles of a large scene are put together by the kind of the question, so the kind is decided here and named in the trace.
-A question that no rule knows is `OTHER`: the view of the whole scene answers it.
+A question that no rule knows is `OTHER`: the view of the whole scene answers it. `route` takes questions as users type
+them, with slips, several in one, and in other languages; `classify_question` knows the six kinds of the benchmarks.
 """
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.data.reply import whole_number
+from rsvlm.errors import BadInput
+from rsvlm.serve.question_language import foreign_language, plain_english
+from rsvlm.serve.question_parts import Part, split_question
 from rsvlm.systems.abilities import HasNativePrompts
 
 
 class QuestionType(StrEnum):
-    """What a question asks for, and so how it is answered.
+    """How replies about parts of a scene become one answer; see `rsvlm.serve.aggregate`.
 
-    `classify_question` knows those up to FIND, and OTHER: how replies about parts of a scene become one answer
-    (`rsvlm.serve.aggregate`). `rsvlm.serve.question_router` knows all: AREA is how much of the ground, PLACE, DATE and
-    RESOLUTION ask about the file, UNKNOWN is not understood.
+    PLACE, DATE and RESOLUTION are told by the file. UNKNOWN is another language than English, or no words at all.
     """
 
     CAPTION = "caption"
@@ -31,6 +34,16 @@ class QuestionType(StrEnum):
     RESOLUTION = "resolution"
     OTHER = "other"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedQuestion:
+    """One question, complete in itself. `thing`: what is asked for, "" where nothing; `rule`: why it is of its kind."""
+
+    text: str
+    kind: QuestionType
+    thing: str
+    rule: str
 
 
 _I = re.IGNORECASE
@@ -94,6 +107,47 @@ def classify_question(question: str) -> QuestionType:
     if kind not in (QuestionType.COUNT, QuestionType.PRESENCE):
         return QuestionType.FIND if grounding_phrase(text) else kind
     return QuestionType.OTHER if _RELATION.search(text) else kind
+
+
+_READ = 2000  # letters that are read; the assistant takes no longer questions
+_FORCED = tuple(kind for kind in QuestionType if kind is not QuestionType.UNKNOWN)
+_WITH_THING = (QuestionType.PRESENCE, QuestionType.COUNT, QuestionType.FIND, QuestionType.AREA)
+
+
+def route(question: str, task: str | None = None) -> list[RoutedQuestion]:
+    """The questions that a text asks, each with its kind: "Is there water, and how much?" is two.
+
+    A single question keeps its text; a part of several is made complete ("How much water is there?"). `task` is the
+    name of a kind that is forced on the whole text. Raises BadInput for a task that is not known.
+    """
+    text = question.strip()
+    if task is not None:
+        return [_force(text, task)]
+    if not any(letter.isalpha() for letter in text[:_READ]):
+        return [RoutedQuestion(text, QuestionType.UNKNOWN, "", "no words")]
+    if language := foreign_language(text[:_READ]):
+        return [RoutedQuestion(text, QuestionType.UNKNOWN, "", f"language: {language}")]
+    parts = split_question(plain_english(text[:_READ]))
+    if len(parts) == 1:
+        return [_routed(parts[0], text)]
+    return [_routed(part, part.text) for part in parts]
+
+
+def _routed(part: Part, text: str) -> RoutedQuestion:
+    return RoutedQuestion(text, QuestionType(part.reading.kind), part.reading.thing, part.reading.rule)
+
+
+def _force(text: str, task: str) -> RoutedQuestion:
+    name = task.strip().lower()
+    if name not in _FORCED:
+        raise BadInput(f"The task {task!r} is not known; choose one of: {', '.join(_FORCED)}.")
+    kind, thing = QuestionType(name), ""
+    if kind in _WITH_THING:
+        parts = route(text)
+        fitting = sorted((part for part in parts if part.thing), key=lambda part: part.kind is not kind)
+        foreign = parts[0].kind is QuestionType.UNKNOWN and len(text.split()) > 2
+        thing = fitting[0].thing if fitting else "" if foreign else object_of(text[:_READ])
+    return RoutedQuestion(text, kind, thing, "forced by task")
 
 
 _TASKS = {

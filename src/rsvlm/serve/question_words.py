@@ -1,112 +1,185 @@
-"""Words of questions: typos mended, and whether they are English."""
+"""Word tables of the question router: key words and their neighbours in spelling, short forms, other languages."""
 
-import re
-import unicodedata
-from collections.abc import Iterable
-
-# Words that decide what a question asks for; a word of five and more letters that is one edit away is taken for them.
-_KEYS = (
-    "describe", "image", "picture", "number", "where", "locate", "there", "count", "visible", "present", "water",
-    "cover", "resolution", "coordinates", "building", "buildings", "percentage", "classify", "category", "summarize",
-    "vegetation", "airplanes", "location", "caption", "detect", "highlight", "scene", "which", "forest",
-    "houses", "boats", "share", "taken", "contain", "contains", "description", "outline", "residential",
-)  # fmt: skip
-_TYPOS = """
-the: teh hte · how: hwo hw hoe · many: mnay mny manny amny · is: si · what: wat waht whta · which: wich whcih
-are: r ar · you: u · there: ther thre tehre · where: wehre wher · find: fnd fidn · how many: howmany · how much: howmuch
-picture: pic · image: img · please: pls plz · their: thier · what is: whats · where is: wheres · is not: isnt
-land: lan lnad · count: cuont coutn · show: shwo hsow · much: muhc mcuh · type: tpye · kind: knid · view: veiw
-lakes: lakse · ships: shpis · category: catagory · describe: discribe
-"""
-_SHORT = {
-    typo: word.strip()
-    for entry in _TYPOS.replace("\n", "·").split("·") if entry.strip()
-    for word, _, typos in [entry.partition(":")] for typo in typos.split()
-}  # fmt: skip
-# Real words that are one edit away from a key.
-_KEPT_WORDS = """
-    county country counts counted counter mount amount court waters wader cater waiter later covers
-    coven cove cores scent scenes picture pictures images imagine numbers lumber where's wheres there's
-    three these here were wherever fores forests house boat boars goats coats shares shore shape stare
-    spare scare shared taker takes token water's located locates detects contained building's
-    percentages whale while white witch presents prevent resent cloves clover hover lover mover rover
-    waterway scree screen scone roads bloats shard sharp shade
-"""
-_KEPT = frozenset(_KEPT_WORDS.split())
-_LANGUAGES = {
-    "French": "le la les des est une dans où combien quel quelle quels sur avec cette il y ce sont du que qui et de",
-    "German": "der die das ist sind ein eine wo wie viele viel was auf im dem den gibt es und nicht welche von zu bild",
-    "Spanish": "el la los las es una dónde donde cuántos cuantos qué que hay en esta este son del y de con imagen",
-    "Italian": "il lo la gli è una dove quanti quante che cosa ci sono nella questa questo e di con immagine nel quale",
-    "Portuguese": "o os as é uma onde quantos quantas que há na no esta este são do da e de com imagem nesta quais",
-    "Dutch": "de het een is zijn waar hoeveel wat op er deze dit en van in niet welke afbeelding zie staan",
-}  # fmt: skip
-_FOREIGN = {language: frozenset(words.split()) for language, words in _LANGUAGES.items()}
-_ENGLISH_WORDS = """
-    the is are there a an of in on this that how many much what where which when any it do does can you
-    see find describe count show me and or to for with please tell image picture scene all was were have
-    has be not from locate water land cover number by at least who why boats cars buildings
-"""
-_ENGLISH = frozenset(_ENGLISH_WORDS.split())
-_SCRIPTS = {
-    "CJK": "Chinese or Japanese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
-    "CYRILLIC": "Russian or another language in Cyrillic", "ARABIC": "Arabic or another language in its script",
-    "HEBREW": "Hebrew", "DEVANAGARI": "Hindi or another language in Devanagari", "GREEK": "Greek", "THAI": "Thai",
-}  # fmt: skip
-_LONGEST = 24  # letters of a word that is looked at for typos
+from collections.abc import Mapping
 
 
-def plain_words(text: str) -> str:
-    """Lower case, straight apostrophes, blanks squeezed; other marks stay."""
-    return " ".join(text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").split())
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
-def mend_typos(text: str) -> str:
-    """The text with mistyped words of questions mended: of a table, or one edit from a key of five letters and more."""
-    return re.sub(r"[a-z]+", lambda found: _mended(found[0]), text)
-
-
-def _mended(word: str) -> str:
-    if word in _SHORT:
-        return _SHORT[word]
-    if not 4 <= len(word) <= _LONGEST or word in _KEPT or word in _KEYS or word in _ENGLISH:
-        return word
-    return next((key for key in _KEYS if _one_edit(word, key)), word)
-
-
-def _one_edit(one: str, other: str) -> bool:
-    """Whether a word becomes the other by one letter more, less or another, or by two neighbours changed."""
-    if one[0] != other[0] or len(other) < 5 or abs(len(one) - len(other)) > 1:
-        return False
-    at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    swapped = one[at + 1 : at + 2] + one[at : at + 1] + one[at + 2 :]
-    rest = other[at:]
-    return rest in (one[at + 1 :], swapped) or one[at + 1 :] == other[at + 1 :] or one[at:] == other[at + 1 :]
-
-
-def language_of(text: str) -> str:
-    """Why a text is not understood: "no words", or the language that it seems to be in; "" for English.
-
-    By script; in Latin letters by the words without which no sentence of a language stands.
+# Words that the rules look for, and things often asked for: a slip in one of these is mended.
+KEY_WORDS = _words(
     """
-    letters = [letter for letter in text if letter.isalpha()]
-    if not letters:
-        return "no words"
-    foreign = [_script(letter) for letter in letters if not letter.isascii()]
-    others = [script for script in foreign if script]
-    if len(others) * 2 > len(letters):
-        return f"it seems to be {max(set(others), key=others.count)}"
-    words = re.findall(r"\w+", text.lower())
-    english = _hits(words, _ENGLISH)
-    best = max(_FOREIGN, key=lambda language: _hits(words, _FOREIGN[language]))
-    found = _hits(words, _FOREIGN[best])
-    return f"it seems to be {best}" if found >= 2 and found > english else ""
+    how many much number count what which where when there this that the image picture photo scene satellite
+    describe description caption summary summarise summarize classify category landcover find locate highlight
+    outline detect visible present area percentage percent share fraction proportion amount large biggest largest
+    resolution pixel pixels bands coordinates country projection location taken captured acquired acquisition date
+    water forest boats ships buildings houses cars vehicles trees roads vegetation aircraft airplanes hectares
+    coverage covered please could would does contain show identify whether
+    """
+)
 
+# Real words within reach of a key word: these are left as they are.
+REAL_WORDS = _words(
+    """
+    who man may mane mange mulch mush mach numbers numbed umber counts county court cont mount wheat whats hat
+    where's were here hers three these theme thee therm their thief thin thus than then them they thaw images
+    imaged pictures pictured pitcher photos photon proto scenes scent scenery satellites described describes
+    descriptive descriptions captions caution captain summaries summarised summarized summarises summarizes
+    submarine summery clarify classic classics categories finds fin fined fiend locale located locates highlighted
+    highlights highlighter outlined outlines outliner defect detects detest visibly risible presents prevent
+    percentages percentile presently arena areas are aria scare shade shake shale shame shape shapes shared shares
+    shark sharp shore spare stare snare fractions fractional faction factions fiction friction function fruition
+    proportions proportional promotion proposition amounts larger largely barge lager big bigger resolutions
+    revolution revolutions resolutely pixie band banks bans bends binds bonds brands sands lands hands coordinate
+    coordinated coordinator counties production projectile projecting projections projector prosecution protection
+    protections take takes token captures cultured capturing acquire acquires inquired acquisitions dated dates
+    data dare dote waters watery later wafer wader forests foresee boast boasts beats bats boat bolts boots bots
+    bouts boas coats ship shops slips chips whips building horses hoses house housed hours car cards cares carts
+    carbs cats caps cans cabs chars scars vehicle vesicles tree tries tress treks road reads rods toads loads
+    vegetarian vegetative airlines airplane hectare converge courage coveted cover covers pleas pleased pleasure
+    cold gould mould world wound doe doses dose domes dies dues contains content shown shows sow slow snow shoe
+    shop shot stow identity identifies lactation locating locations vacation weather wether largess bigots
+    pixelate pixelated coastal crs gsd utm srs rgb ndvi aoi
+    """
+)
 
-def _hits(words: Iterable[str], known: frozenset[str]) -> int:
-    return sum(word in known for word in words)
+# fmt: off
+SHORT_FORMS: Mapping[str, str] = {
+    "what's": "what is", "whats": "what is", "what're": "what are", "where's": "where is", "wheres": "where is",
+    "where're": "where are", "how's": "how is", "when's": "when is", "who's": "who is", "which's": "which is",
+    "it's": "it is", "there's": "there is", "theres": "there is", "that's": "that is", "i'd": "i would",
+    "i'm": "i am", "i've": "i have", "we'd": "we would", "we're": "we are", "they're": "they are", "isnt": "is",
+    "arent": "are", "doesnt": "does", "doesn't": "does", "dont": "do", "don't": "do", "isn't": "is",
+    "aren't": "are", "r": "are", "u": "you", "pls": "please", "plz": "please", "thx": "thanks", "pic": "picture",
+    "pics": "pictures", "img": "image", "nr": "number", "mtrs": "metres", "imgae": "image",
+    "landcover": "land cover", "landuse": "land use", "howmany": "how many",
+    "howmuch": "how much", "adn": "and", "thier": "their", "ani": "any", "eny": "any",
+    "wanna": "want to", "gimme": "give me", "lemme": "let me",
+}
+# fmt: on
 
+# Words that tell English from the languages below. A word of both counts for both.
+ENGLISH = _words(
+    """
+    a about all am an and any are as at be been below by can could did do does east find for from give has have
+    how i if image in is it land large largest like list long many map mark me much near north number of on or our
+    picture please scene show south tell than that the their them there these they this to was water we were west
+    what when where which who whose why will with would you your count describe percentage percent share area
+    building buildings house houses boat boats ship ships car cars tree trees road roads river lake forest present
+    visible here not
+    """
+)
 
-def _script(letter: str) -> str:
-    name = unicodedata.name(letter, "").split(" ")[0].split("-")[0]
-    return _SCRIPTS.get(name, "")
+# Short words that also stand in names of places ("El Paso", "La Rochelle"): alone they prove nothing.
+PARTICLES = _words(
+    """
+    a al an as da das de del den der des di die do dos du e el en i il in is la las le les lo los na no o on op os
+    san se si so st sur te van von was y z are for had has hat her dem man me her over under mit more most par pod
+    """
+)
+
+LANGUAGES: Mapping[str, frozenset[str]] = {
+    "French": _words(
+        """
+        comment combien de y a-t-il a il est sont où ou quel quelle quels quelles que quoi qu'est-ce est-ce des
+        les le la l'image dans cette cet ce d'eau eau bateaux maisons image décris décrire décrivez compte comptez
+        trouve trouvez montre montrez moi nombre du un une et avec sur quand pourquoi photo arbres voitures
+        bâtiments forêt se trouve voit-on route surface neige
+        """
+    ),
+    "German": _words(
+        """
+        wie viele viel wo was wann welche welcher welches ist sind gibt es ein eine einen der die das den dem des
+        bild auf im in diesem dieser dieses zeige zeig mir finde beschreibe beschreiben zähle zählen wasser
+        schiffe boote häuser gebäude wald bäume autos und mit fläche anteil groß wurde aufgenommen zu sehen man
+        kann sie bitte hier straßen nicht von
+        """
+    ),
+    "Spanish": _words(
+        """
+        cuántos cuántas cuantos cuantas cuánto cuánta cuanto dónde donde qué que hay es son el la los las en esta
+        este esto imagen una un del de agua barcos casas edificios describe describa descripción encuentra muestra
+        cuenta cuál cual cuándo por favor y con árboles coches bosque fue tomada foto se ve puede carreteras
+        """
+    ),
+    "Italian": _words(
+        """
+        dov com quante quanti quanta quanto dove cosa che c'è ci sono è il lo la gli le i nell'immagine immagine
+        in questa questo una un di del della acqua barche case edifici descrivi trova mostra conta quale quando e
+        con per favore alberi strade bosco foto nella si vede
+        """
+    ),
+    "Portuguese": _words(
+        """
+        quantos quantas quanto onde o que há é são os as na no nesta neste imagem uma um de da do água barcos
+        casas edifícios descreva descreve encontre mostre conte qual quando e com por favor árvores carros
+        estradas floresta foi esta tirada foto
+        """
+    ),
+    "Dutch": _words(
+        """
+        hoeveel waar wat wanneer welke is er zijn het de een dit deze op in afbeelding foto beeld beschrijf toon
+        tel vind boten schepen huizen gebouwen bomen water bos en met van hier wegen alstublieft te zien
+        """
+    ),
+    "Swedish": _words(
+        """
+        hur många var vad när vilken vilket finns det är en ett den på i bilden bild beskriv visa hitta räkna
+        båtar hus träd vatten skog och med här vägar bilar fartyg
+        """
+    ),
+    "Danish or Norwegian": _words(
+        """
+        hvor mange hvad hva når hvornår hvilken hvilket er der det et en den på i billedet bildet beskriv vis find
+        finn tæl tell både båter huse hus træer trær vand vann skov skog og med her veje finnes
+        """
+    ),
+    "Polish": _words(
+        """
+        ile gdzie co kiedy jaki jaka jakie jest są na tym obrazie zdjęciu obraz opisz pokaż znajdź policz łodzi
+        statków domów budynków wody woda las drzew i z w czy się to dróg samochodów
+        """
+    ),
+    "Czech or Slovak": _words(
+        """
+        kolik kde co kdy jaký jaká jaké je jsou sú na tomto obrázku snímku popiš popište ukaž najdi spočítej lodí
+        lodě domů budov voda vody les stromů a v čo koľko aký
+        """
+    ),
+    "Turkish": _words(
+        """
+        kaç tane nerede ne zaman hangi var mı mi mu mü bu bir resimde görüntüde görüntü resim tekne gemi ev bina
+        su orman ağaç göster bul say tarif et ve yol araba nedir neresi
+        """
+    ),
+    "Indonesian or Malay": _words(
+        """
+        berapa banyak di mana apa kapan yang ada adakah apakah ini itu gambar citra kapal rumah bangunan air hutan
+        pohon jalan mobil dan dengan tunjukkan jelaskan hitung
+        """
+    ),
+    "Finnish": _words(
+        """
+        kuinka monta missä mikä mitä milloin onko on ovat kuvassa kuva tässä veneitä vene talo taloja vettä metsää
+        puita kuvaile näytä etsi laske ja autoja
+        """
+    ),
+    "Romanian": _words(
+        """
+        câte câți cate cati unde ce când care este sunt în imagine imaginea această o un apă bărci case clădiri
+        pădure descrie arată găsește numără și cu din există
+        """
+    ),
+    "Hungarian": _words(
+        """
+        hány hol mi mikor melyik van vannak a az ezen képen kép hajó ház épület víz erdő fa írd le mutasd keresd
+        és látható mennyi
+        """
+    ),
+    "Vietnamese": _words(
+        """
+        bao nhiêu ở đâu gì khi nào có không là trong ảnh hình này thuyền tàu nhà nước rừng cây mô tả và đếm tìm
+        """
+    ),
+}

@@ -20,8 +20,7 @@ from rsvlm.serve.cover import cover_answer, cover_named
 from rsvlm.serve.grounding import aggregate_boxes
 from rsvlm.serve.model_parts import UNSURE, Part, Views, asked, by_model, class_question, vocabulary_rule, yes_or_no
 from rsvlm.serve.object_sizes import visibility
-from rsvlm.serve.question_router import RoutedQuestion
-from rsvlm.serve.question_type import QuestionType
+from rsvlm.serve.question_type import QuestionType, RoutedQuestion
 from rsvlm.serve.scene_classes import covered_by
 from rsvlm.serve.situation import Situation
 
