@@ -40,6 +40,13 @@ def test_questions_as_users_ask_them(name):
     assert len(wrong) <= 0.05 * len(rows) and len(other) <= 0.05 * len(rows)
 
 
+def test_questions_that_the_rules_were_not_made_for():
+    """Written by someone else, and left out when the rules were mended: what can be expected of new wordings."""
+    rows = read_questions("independent_questions.tsv")
+    wrong = [f"{row['question']}: {kinds(row['question'])}" for row in rows if kinds(row["question"]) != row["type"]]
+    assert len(rows) >= 200 and len(wrong) <= 0.07 * len(rows), wrong
+
+
 @pytest.mark.parametrize(
     ("question", "kind", "thing"),
     [
