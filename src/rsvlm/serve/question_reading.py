@@ -99,7 +99,7 @@ _HEAD = re.compile(
     _any(
         r"no / not / many / several / few / much / percent / (?:an? )?lots? of / plenty of / somewhere / been / "
         r"visible / really / (?:anything )?(?:like|that looks like|resembling) / (?:some )?(?:kind|sort|"
-        r"type) of / still / perhaps / maybe / (?:indications?|hints?|signs?|traces?|evidence) of / "
+        r"type) of / still / perhaps / maybe / (?:presence|indications?|hints?|signs?|traces?|evidence) of / "
         r"by any chance / possibly / even / exist / exists / an? / any / some / the / of / these / those / "
         r"all / every / each / individual / single / different / distinct / separate / such / total / me / us / "
         r"is / are / there / : / -"

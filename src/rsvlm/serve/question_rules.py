@@ -120,7 +120,8 @@ FILE_AND_AMOUNT_RULES: Sequence[Rule] = (
         rf"^where (?:in|on) (?!{PICTURE}).{{1,40}} (?:is|are|was) {HERE}$",
         rf"^where (?:was|were) (?:\w+ ){{1,6}}{TAKEN}\b",
         rf"^(?:(?:in|on|from|near|at|to) )?(?:what|which) (?:is the )?(?:name of (?:the|this) )?{COUNTRY}\b"
-        r"(?! (?:has|have|of|with|contains?|shows?)\b)|^what place is (?:this|it)\b|^(?:in )?(?:what|which) place\b",
+        r"(?! (?:has|have|of|with|contains?|shows?)\b)|\bname of (?:the|this) (?:place|location|area|spot)\b"
+        r"|^what is this place$|^what place is (?:this|it)\b|^(?:in )?(?:what|which) place\b",
         rf"^(?:name|identify|guess) (?:of )?(?:the |this )?{COUNTRY}\b|^{COUNTRY}$",
         rf"^(?:what|which) (?:is|are) (?:its|the) (?:exact |geographic(?:al)? |approximate )*(?:location|position|"
         rf"{COUNTRY})$",

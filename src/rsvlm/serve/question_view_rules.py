@@ -64,6 +64,11 @@ VIEW_RULES: Sequence[Rule] = (
         rf"\bwhat covers (?:most|the (?:ground|surface|land))\b|^(?:categori[sz]e|label) (?:{HERE})\b",
     ),
     *rules(
+        "caption",
+        r"^(?:list|name) (?:the |all |me )*(?:main |different |various |visible )*"
+        r"(?:objects|features|things|elements|what)\b",
+    ),
+    *rules(
         "find",
         rf"^{MARK}(?: (?:in|on) {PICTURE}\b:?)?(?: for me)?(?: (?:where|which))?(?! (?:out|how|what|if|"
         rf"whether)\b)\b:?",
