@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio.transform import from_origin
+from affine import Affine
 
 from harness import medians, ratio, run, take_turns
 from rsvlm.data.sources.scene_classes import CLASSES
@@ -49,7 +49,7 @@ def made(path: Path, shape: tuple[int, int]) -> Path:
     pixels[3] += 90
     pixels[:, : shape[0] // 3, : shape[1] // 3] = np.array([30, 60, 50, 10], np.uint8)[:, None, None]
     profile = {"driver": "GTiff", "height": shape[0], "width": shape[1], "count": 4, "dtype": "uint8"}
-    with rasterio.open(path, "w", **profile, crs="EPSG:26914", transform=from_origin(4e5, 5.2e6, 5, 5)) as file:
+    with rasterio.open(path, "w", **profile, crs="EPSG:26914", transform=Affine(5, 0, 4e5, 0, -5, 5.2e6)) as file:
         file.write(pixels)
         file.descriptions = ("red", "green", "blue", "nir")
     return path

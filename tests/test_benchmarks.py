@@ -61,7 +61,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 12
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 15
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -89,17 +89,9 @@ def test_ask_passes_everything_on(stand_in, tmp_path):
     assert args == ([scene, tmp_path], ["What is this?", "Is there water?"])
     assert kwargs.pop("stream") is not None
     assert kwargs == {
-        "models": ["own"],
-        "out": out,
-        "json": True,
-        "bands": "4,3,2",
-        "tile": 256,
-        "max_new_tokens": 9,
-        "batch": 2,
-        "task": "scene",
-        "classes": ["grass", "field"],
-        "raw": True,
-    }
+        "models": ["own"], "out": out, "json": True, "bands": "4,3,2", "tile": 256, "max_new_tokens": 9, "batch": 2,
+        "task": "scene", "classes": ["grass", "field"], "raw": True,
+    }  # fmt: skip
 
 
 def test_ask_of_several_models_passes_them_on(stand_in):

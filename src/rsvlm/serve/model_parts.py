@@ -68,7 +68,9 @@ def raw_part(
             result = replace(result, rule=f"{result.rule}; the model has no boxes, so it answered in words")
         return result
 
-    return Part(question=RoutedQuestion(text=question, kind=ask.kind, thing=thing, rule="raw"), asks=(ask,), finish=finish)
+    return Part(
+        question=RoutedQuestion(text=question, kind=ask.kind, thing=thing, rule="raw"), asks=(ask,), finish=finish
+    )
 
 
 def asked(question: RoutedQuestion, at: Situation, *, tiled: bool) -> ModelQuestion:

@@ -23,6 +23,7 @@ _MENDED = re.compile(r"(?<!\w)[A-Za-z]+(?:'[A-Za-z]+)?(?!\w)")
 _THERE = re.compile(r"\b(is|are) their\b", re.IGNORECASE)
 _WHERE = re.compile(r"^(?:were|ware|wear)(?= (?:is|are|can|do)\b)", re.IGNORECASE)
 _HOW = re.compile(r"\b(?:h[a-z]{0,3}|ow)(?= (?:many|much)\b)", re.IGNORECASE)
+_NUMBER_OF = re.compile(r"\bno\.(?= of\b)", re.IGNORECASE)
 _MANY = re.compile(r"\b(how) (m[a-z]{2,4})\b", re.IGNORECASE)
 _LONGEST = 14  # letters of the longest key word, and three
 
@@ -68,7 +69,7 @@ def plain_english(text: str) -> str:
     """A question with plain marks, short forms written out, and slips in key words mended; blanks squeezed."""
     text = " ".join(text.translate(_SAME).replace("#", " number ").replace("%", " percent ").split())
     text = lower(text) if text.isupper() else text
-    text = _WHERE.sub("where", text)
+    text = _NUMBER_OF.sub("number", _WHERE.sub("where", text))
     text = _HOW.sub("how", _MENDED.sub(_mended, text))
     return _THERE.sub(r"\1 there", _MANY.sub(_many, text))
 
@@ -94,9 +95,10 @@ def _mended(found: re.Match[str]) -> str:
 @lru_cache(4096)
 def _nearest(word: str) -> str:
     """The key word that `word` is a slip of, or "": one slip up to seven letters, two in longer words."""
-    if any(word == key + end for end in ("s", "d", "ed", "ing", "er", "r") for key in (word[: -len(end)],)
-           if len(key) > 3 and key in KEY_WORDS):  # fmt: skip
-        return ""
+    for end in ("s", "d", "ed", "ing", "er", "r"):  # another form of a key word is no slip
+        stem = word.removesuffix(end)
+        if word + end in KEY_WORDS or (stem != word and len(stem) > 3 and stem in KEY_WORDS):
+            return ""
     near = {key for cut in _cuts(word, 2 if len(word) > 6 else 1) for key in _INDEX.get(cut, ())}
     fitting = [(slips, key) for key in near if (slips := _slips(word, key)) <= _most(word, key)]
     return min(fitting)[1] if fitting else ""

@@ -11,7 +11,8 @@ MOST_PARTS = 8
 _LONG = 200  # letters before a cut that are not looked at closely, so that the time stays linear
 _FACT = r"(?:resolution|acquisition date|date|crs|epsg code|coordinates|projection|gsd|pixel size|coordinate system)"
 _HEADS = (  # how a part begins that can stand alone
-    r"(?:how (?:many|much|large|big|extensive|old|wide|long|far)|where|when|which|what|whether|in (?:what|which)|any|"
+    r"(?:how (?:many|much|large|big|extensive|old|wide|long|far)|where|when|which|what|whether|any|"
+    r"(?:in|at|on|from) (?:what|which)|"
     r"(?:is|are|was|were) (?:there|it|they|this|the|any)|(?:does|do|can|could) (?:it|they|the|this|you|we|i)|"
     r"count|describe|find|locate|show|mark|outline|list|classify|tell (?:me|us)|give|estimate|caption|summari[sz]e|"
     r"name|"
@@ -35,6 +36,7 @@ _HALF_ALONE = re.compile(rf"{_HALF}$")
 _PRONOUN = re.compile(r"(?<=.)\b(?:they|them|it|those|these|the ones?)\b")
 _ONE = re.compile(r"\b(?:the|an?|each|every|that) (?:\w+ )?one\b")
 _WHICH = re.compile(r"which (?:one )?is the (?:\w+est|most \w+)$")
+_BARE = re.compile(r"(?:which|what|why|how)(?: ones?)?$")  # leans on the part before, and asks nothing of its own
 _VERB = re.compile(r" (?:have|has|had|that|which|with|were|was|do|does) ")
 _ABOUT = re.compile(r"^(?:what about|how about|and)\s+(?P<thing>(?:(?:the|any|an?) )?[\w-]+(?: [\w-]+){0,3})$")
 _TOPIC = re.compile(  # a name, or a statement about one, before the question
@@ -147,7 +149,11 @@ def _completed(clause: str, before: list[Part], topic: str) -> Part | None:
     words, reading = bare(clause), read_question(clause)
     mark = "?" if clause.rstrip().endswith("?") else ""
     thing = next((part.reading.thing for part in reversed(before) if part.reading.thing), topic)
-    if not words or (not before and not reading.thing and reading.kind == "other" and not mark):
+    if (
+        not words
+        or (before and _BARE.match(lower(words)))
+        or (not before and not reading.thing and reading.kind == "other" and not mark)
+    ):
         return None
     about = _ABOUT.match(lower(clause).rstrip(" ?.!"))
     if about and before and before[-1].reading.thing:

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 PICTURES = (
     r"(?:image|images|imagery|picture|photo|photograph|photography|scene|view|tile|raster|frame|patch|file|map|"
-    r"snapshot|"
-    r"shot|chip|geotiff|tiff|tif|screenshot|orthophoto|mosaic|dataset|data)"
+    r"snapshot|shot|chip|geotiff|tiff|tif|screenshot|orthophoto|mosaic|dataset|data)"
 )
 GROUND = rf"(?:{PICTURES}|area|place|site|location|region|spot|land|terrain|landscape)"
 THIS = r"(?:this|the|that|my|our|your|these|those|an?)"
@@ -28,25 +27,22 @@ LENGTHS = r"(?:met(?:re|er)s?|kilomet(?:re|er)s?|km|miles?|feet|yards?|degrees?|
 COUNTRY = (
     r"(?:country|city|town|village|state|province|continent|county|district|municipality|hemisphere|nation|street|"
     r"(?:part|region|corner|area) of the (?:world|country|globe|earth)|place on earth|location|latitude|longitude|"
-    r"address|utm zone|"
-    r"(?:geographic(?:al)? )?region(?! (?:of|in|on) (?:the|this) (?!world\b|earth\b|globe\b|country\b)))"
+    r"address|utm zone|(?:geographic(?:al)? )?region(?! (?:of|in|on) (?:the|this) (?!world\b|earth\b|globe\b|"
+    r"country\b)))"
 )
 LAND = (
     r"(?:residential|industrial|commercial|urban|rural|agricultural|coastal|suburban|natural|built[- ]?up|forested|"
-    r"farmland|"
-    r"forest|water|desert|wetland|grassland|cropland|woodland|mountainous|bare|barren|arable|inhabited|populated|"
-    r"tundra)"
+    r"farmland|forest|water|desert|wetland|grassland|cropland|woodland|mountainous|bare|barren|arable|inhabited|"
+    r"populated|tundra)"
 )
 SEE = r"(?:see|spot|make out|find|detect|identify|recogni[sz]e|notice|observe|discern|distinguish)"
 CAN_YOU = r"(?:can|could|do|does|did) (?:you|we|i|one)"
 MARK = (
     r"(?:find|locate|detect|mark|outline|highlight|circle|segment|delineate|pinpoint|indicate|identify|extract|box|"
-    r"label|annotate|"
-    r"localis?e|localize|pin|search for|look for|take me to|go to|zoom (?:in )?(?:to|on)|"
+    r"label|annotate|localis?e|localize|pin|search for|look for|take me to|go to|zoom (?:in )?(?:to|on)|"
     r"put (?:bounding )?boxes (?:around|on)|list|trace|digiti[sz]e|point (?:out|to|at|me (?:to|towards?))|spot|"
-    r"map(?: out)?|"
-    r"draw (?:me )?(?:an? |the )?(?:bounding )?(?:box|boxes|outline|outlines|circle|circles|polygon|polygons) "
-    r"(?:around|round|on|over|for|of))"
+    r"map(?: out)?|draw (?:me )?(?:an? |the )?(?:bounding )?(?:box|boxes|outline|outlines|circle|circles|polygon|"
+    r"polygons) (?:around|round|on|over|for|of))"
 )
 NAME = (
     r"(?:(?!in\b|on\b|at\b|of\b|th(?:is|e|at|ese|ose)\b|is\b|are\b|my\b|and\b|for\b|"
@@ -54,8 +50,7 @@ NAME = (
 )
 ASKED = (
     r"^(?:(?:give|show|get|tell) (?:me|us) |(?:what|which) (?:is|was|are) |(?:compute|calculate|estimate|determine|"
-    r"report|measure) )?"
-    r"(?:the )?(?:total |overall |exact )?"
+    r"report|measure) )?(?:the )?(?:total |overall |exact )?"
 )
 PART = r"(?:corner|part|side|quadrant|half|section|end|pixel|tile|portion|area|sector)"
 

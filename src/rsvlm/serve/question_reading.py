@@ -17,30 +17,24 @@ def _any(words: str) -> str:
 
 
 _ORDERS = _any(
-    "tell / give / show / find / locate / count / describe / identify / mark / outline / highlight / help / say / "
-    "let / "
-    "do / provide / write / estimate / list / name / classify / caption / summari[sz]e / point / draw / explain / "
-    "check / "
-    "look / compute / calculate / determine / work / report / confirm / verify / see if / see whether / locali[sz]e / "
-    "detect / circle / segment / map / box / pin / trace / enumerate / tally / interpret / analy[sz]e / extract / "
-    "zoom / "
-    "guess / walk / talk / get / take / bring / label / categori[sz]e / predict / have a / make a / put / quantify"
+    "tell / give / show / find / locate / count / describe / identify / mark / outline / highlight / help / "
+    "say / let / do / provide / write / estimate / list / name / classify / caption / summari[sz]e / point / "
+    "draw / explain / check / look / compute / calculate / determine / work / report / confirm / verify / "
+    "see if / see whether / locali[sz]e / detect / circle / segment / map / box / pin / trace / enumerate / "
+    "tally / interpret / analy[sz]e / extract / zoom / guess / walk / talk / get / take / bring / label / "
+    "categori[sz]e / predict / have a / make a / put / quantify"
 )
 _KNOW = _any(
     "know / see / find out / learn / ask / check / figure out / understand / get an idea / hear / be told / "
-    "establish / "
-    "determine / work out"
+    "establish / determine / work out"
 )
 _OPENING = _any(
     r"please / kindly / hi / hello / hey / hiya / ok / okay / so / well / and / also / then / just / now / "
-    r"thanks / sorry / "
-    r"excuse me / good \w+ / dear \w+ / maybe / perhaps / next / first / second / finally / but / or / additionally / "
-    r"furthermore / secondly / firstly / lastly / um+ / hmm+ / quick question / question / hi there / hello there / "
-    r"hey there / if (?:so|yes|any|not|possible|there (?:is|are)(?: any)?(?=,)|(?:it|they|that|this) (?:is|are|does|"
-    r"do)(?=,)) / "
-    r"in that case / in (?:one|two|three|a few|a couple of|short|\d) ?(?:sentences?|words|lines)? / plus / task / "
-    r"roughly / "
-    r"approximately / about / exactly / really"
+    r"thanks / sorry / excuse me / good \w+ / dear \w+ / maybe / perhaps / next / first / second / finally / "
+    r"but / or / additionally / furthermore / secondly / firstly / lastly / um+ / hmm+ / quick question / "
+    r"question / hi there / hello there / hey there / if (?:so|yes|any|not|possible|there (?:is|are)(?: any)?(?=,)|"
+    r"(?:it|they|that|this) (?:is|are|does|do)(?=,)) / in that case / in (?:one|two|three|a few|a couple of|short|"
+    r"\d) ?(?:sentences?|words|lines)? / plus / task / roughly / approximately / about / exactly / really"
 )
 _QUESTION_FOLLOWS = r"(?= (?:how|what|which|where|when|whether|if|there|describe|count|find|locate|show|mark)\b)"
 _LEAD = re.compile(
@@ -53,20 +47,18 @@ _LEAD = re.compile(
             rf"(?={_ORDERS}\b)(?!(?:find|identify|detect) (?:any|an?|some)\b|make out)",
             rf"(?:i|we) (?:(?:would|do|just|also|really|still) )*(?:like|love|want|need|wish|have|try|try to|have got) "
             rf"(?:you )?to (?:{_KNOW}\b ?)?",
-            r"(?:i|we) (?:(?:would|am|was|were|are|do|just|also|really) )*(?:wonder|wondering|curious|interested in|"
-            r"asking|"
-            r"trying|hoping|looking for|not sure|unsure|need|want)\b(?: (?:about|to(?: know)?))?",
+            r"(?:i|we) (?:(?:would|am|was|were|are|do|just|also|really) )*(?:wonder|wondering|curious|"
+            r"interested in|asking|trying|hoping|looking for|not sure|unsure|need|want)\b(?: (?:about|"
+            r"to(?: know)?))?",
             r"(?:can|could|would|will) you be so (?:kind|good|nice) (?:as to|to|and)",
             r"would you be able to|is it possible (?:for you )?to|are you able to|would it be possible to|"
-            r"your task is to|"
-            r"is there (?:a|any) way (?:for you )?to (?:know|tell|find out|see)",
+            r"your task is to|is there (?:a|any) way (?:for you )?to (?:know|tell|find out|see)",
             r"(?:do|would|can|could) you (?:(?:happen to|please|by any chance) )*(?:know|say|think|tell|"
-            r"mind telling me)\b"
-            r"(?! (?:me )?about)",
+            r"mind telling me)\b(?! (?:me )?about)",
             r"(?:tell|inform|remind) (?:me|us)\b(?! (?:(?:more|something|everything) )?about\b)(?:,|:| please)?",
             r"(?:let (?:me|us) know|find out|say|work out|figure out|determine|help me(?: to)?|estimate|compute|"
-            r"calculate|"
-            r"report|get me|any idea|any chance(?: that)?(?: you (?:could|can))?|what i (?:need|want)(?: to know)? is|"
+            r"calculate|report|get me|any idea|any chance(?: that)?(?: you (?:could|can))?|what i (?:need|"
+            r"want)(?: to know)? is|"
             rf"my question is|can you see|check)\b{_QUESTION_FOLLOWS}",
             rf"(?:in|on|within|from|for|looking at|given|based on|according to|considering) {PICTURE}\s*[,:]?\s+(?=\S)",
             r"(?:if|whether) (?=there (?:is|are)\b)",
@@ -77,34 +69,28 @@ _LEAD = re.compile(
 )
 _ASIDE = re.compile(
     r",? \b(?:would you say|(?:do|would) you (?:think|reckon|guess)|in your opinion|by any chance|y/n|yes or no|"
-    r"or not|at all|"
-    r"as far as you can (?:see|tell)|if possible|please|kindly)\b,?(?= |[?.!]|$)",
+    r"or not|at all|as far as you can (?:see|tell)|if possible|please|kindly)\b,?(?= |[?.!]|$)",
     re.IGNORECASE,
 )
 _CLOSING = _any(
-    "please / thanks / thank you / for me / for us / if possible / if you can / if you could / right now / asap / "
-    "cheers / "
-    "in total / altogether / overall / at all / exactly / roughly / approximately / would you / do you know / "
-    "do you think / "
-    "many thanks / thanks a lot / thank you very much / if any / ok / okay / or not / all together / i wonder / "
-    "by any chance / "
-    "yes or no / as a (?:percentage|share|fraction|proportion)"
+    "please / thanks / thank you / for me / for us / if possible / if you can / if you could / right now / "
+    "asap / cheers / in total / altogether / overall / at all / exactly / roughly / approximately / would you / "
+    "do you know / do you think / many thanks / thanks a lot / thank you very much / if any / ok / okay / "
+    "or not / all together / i wonder / by any chance / yes or no / as a (?:percentage|share|fraction|proportion)"
 )
 _TRAIL = re.compile(rf"(?:[\s,?!.:;\"'()-]+|, right|\b{_CLOSING})$")
 _FOUND = _any(
     "see / spot / make out / count / find / identify / detect / seen / notice / recogni[sz]e / distinguish / "
-    "counted / found / "
-    "identified / discern / observe / get"
+    "counted / found / identified / discern / observe / get"
 )
 _RIM = re.compile(
     r"\s+(?:(?:in|on|within|across|over|throughout|at|from|of|for) (?:the (?:whole|entire) \w+|here|it|this|total|"
     r"sight|view|all|"
     rf"{PICTURE}|(?:this|the) (?:area|region|location|place|site|tile|aoi))|"
     r"(?:there|nearby|around|visible|present|shown|seen|here|anywhere|somewhere|to be seen|detectable|currently|"
-    r"at the moment|"
-    r"altogether|for|located|situated|(?:that|which) (?:is|are)|there (?:is|are)|"
-    r"is|are|was|were|be|exists?|does|do|can|you|we|i|(?:you|we|i) (?:can )?(?:see|spot|count|find|make out))|"
-    r"(?:does|do) (?:this|the|that|it) ?(?:\w+ )?(?:have|contain|show|include|comprise)|"
+    r"at the moment|altogether|for|located|situated|(?:that|which) (?:is|are)|there (?:is|are)|is|are|was|were|be|"
+    r"exists?|does|do|can|you|we|i|(?:you|we|i) (?:can )?(?:see|spot|count|find|make out))|(?:does|do) (?:this|the|"
+    r"that|it) ?(?:\w+ )?(?:have|contain|show|include|comprise)|"
     rf"(?:can|could|do|did|would) (?:you|we|i|one|be)(?: {_FOUND})?|"
     r"(?:in|using) (?:square )?(?:met(?:re|er)s|percent|per cent|hectares|acres|km2|m2|ha|km|kilomet(?:re|er)s|sq \w+)|"
     r"with (?:an? (?:\w+ )?(?:box|circle|polygon|outline)|(?:bounding )?boxes))$"
@@ -112,14 +98,11 @@ _RIM = re.compile(
 _HEAD = re.compile(
     _any(
         r"no / not / many / several / few / much / percent / (?:an? )?lots? of / plenty of / somewhere / been / "
-        r"visible / really / "
-        r"(?:anything )?(?:like|that looks like|resembling) / (?:some )?(?:kind|sort|type) of / still / perhaps / "
-        r"maybe / "
-        r"(?:indications?|hints?|signs?|traces?|evidence) of / by any chance / possibly / even / exist / exists / "
-        r"an? / any / "
-        r"some / the / of / these / those / all / every / each / individual / single / different / distinct / "
-        r"separate / such / "
-        r"total / me / us / is / are / there / : / -"
+        r"visible / really / (?:anything )?(?:like|that looks like|resembling) / (?:some )?(?:kind|sort|"
+        r"type) of / still / perhaps / maybe / (?:presence|indications?|hints?|signs?|traces?|evidence) of / "
+        r"by any chance / possibly / even / exist / exists / an? / any / some / the / of / these / those / "
+        r"all / every / each / individual / single / different / distinct / separate / such / total / me / us / "
+        r"is / are / there / : / -"
     )
     + r"\s+"
 )

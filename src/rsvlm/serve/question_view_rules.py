@@ -15,19 +15,16 @@ VIEW_RULES: Sequence[Rule] = (
         r"(?: (?:if|whether) there (?:is|are))?(?! (?:what|where|how))",
         rf"^{CAN_YOU} {SEE} (?=(?:any|some|an?)\b)",
         r"^(?:see|spot|notice|make out) (?=(?:any|an?|some)\b)",
-        r"^any(?:thing)?\b(?! idea| interesting| notable| special| unusual| else)"
-        r"(?: (?:signs?|traces?|"
-        r"evidence|indications?|hints?) of)?|^(?:presence|existence|signs?|traces?|evidence) of\b"
-        r"|^(?:check|look|verify|confirm)(?: (?:for|if|whether|that))?(?: there (?:is|"
-        r"are))?(?: the)?(?: presence of)?(?= any\b|$)",
+        r"^any(?:thing)?\b(?! idea| interesting| notable| special| unusual| else)(?: (?:signs?|traces?|evidence|"
+        r"indications?|hints?) of)?|^(?:presence|existence|signs?|traces?|evidence) of\b|^(?:check|look|verify|"
+        r"confirm)(?: (?:for|if|whether|that))?(?: there (?:is|are))?(?: the)?(?: presence of)?(?= any\b|$)",
         r"^(?:check|verify|confirm|test) (?:for |if |whether |that )?(?:there (?:is|are) )?(?:the presence of )?",
         r"^(?:have|has) (?:you|we|it) (?:got|seen|found|spotted|noticed|detected)\b|^(?:is|are) (?=(?:any|some)\b)",
         rf"^(?:does|do) {HERE} (?:look|seem|appear)(?: to be| like)?\b|^(?:does|do) there (?:exist|seem to be|"
         rf"appear to be)\b"
         r"|^(?:could|can|might|may|would|will) there be\b|^(?:contains?|includes?)\b",
         r"^are (?=(?!the\b|these\b|those\b|they\b|you\b|we\b|all\b)[\w-]+(?: [\w-]+)? (?:\w+ing|\w+ed|built|"
-        r"seen) (?:in|on|at|by|along|"
-        r"near|around|next|under|over|across|from|here)\b)",
+        r"seen) (?:in|on|at|by|along|near|around|next|under|over|across|from|here)\b)",
         rf"^(?:does|do|did|has|have|is) {HERE} (?:contain|show|include|have|has|feature|display|depict|got|hold|"
         rf"containing|showing)\b",
         rf"^(?:whether |if )?{HERE} (?:contains|shows|has|includes|features|depicts)\b",
@@ -39,18 +36,15 @@ VIEW_RULES: Sequence[Rule] = (
         r"^(?:has|have) .{1,60}? (?:got|any)\b(?P<thing>.{1,200})",
         r"^(?:does|do|did) .{1,80}? (?:contain|show|include|have|feature)\b(?P<thing>.{1,200})",
         rf"^(?:is|are|was|were) (?!this\b|that\b|it\b|these\b)(?P<thing>.{{1,120}}?) (?:visible|present|shown|seen|"
-        rf"there|anywhere|"
-        rf"detectable|apparent|to be (?:seen|found)|in sight|recogni[sz]able|(?:in|on|within) (?:this|"
-        rf"the) {GROUND})\b(?! (?:of|to)\b)",
+        rf"there|anywhere|detectable|apparent|to be (?:seen|found)|in sight|recogni[sz]able|(?:in|on|"
+        rf"within) (?:this|the) {GROUND})\b(?! (?:of|to)\b)",
         rf"^(?:(?:is|are|was) {HERE}|(?:could|can|might|would|may) {HERE} be) (?:(?:of |showing )?an?|part of an?|"
-        rf"(?:some|any) (?:kind|sort|type) of|all|mostly|mainly)? ?"
-        rf"(?P<thing>(?:(?<=a )|(?<=an )|(?={LAND}\b))(?:(?!or\b|than\b|to\b)[\w-]+)(?: (?!or\b|than\b|"
-        rf"to\b)[\w-]+){{0,8}})$",
+        rf"(?:some|any) (?:kind|sort|type) of|all|mostly|mainly)? ?(?P<thing>(?:(?<=a )|(?<=an )|"
+        rf"(?={LAND}\b))(?:(?!or\b|than\b|to\b)[\w-]+)(?: (?!or\b|than\b|to\b)[\w-]+){{0,8}})$",
         r"^(?P<thing>(?:(?!is\b|are\b|how\b|what\b|wh\w+\b)[\w-]+ ){1,5}?)(?:is |are )?"
         r"(?:visible|present|there|detectable)\b(?: (?:here|anywhere))?$",
         r"^(?:can|could) (?!you\b|we\b|i\b|one\b)(?P<thing>.{1,80}?) be (?:seen|found|spotted|detected|identified|"
-        r"made out|"
-        r"recogni[sz]ed|distinguished)\b",
+        r"made out|recogni[sz]ed|distinguished)\b",
         r"^are (?:these|those|they) (?P<thing>(?:[\w-]+ ){0,3}\w+s)$",
         rf"^(?:whether|if) (?P<thing>.{{1,80}}?) (?:is|are|can be) (?:visible|present|shown|seen|there|in {PICTURE})",
     ),
@@ -62,14 +56,17 @@ VIEW_RULES: Sequence[Rule] = (
         r"\b(?:scene|terrain|landscape|area|place|zone|habitat|environment|cover|ground|surface|vegetation|"
         r"settlement) (?:category|class|type|label)\b",
         r"\b(?:kind|type|sort|category|class)s? of (?:a )?(?:scene|place|area|land|terrain|landscape|environment|"
-        r"region|site|"
-        r"location|surface|ground|zone|habitat|neighbou?rhood|setting|ecosystem|vegetation zone|spot|settlement|"
-        r"territory)\b",
+        r"region|site|location|surface|ground|zone|habitat|neighbou?rhood|setting|ecosystem|vegetation zone|spot|"
+        r"settlement|territory)\b",
         r"^(?:what|which|name the|predict the|assign (?:a|the)) (?:is the )?(?:dominant |main |best |overall |"
-        r"correct |most \w+ )*"
-        r"(?:of the )?(?:category|categories|class|classes|biome|ecosystem|habitat|label)\b|\b(?:category|"
-        r"class) (?:does|would|do|is|best)\b",
+        r"correct |most \w+ )*(?:of the )?(?:category|categories|class|classes|biome|ecosystem|habitat|label)\b|"
+        r"\b(?:category|class) (?:does|would|do|is|best)\b",
         rf"\bwhat covers (?:most|the (?:ground|surface|land))\b|^(?:categori[sz]e|label) (?:{HERE})\b",
+    ),
+    *rules(
+        "caption",
+        r"^(?:list|name) (?:the |all |me )*(?:main |different |various |visible )*"
+        r"(?:objects|features|things|elements|what)\b",
     ),
     *rules(
         "find",
@@ -82,8 +79,7 @@ VIEW_RULES: Sequence[Rule] = (
         rf"^(?:whereabouts|where (?:about|exactly|abouts)?(?: ?{CAN_YOU} {SEE}| can be found)?)\b(?: (?:in|"
         rf"on) {PICTURE})?",
         rf"^(?:(?:in|on|at|to) )?(?:which|what) {PART}s? (?:of {PICTURE} )?(?:(?:is|are|lies?|has|have|shows?|"
-        rf"contains?|"
-        rf"{CAN_YOU} {SEE}|do i find) )",
+        rf"contains?|{CAN_YOU} {SEE}|do i find) )",
         r"^(?:the )?(?:locations?|positions?|whereabouts) (?:of|for) ",
         rest=True,
     ),
@@ -92,8 +88,7 @@ VIEW_RULES: Sequence[Rule] = (
         r"^(?P<thing>(?:the|all|every)(?: (?!is\b|are\b|was\b|were\b|shows?\b|has\b|have\b)[\w-]+){1,9})$",
         r"^(?P<thing>.{1,80}?)(?:,| -|:)? (?:where|location|locations)(?: (?:is|are) (?:it|they))?$",
         r"^which (?P<thing>(?:[\w-]+ ){1,3})is (?:the )?(?P<most>largest|biggest|smallest|longest|widest|tallest|"
-        r"closest|nearest|highest|oldest|"
-        r"newest|most \w+|\w+most)$",
+        r"closest|nearest|highest|oldest|newest|most \w+|\w+most)$",
         r"^(?:which|what) (?:one )?is (?P<thing>the (?:largest|biggest|smallest|longest|widest|tallest|closest|"
         r"nearest) (?!.{0,80}\b(?:made|used|called|named|doing|like|colou?r|problem|difference)\b).{1,80})$",
     ),
@@ -103,15 +98,14 @@ VIEW_RULES: Sequence[Rule] = (
         r"\b(?:describe|describing|caption|captions|summari[sz]e|summary|description|account|overview|interpret|"
         r"analy[sz]e|narrate|alt[ -]text|gist)\b",
         rf"^explain (?:to me )?(?:what )?(?:{HERE})\b|\bwhat (?:does )?(?:{HERE}) (?:shows?|depicts?|contains?|"
-        rf"displays?|portrays?|looks? like)\b"
-        rf"|^how does {HERE} look\b|\bmain (?:features?|contents?|elements?|objects?|things?) (?:of|in|on) {HERE}\b|"
-        rf"\binto words\b|^what does the (?:satellite|sensor|drone|camera|plane) see\b|\bmake of (?:{HERE})\b",
+        rf"displays?|portrays?|looks? like)\b|^how does {HERE} look\b|\bmain (?:features?|contents?|elements?|"
+        rf"objects?|things?) (?:of|in|on) {HERE}\b|\binto words\b|^what does the (?:satellite|sensor|drone|camera|"
+        rf"plane) see\b|\bmake of (?:{HERE})\b",
         r"^what (?:all )?(?:is|are) (?:there|here|going on|happening|shown|visible|seen|depicted|displayed|"
         r"pictured)\b"
         rf"|^(?:what|which) (?:objects|features|(?:kinds? of |sorts? of )?things|elements|stuff) (?:is|are|can|"
-        rf"do)\b|^what (?:is|are) (?:in|on) {PICTURE}\b"
-        rf"|^what (?:is|are) (?:{PICTURE}|this|it|that)(?: (?:of|about|an? \w+ of|showing))?$|^what (?:this|it) is$|"
-        rf"^what kind of {PICTURES}\b",
+        rf"do)\b|^what (?:is|are) (?:in|on) {PICTURE}\b|^what (?:is|are) (?:{PICTURE}|this|it|that)(?: (?:of|about|"
+        rf"an? \w+ of|showing))?$|^what (?:this|it) is$|^what kind of {PICTURES}\b",
         r"\bwhat (?:else )?(?:stands out|can be (?:seen|observed|made out|identified)|(?:can|do|could|"
         r"would) (?:you|i|we|one) see|(?:you|i|we|one) (?:can )?(?:see|observe|notice)|"
         r"(?:am i|are we|i am|we are) (?:looking at|seeing))\b|\bwhat (?:do|have) (?:we|you|i) (?:have|got|find|"
@@ -123,6 +117,5 @@ VIEW_RULES: Sequence[Rule] = (
 )
 QUESTIONED = re.compile(
     r"^(?!(?:can|could|do|does|did|will|would|should|help|wh\w+|how|i|you|my|me|we|thanks?|yes|no|hello|hi|and|or|"
-    r"then|so)\b)"
-    r"(?:(?!is\b|are\b)[a-z-]+)(?: (?!is\b|are\b)[a-z-]+){0,2}$"
+    r"then|so)\b)(?:(?!is\b|are\b)[a-z-]+)(?: (?!is\b|are\b)[a-z-]+){0,2}$"
 )

@@ -33,7 +33,7 @@ REAL_WORDS = _words(
     proportions proportional promotion proposition amounts larger largely barge lager big bigger resolutions
     revolution revolutions resolutely pixie band banks bans bends binds bonds brands sands lands hands coordinate
     coordinated coordinator counties production projectile projecting projections projector prosecution protection
-    protections take takes token captures cultured capturing acquire acquires inquired acquisitions dated dates
+    protections take takes token capture captures cultured capturing acquire acquires inquired acquisitions dated dates
     data dare dote waters watery later wafer wader forests foresee boast boasts beats bats boat bolts boots bots
     bouts boas coats ship shops slips chips whips building horses hoses house housed hours car cards cares carts
     carbs cats caps cans cabs chars scars vehicle vesicles tree tries tress treks road reads rods toads loads
