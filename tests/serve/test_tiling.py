@@ -6,6 +6,7 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fake.chat_model import coast
 from fake.rasters import geotiff, pixels
 from rsvlm.errors import BadInput
 from rsvlm.geo.raster import open_scene
@@ -34,10 +35,28 @@ def test_the_side_of_a_tile_follows_the_ground_that_it_shows(gsd, side):
     assert default_side(gsd) == side
 
 
+def test_without_the_rules_a_coarse_tile_is_as_large_as_a_fine_one():
+    assert [default_side(gsd, raw=True) for gsd in (None, 0.3, 5.0, 10.0, 30.0)] == [512, 512, 256, 128, 128]
+
+
+def test_a_coarse_scene_has_few_tiles_of_which_the_middle_is_shown_where_a_class_is_asked_for(tmp_path):
+    place = Affine(5, 0, 5e5, 0, -5, 5e6)
+    with open_scene(geotiff(tmp_path / "a.tif", coast(700, 900), transform=place)) as scene:
+        plan = plan_tiles(scene)
+        assert plan.wanted == 128 and len(plan.windows) <= 24 and plan.tile * 5 <= 1.02 * 1280
+        views = [view for view in read_views(scene, plan) if view is not None]
+        for view in views[:-1]:
+            part = view.middle(64)
+            assert part.shape[:2] == (64, 64) and view.middle(plan.tile) is view.pixels
+            top, left = (view.pixels.shape[0] - 64) // 2, (view.pixels.shape[1] - 64) // 2
+            assert (part == view.pixels[top : top + 64, left : left + 64]).all()
+        assert views[-1].middle(64) is views[-1].pixels
+
+
 def test_tiles_grow_where_they_would_be_too_many_but_a_given_side_is_kept(tmp_path):
     path = geotiff(tmp_path / "a.tif", np.ones((1, 40, 12000), np.uint8), transform=Affine(10, 0, 5e5, 0, -10, 5e6))
     with open_scene(path) as scene:
-        assert plan_tiles(scene).tile == plan_tiles(scene).wanted == 64
+        assert plan_tiles(scene, raw=True).tile == plan_tiles(scene, raw=True).wanted == 128
         assert len(plan_tiles(scene, 32).windows) == 375
     path = geotiff(tmp_path / "b.tif", np.ones((1, 3000, 3000), np.uint8), transform=Affine(10, 0, 5e5, 0, -10, 5e6))
     with open_scene(path) as scene:

@@ -111,7 +111,7 @@ class Assistant:
     ) -> list[Cell]:
         """As `answers`, but a question that gets no reply is a Cell that says so, and the others are answered."""
         started = time.perf_counter()
-        asked, planned = check_questions(questions), plan_tiles(scene, settings.tile)
+        asked, planned = check_questions(questions), plan_tiles(scene, settings.tile, raw=settings.raw)
         parts = self._plan(scene, asked, tiled=bool(planned.windows), settings=settings)
         asks = {_same(ask): ask for part in chain(*parts) for ask in part.asks}
         seen: list[list[ViewReply]] = []

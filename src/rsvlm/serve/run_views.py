@@ -8,6 +8,7 @@ from rsvlm.geo.scene import Scene
 from rsvlm.sample import Region, Reply
 from rsvlm.serve.aggregate import ViewReply
 from rsvlm.serve.grounding import ModelQuestion, ground
+from rsvlm.serve.question_type import QuestionType
 from rsvlm.serve.tiling import TilePlan, View, read_views
 from rsvlm.systems.abilities import Answers, Embeds, Pixels
 from rsvlm.systems.choices import choice_log_likelihoods, choice_probabilities
@@ -34,7 +35,10 @@ def run_views(
 
     def flush() -> None:
         for ask, own in _alike(asked, pairs):
-            images, words = [view.pixels for view, _ in own], [asked[index].words for _, index in own]
+            # A class is that of as much ground as a picture of its kind shows.
+            part = planned.wanted if ask.kind is QuestionType.SCENE and ask.choices else None
+            images = [view.middle(part) if part else view.pixels for view, _ in own]
+            words = [asked[index].words for _, index in own]
             if ask.choices:
                 rows = choose(model, images, words, ask.choices)
             elif ask.phrase is not None:

@@ -26,11 +26,14 @@ from rsvlm.geo.tiles import Window
 TILE = 512  # pixels
 GROUND = (80.0, 1280.0)  # metres of ground that a tile should show
 COARSE, COARSE_GROUND = 3.0, 640.0  # metres per pixel above which a tile shows so many metres
+MOST_COARSE = 24  # tiles of a coarse scene, as long as they show no more ground than `GROUND` says
+RAW_SIDE = 128  # pixels, the least without the rules of the scene
 SIDES = (64, 1024)  # pixels, the limits of the default
 MOST_TILES = 256
 READ = 2048  # pixels: a larger tile is shrunk while it is read, which takes longer than reading
 SEEN = 1024  # pixels of the whole scene put together from tiles; the model shrinks every view to some 200
 _SAMPLES = 4  # pixels of a tile along each side that make one of the whole; more cost more than reading does
+_NEARLY = 1.5  # times the wanted side: larger tiles are shown in part where a class is asked for
 LEAST_VALID = 0.02  # a tile with less data than this is left out: the model would describe its filling
 
 
@@ -42,6 +45,15 @@ class View:
     pixels: NDArray[np.uint8] = field(repr=False)
     valid: float
     whole: bool = False
+
+    def middle(self, side: int) -> NDArray[np.uint8]:
+        """The pixels in the middle, `side` scene pixels wide and high; all of a window that is little larger."""
+        scale = self.pixels.shape[1] / self.window[2]
+        height, width = (min(round(side * scale), extent) for extent in self.pixels.shape[:2])
+        if self.whole or max(self.window[2:]) <= _NEARLY * side:
+            return self.pixels
+        top, left = (self.pixels.shape[0] - height) // 2, (self.pixels.shape[1] - width) // 2
+        return np.ascontiguousarray(self.pixels[top : top + height, left : left + width])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,26 +73,35 @@ class TilePlan:
         return len(self.windows) + 1
 
 
-def plan_tiles(scene: Scene, tile: int | None = None) -> TilePlan:
+def plan_tiles(scene: Scene, tile: int | None = None, *, raw: bool = False) -> TilePlan:
     """The tiles of a scene. One whose longest side is within 1.5 tiles has none: the whole is enough.
 
-    Raises BadInput for a tile under 32 pixels.
+    `raw`: as without the rules of the scene, for which a coarse tile shows no less ground than a fine one. Raises
+    BadInput for a tile under 32 pixels.
     """
     if tile is not None and tile < 32:
         raise BadInput(f"A tile of {tile} pixels shows too little; give 32 or more.")
-    wanted = side = tile or default_side(scene.gsd_m)
-    while tile is None and _pieces(scene.width, side) * _pieces(scene.height, side) > MOST_TILES:
+    wanted = side = tile or default_side(scene.gsd_m, raw=raw)
+
+    def count() -> int:
+        return _pieces(scene.width, side) * _pieces(scene.height, side)
+
+    while tile is None and count() > MOST_TILES:
         side = math.ceil(side * 1.02)
+    if tile is None and not raw and scene.gsd_m and scene.gsd_m > COARSE:
+        while count() > MOST_COARSE and side * scene.gsd_m < GROUND[1]:
+            side = math.ceil(side * 1.02)
     windows = tuple(partition(scene.width, scene.height, side))
     return TilePlan(tile=side, wanted=wanted, windows=windows if len(windows) > 1 else ())
 
 
-def default_side(gsd: float | None) -> int:
-    """Pixels of a tile's side for a ground sampling distance in metres (None = not known)."""
+def default_side(gsd: float | None, *, raw: bool = False) -> int:
+    """Pixels of a tile's side for a ground sampling distance in metres (None = not known); `raw` as of `plan_tiles`."""
     if not gsd:
         return TILE
-    shown = min(max(float(TILE), GROUND[0] / gsd), (GROUND[1] if gsd <= COARSE else COARSE_GROUND) / gsd)
-    return round(min(max(shown, SIDES[0]), SIDES[1]))
+    most = GROUND[1] if gsd <= COARSE or raw else COARSE_GROUND
+    shown = min(max(float(TILE), GROUND[0] / gsd), most / gsd)
+    return round(min(max(shown, RAW_SIDE if raw else SIDES[0]), SIDES[1]))
 
 
 def partition(width: int, height: int, side: int) -> Iterator[Window]:

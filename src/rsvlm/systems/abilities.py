@@ -58,7 +58,7 @@ class ScoresReplies(Protocol):
     ) -> NDArray[np.float64]:
         """(N, R): natural logarithm of the probability of each reply, its end included, to each (image, question).
 
-        A reply that is e^10 times less likely than the likeliest may get an upper bound of its own instead.
+        A reply that is e^8 times less likely than the likeliest may get an upper bound of its own instead.
         """
         ...
 
