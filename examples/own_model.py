@@ -35,7 +35,7 @@ class Greenness:
 
 def main(scene: str) -> None:
     """Print the shares of both classes over the tiles of a scene."""
-    answer = Assistant(Greenness()).ask(scene, "What land cover is this?", tile=32)
+    answer = Assistant(Greenness()).ask(scene, "What land cover is this?", tile=32, classes=["vegetation", "other"])
     print(answer.answer)
     for region in answer.regions:
         print(region["properties"]["label"], round(region["properties"]["share"], 3))

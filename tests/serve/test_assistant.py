@@ -79,7 +79,7 @@ def test_a_small_scene_is_seen_once_for_all_questions(scene):
     model = Speaker()
     answers = Assistant(model).ask(scene, QUESTIONS)
     assert model.calls == [4]
-    assert [a.answer for a in answers] == ["There is a forest seen from above.", "Forest.", "Yes", "4"]
+    assert [a.answer for a in answers] == ["There is a forest seen from above.", "Forest", "Yes", "4"]
     for answer in answers:
         assert answer.regions[0]["properties"]["window"] == [0, 0, 128, 96]
         assert answer.regions[0]["properties"]["area_m2"] == pytest.approx(128 * 96 * 25, rel=1e-2)

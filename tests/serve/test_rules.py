@@ -149,6 +149,28 @@ def test_classes_follow_the_resolution_or_the_user(tmp_path):
         ask(model, scene_of(tmp_path, coast(), 10), "What land cover is this?", classes=["a", "A"])
 
 
+class Namer(Speaker):
+    """Tells no likelihoods, and says what it likes."""
+
+    def __init__(self, reply):
+        super().__init__("namer")
+        self.says, self.asked = reply, []
+
+    def reply(self, image, question):
+        self.asked.append(question)
+        return Reply(text=self.says, confidence=0.9)
+
+
+@pytest.mark.parametrize(
+    ("says", "answer"),
+    [("It is a sea lake, I think.", "Sea lake"), ("Herbivore", "Unsure"), ("Forestry", "Unsure"), ("FOREST", "Forest")],
+)
+def test_a_model_without_likelihoods_invents_no_class_either(tmp_path, says, answer):
+    model = Namer(says)
+    found = ask(model, scene_of(tmp_path, coast(60, 60), 10), "What land cover is this?")
+    assert found.answer.startswith(answer) and "answer with one of: annual crop, forest" in model.asked[0]
+
+
 def test_a_compound_question_gets_one_answer_of_its_parts(tmp_path):
     names = ["red", "green", "blue", "nir"]
     answer = ask(Speaker(), scene_of(tmp_path, lake(), 10, descriptions=names), "Is there water, and how much?")

@@ -4,6 +4,7 @@ Classes are chosen by likelihood from a vocabulary that follows the resolution, 
 is not believed under the confidence that its limits say, nor about pictures unlike those that it was trained on.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,10 +22,11 @@ from rsvlm.serve.class_answers import (
 )  # fmt: skip
 from rsvlm.serve.description import contradictions, describe
 from rsvlm.serve.grounding import ModelQuestion, aggregate_boxes, model_question
-from rsvlm.serve.question_type import QuestionType, RoutedQuestion, native_question
+from rsvlm.serve.question_type import QuestionType, RoutedQuestion, is_refusal, native_question
 from rsvlm.serve.situation import Situation
 from rsvlm.systems.abilities import Answers, Detects
 
+_WORD = re.compile(r"[^\W_]+")
 UNSURE = 0.5  # an answer outside of what a model was taught is no surer than this
 Views = Sequence[Sequence[ViewReply]]  # of each model question: the tiles that were shown, and, last, the whole
 
@@ -99,11 +101,41 @@ def vocabulary_rule(at: Situation) -> tuple[str, ...]:
 def _classes(question: RoutedQuestion, at: Situation) -> Part:
     ask = class_question(question, at)
     if ask is None:
-        return _words(question, at)
+        return _classes_in_words(question, at)
     return Part(
         question=question, asks=(ask,), finish=lambda views: at.classes_of(views[0], ask.choices),
         rules=vocabulary_rule(at),
     )  # fmt: skip
+
+
+def _classes_in_words(question: RoutedQuestion, at: Situation) -> Part:
+    """A model that tells no likelihoods is given the classes in words; a reply that names none of them is unsure."""
+    classes = at.classes or at.vocabulary.classes
+    words = f"{question.text} Answer with one of: {', '.join(classes)}."
+    part = raw_part(at.model, at.scene, words, tiled=at.tiled, kind=QuestionType.SCENE)
+
+    def finish(views: Views) -> SceneAnswer:
+        rows = [_with_class(row, classes) for row in views[0]]
+        return unsure(
+            aggregate(QuestionType.SCENE, question.text, rows[:-1], rows[-1]), "scene", at.limits.unsure_below
+        )
+
+    return replace(part, question=question, finish=finish, rules=vocabulary_rule(at))
+
+
+def _as_words(text: str) -> str:
+    """Its words in lower case, each with a blank on both sides."""
+    return f" {' '.join(_WORD.findall(text.lower()))} "
+
+
+def _with_class(row: ViewReply, classes: Sequence[str]) -> ViewReply:
+    """The reply as the class that it is, else the longest that it names, else "Unsure"; refusals stay."""
+    said = _as_words(row.reply.text)
+    if not said.strip() or is_refusal(row.reply.text):
+        return row
+    named = [name for name in classes if _as_words(name) in said]
+    best = max(named, key=len, default="unsure")
+    return replace(row, reply=replace(row.reply, text=best[:1].upper() + best[1:]))
 
 
 def yes_or_no(question: RoutedQuestion, at: Situation) -> ModelQuestion | None:
