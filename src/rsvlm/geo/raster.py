@@ -30,7 +30,8 @@ def open_scene(path: str | Path, *, bands: BandChoice = None, max_pixels: int = 
     """
     dataset = open_dataset(path, max_pixels=max_pixels)
     try:
-        dataset = stack_pages(dataset, Path(path), max_pixels)
+        with gdal_settings(path):  # else GDAL writes its warnings on stderr
+            dataset = stack_pages(dataset, Path(path), max_pixels)
         scene = _scene(dataset, Path(path), bands, max_pixels)
         if not scene.has_data():
             raise BadInput(f"{path} has no valid pixel: every value is nodata, NaN or masked; give a scene with data.")
