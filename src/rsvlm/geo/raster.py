@@ -30,7 +30,7 @@ def open_scene(path: str | Path, *, bands: BandChoice = None, max_pixels: int = 
     """
     dataset = open_dataset(path, max_pixels=max_pixels)
     try:
-        with gdal_settings(path):  # else GDAL writes its warnings on stderr
+        with gdal_settings(Path(path)):  # else GDAL writes its warnings on stderr
             dataset = stack_pages(dataset, Path(path), max_pixels)
         scene = _scene(dataset, Path(path), bands, max_pixels)
         if not scene.has_data():
