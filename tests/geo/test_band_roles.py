@@ -147,3 +147,12 @@ def test_bands_that_are_not_there_and_too_much_at_once(tmp_path):
         assert scene.read_bands([1, 2]).shape == (2, 64, 80)
         with pytest.raises(BadInput, match="of 3 bands"):
             scene.read_bands([1, 2, 3])
+
+
+def test_a_recipe_of_the_user_wins_over_colours_that_a_program_flagged():
+    """GDAL flags the first bands of any file of three or four bytes as red, green and blue; descriptions are names."""
+    flagged = ("red", "green", "blue", "band4")
+    assert band_roles(flagged, "landsat-swir", "x.tif", "uint8")[0] == ("swir1", "nir", "red", "green")
+    assert band_roles(flagged, None, "x.tif", "uint8")[0] == ("red", "green", "blue", "")
+    named = ("red", "green", "blue", "nir")
+    assert band_roles(named, "landsat-swir", "x.tif", "uint8")[0] == named

@@ -111,7 +111,7 @@ def test_water_is_computed_and_the_model_stands_beside_it(tmp_path):
 
 def test_bands_that_do_not_tell_leave_it_to_the_model(tmp_path):
     answer = ask(Chooser(), scene_of(tmp_path, coast(), 10), "Is there water?")
-    assert answer.answer in ("Yes", "No") or answer.answer.startswith("Unsure")
+    assert answer.answer == "Yes"
     assert not any(rule.startswith("index") for rule in answer.trace["rules"])
 
 
@@ -168,6 +168,7 @@ class Namer(Speaker):
 def test_a_model_without_likelihoods_invents_no_class_either(tmp_path, says, answer):
     model = Namer(says)
     found = ask(model, scene_of(tmp_path, coast(60, 60), 10), "What land cover is this?")
+    assert found.confidence <= (0.5 if answer == "Unsure" else 0.9)
     assert found.answer.startswith(answer) and "answer with one of: annual crop, forest" in model.asked[0]
 
 
@@ -176,6 +177,8 @@ def test_a_compound_question_gets_one_answer_of_its_parts(tmp_path):
     answer = ask(Speaker(), scene_of(tmp_path, lake(), 10, descriptions=names), "Is there water, and how much?")
     assert answer.trace["kind"] == "presence+area" and answer.answer.startswith("Yes: water covers 25 %")
     assert answer.answer.count("25 %") == 2
+    area = sum(region["properties"]["area_m2"] for region in answer.regions)
+    assert area == pytest.approx(32 * 96 * 100, rel=0.02)  # not twice: both parts rest on the same lake
 
 
 def test_a_large_scene_is_described_by_what_was_found(tmp_path):
@@ -190,9 +193,7 @@ def test_a_large_scene_is_described_by_what_was_found(tmp_path):
 
 
 def test_a_caption_that_cannot_be_true_is_left_out():
-    assert contradictions("Many cars and a road.", 30.0, ()) == ["cars cannot be seen at 30 m"] or contradictions(
-        "Many cars and a road.", 30.0, ()
-    ) == ["car cannot be seen at 30 m", "road cannot be seen at 30 m"]
+    assert contradictions("Many cars and a road.", 30.0, ()) == ["cars cannot be seen at 30 m"]
     assert contradictions("A wide forest.", 30.0, ()) == [] and contradictions("Many cars.", None, ()) == []
 
 

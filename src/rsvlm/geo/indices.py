@@ -7,13 +7,14 @@ at most 2048 x 2048 cells (`rsvlm.geo.cells`); the scene is read by windows.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
 from rsvlm.geo.band_roles import ROLE_WORDS
-from rsvlm.geo.cells import LARGEST_SIDE, Bits, Cells
+from rsvlm.geo.cells import LARGEST_SIDE, Bits, Cells, Patch
 from rsvlm.geo.cover_rules import COVER_WORDS, COVERS, INDICES, CoverRule, Index
 from rsvlm.geo.scene import Scene
 from rsvlm.geo.thresholds import BINS, Border, find_border, histogram
@@ -30,7 +31,7 @@ class CoverPatch:
     """A connected area of a cover: `outline` in pixels of the scene (shapely), mean index value, and its size."""
 
     outline: Region
-    shape: object = field(repr=False)
+    shape: Any = field(repr=False)
     mean: float
     area_px: float
     area_m2: float | None
@@ -237,8 +238,8 @@ def _notes(rule: CoverRule, scene: Scene, cells: Cells, border: Border, digital:
     yield rule.confused
 
 
-def _patch(cover: str, patch: object, values: NDArray[np.float32], areas: NDArray[np.float32] | None) -> CoverPatch:
-    outline, cells, at = patch  # type: ignore[misc]
+def _patch(cover: str, patch: Patch, values: NDArray[np.float32], areas: NDArray[np.float32] | None) -> CoverPatch:
+    outline, cells, at = patch
     area = None if areas is None else float(areas[at][cells].sum(dtype=np.float64))
     region = polygon_to_region(outline, cover)
     return CoverPatch(region, outline, float(np.nanmean(values[at][cells])), float(outline.area), area)

@@ -6,7 +6,7 @@ put together by the kind of the question (`rsvlm.serve.aggregate`). All question
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,7 @@ from rsvlm.geo.bands import BandChoice
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.scene import Scene
 from rsvlm.sample import Answer, Region
-from rsvlm.serve.aggregate import SceneAnswer, ViewReply
+from rsvlm.serve.aggregate import Evidence, SceneAnswer, ViewReply
 from rsvlm.serve.georeference import answer_text, features, overlay_regions
 from rsvlm.serve.grounding import ModelQuestion, grounding_question
 from rsvlm.serve.model_parts import Part, Views, raw_part
@@ -152,7 +152,7 @@ class Assistant:
             if problem and not part.computed and not result.answer:
                 return Cell(error=f"{question!r} got no reply: {problem}; ask again.")
             results.append(result)
-        evidence = tuple(chain(*(result.evidence for result in results)))
+        evidence = _distinct(chain(*(result.evidence for result in results)))
         asks = [
             (ask, rows)
             for part, own in zip(parts, views, strict=True)
@@ -169,10 +169,19 @@ class Assistant:
         }  # fmt: skip
         texts = [answer_text(result, features(result.evidence, scene.place)) for result in results]
         answer = Answer(
-            question=question, answer=" ".join(texts), regions=features(evidence, scene.place),
+            question=question, answer=" ".join(dict.fromkeys(texts)), regions=features(evidence, scene.place),
             confidence=min(max(float(min(result.confidence for result in results)), 0.0), 1.0), trace=trace,
         )  # fmt: skip
         return Cell(answer=answer, evidence=evidence)
+
+
+def _distinct(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Each place once: parts of a compound question may rest on the same ones, whose areas a user adds up."""
+    found: dict[tuple[Any, ...], Evidence] = {}
+    for one in evidence:
+        outline = one.region and (one.region.box, one.region.polygon)
+        found.setdefault((one.label, one.windows, outline, id(one.shape)), one)
+    return tuple(found.values())
 
 
 def _same(ask: ModelQuestion) -> tuple[Any, ...]:

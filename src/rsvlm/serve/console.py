@@ -134,7 +134,12 @@ def _support(answer: Answer) -> str:
     if any("box_px" in region["properties"] for region in answer.regions):
         shown = ""  # objects, not tiles: the answer says how many
     sure = f"{answer.confidence:.2f}" if answer.confidence else "not known"
-    how = {"file": "read from the file", "index": "computed from the bands", "resolution": "by size and resolution"}
+    how = {
+        "file": "read from the file",
+        "index": "computed from the bands",
+        "resolution": "by size and resolution",
+        "language": "not answered",
+    }
     rule = next((how[name] for rule in answer.trace.get("rules", ()) if (name := rule.partition(":")[0]) in how), "")
     second = f"; the model says {answer.trace['second_opinion']}" if rule and answer.trace.get("second_opinion") else ""
     return f"confidence {sure}; {rule or f'seen: {seen}{shown}'}{second}"

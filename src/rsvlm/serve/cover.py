@@ -1,7 +1,5 @@
 """Questions of water, vegetation, snow, burnt and built-up land, answered from spectral indices."""
 
-from typing import Any
-
 from rsvlm.geo.cover_rules import COVER_WORDS
 from rsvlm.geo.indices import Cover, CoverPatch
 from rsvlm.serve.aggregate import Evidence, SceneAnswer
@@ -83,7 +81,7 @@ def cover_size(patch: CoverPatch) -> str:
 
 def format_share(share: float) -> str:
     """A share as a percentage that hides no little: "12 %", "0.4 %", "less than 0.1 %", "0 %"."""
-    percent: Any = 100 * share
+    percent = 100 * share
     if percent == 0:
         return "0 %"
     return "less than 0.1 %" if percent < 0.1 else f"{percent:.1f} %" if percent < 2 else f"{percent:.0f} %"

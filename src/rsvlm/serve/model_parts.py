@@ -129,13 +129,14 @@ def _as_words(text: str) -> str:
 
 
 def _with_class(row: ViewReply, classes: Sequence[str]) -> ViewReply:
-    """The reply as the class that it is, else the longest that it names, else "Unsure"; refusals stay."""
+    """The reply as the longest class that it names, else "Unsure", of which the model is not sure; refusals stay."""
     said = _as_words(row.reply.text)
     if not said.strip() or is_refusal(row.reply.text):
         return row
     named = [name for name in classes if _as_words(name) in said]
     best = max(named, key=len, default="unsure")
-    return replace(row, reply=replace(row.reply, text=best[:1].upper() + best[1:]))
+    sure = row.reply.confidence if named else min(row.reply.confidence, UNSURE)
+    return replace(row, reply=replace(row.reply, text=best[:1].upper() + best[1:], confidence=sure))
 
 
 def yes_or_no(question: RoutedQuestion, at: Situation) -> ModelQuestion | None:

@@ -35,7 +35,7 @@ def plan(question: RoutedQuestion, at: Situation) -> Part:
     return by_model(question, at)
 
 
-def _told(question: RoutedQuestion, answer: SceneAnswer, *rules: str) -> Part:
+def _computed(question: RoutedQuestion, answer: SceneAnswer, *rules: str) -> Part:
     return Part(question=question, finish=lambda _: answer, rules=rules, computed=True)
 
 
@@ -45,11 +45,11 @@ def _from_file(question: RoutedQuestion, at: Situation) -> Part | None:
         QuestionType.RESOLUTION: scene_facts.resolution_answer,
     }  # fmt: skip
     if question.kind in facts:
-        return _told(question, facts[question.kind](at.scene), "file: read from the file, no model was asked")
+        return _computed(question, facts[question.kind](at.scene), "file: read from the file, no model was asked")
     if question.kind is QuestionType.UNKNOWN:
         text = "This question is not understood; ask in English, in words, what is in the scene, where, or how much."
         answer = SceneAnswer(answer=text, confidence=0.0, evidence=(), rule=question.rule, about="nothing was answered")
-        return _told(question, answer, f"language: {question.rule}")
+        return _computed(question, answer, f"language: {question.rule}")
     return None
 
 
@@ -84,7 +84,7 @@ def _too_small(question: RoutedQuestion, at: Situation) -> Part | None:
     answer = SceneAnswer(
         answer=seen.sentence, confidence=1.0, evidence=(), rule="smaller than three pixels", about="size and resolution"
     )
-    return _told(question, answer, f"resolution: {seen.sentence}")
+    return _computed(question, answer, f"resolution: {seen.sentence}")
 
 
 def _beyond_limits(question: RoutedQuestion, at: Situation) -> Part | None:
@@ -93,7 +93,7 @@ def _beyond_limits(question: RoutedQuestion, at: Situation) -> Part | None:
     if not why or question.kind is QuestionType.CAPTION:
         return None
     if question.kind is QuestionType.AREA:
-        return _told(question, _unmeasured(question, f"{why}: it is not measured by tiles"), f"limits: {why}")
+        return _computed(question, _unmeasured(question, f"{why}: it is not measured by tiles"), f"limits: {why}")
     scored = question.kind in (QuestionType.PRESENCE, QuestionType.SCENE) and at.scores
     ask = (class_question if question.kind is QuestionType.SCENE else yes_or_no)(question, at) if scored else None
     ask = replace(ask or asked(question, at, tiled=False), tiles=False)
@@ -123,7 +123,7 @@ def _area(question: RoutedQuestion, at: Situation) -> Part | None:
     ask = class_question(question, at)
     classes = covered_by(question.thing, ask.choices) if ask else ()
     if ask is None or not classes:
-        return _told(question, _unmeasured(question, "no band and no class tells it"), "area: nothing measures it")
+        return _computed(question, _unmeasured(question, "no band and no class tells it"), "area: nothing measures it")
 
     def finish(views: Views) -> SceneAnswer:
         found = at.classes_of(views[0], ask.choices)

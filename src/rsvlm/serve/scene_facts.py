@@ -36,7 +36,7 @@ def place_answer(scene: Scene) -> SceneAnswer:
     """Where the scene lies: the coordinates of its middle and bounds, and its CRS. Names of places are not known."""
     place = scene.place
     if place is None:
-        return _told(f"The file does not tell where it lies: {scene.unplaced}.", "the file has no place on Earth")
+        return _of_file(f"The file does not tell where it lies: {scene.unplaced}.", "the file has no place on Earth")
     points = [(scene.width / 2, scene.height / 2)]
     points += [(x, y) for x in (0, scene.width) for y in (0, scene.height)]
     middle, *corners = place.to_lonlat(points)
@@ -47,14 +47,14 @@ def place_answer(scene: Scene) -> SceneAnswer:
     text = (
         f"{', '.join(parts)}; its coordinate reference system is {place.crs_name:.80}. Names of places are not known."
     )
-    return _told(text, "coordinates from the file", scene)
+    return _of_file(text, "coordinates from the file", scene)
 
 
 def date_answer(scene: Scene) -> SceneAnswer:
     """The day on which the scene was taken, from the metadata of its file."""
     if scene.date is None:
-        return _told("The file does not tell when it was taken.", "no date among the metadata of the file")
-    return _told(f"It was taken on {scene.date}, as its metadata say.", "date from the metadata of the file")
+        return _of_file("The file does not tell when it was taken.", "no date among the metadata of the file")
+    return _of_file(f"It was taken on {scene.date}, as its metadata say.", "date from the metadata of the file")
 
 
 def resolution_answer(scene: Scene) -> SceneAnswer:
@@ -63,12 +63,12 @@ def resolution_answer(scene: Scene) -> SceneAnswer:
     size = f"{scene.width} x {scene.height} pixels, {count} band{'s' if count > 1 else ''}"
     gsd = usable_gsd(scene)
     if gsd is None:
-        return _told(f"The scene has {size}; its resolution on the ground is not known.", "size from the file")
+        return _of_file(f"The scene has {size}; its resolution on the ground is not known.", "size from the file")
     text = f"The scene has {size}; a pixel is {format_gsd(gsd)} on the ground, all of it {ground_size(scene)}."
-    return _told(text, "size and georeference from the file", scene)
+    return _of_file(text, "size and georeference from the file", scene)
 
 
-def _told(text: str, rule: str, scene: Scene | None = None) -> SceneAnswer:
+def _of_file(text: str, rule: str, scene: Scene | None = None) -> SceneAnswer:
     evidence = () if scene is None else (Evidence(label="scene", score=1.0, windows=(scene.window,)),)
     return SceneAnswer(answer=text, confidence=1.0, evidence=evidence, rule=rule, about="read from the file")
 
