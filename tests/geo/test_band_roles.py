@@ -8,6 +8,7 @@ from rasterio.enums import ColorInterp
 from fake.rasters import geotiff, pixels
 from rsvlm.errors import BadInput
 from rsvlm.geo.band_meaning import common_names
+from rsvlm.geo.band_roles import band_roles
 from rsvlm.geo.bands import BAND_RECIPES
 from rsvlm.geo.raster import open_scene
 
