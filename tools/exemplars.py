@@ -17,7 +17,9 @@ from safetensors.numpy import save_file
 
 from rsvlm.data.catalogue import load as load_set
 from rsvlm.data.images import read_rgb
+from rsvlm.errors import BadInput
 from rsvlm.sample import Sample
+from rsvlm.systems.abilities import Features, features_of
 from rsvlm.systems.load import load
 from rsvlm.systems.model_limits import ModelLimits, familiarity
 
@@ -25,12 +27,12 @@ SETS = ("ucm_scenes", "aid", "eurosat", "ships", "hit_uav")
 PICTURES, CLUSTERS, ROUNDS, BATCH = 1500, 512, 25, 16
 
 
-def embedded(model: object, samples: Sequence[Sample], rng: np.random.Generator, most: int) -> NDArray[np.float32]:
+def embedded(embed: Features, samples: Sequence[Sample], rng: np.random.Generator, most: int) -> NDArray[np.float32]:
     """(N, D) vectors of at most `most` pictures, drawn at random."""
     chosen = [samples[at] for at in rng.permutation(len(samples))[:most]]
     rows = []
     for at in range(0, len(chosen), BATCH):
-        rows.append(model.embed_images([read_rgb(one.images[0]) for one in chosen[at : at + BATCH]]))  # pyright: ignore
+        rows.append(embed([read_rgb(one.images[0]) for one in chosen[at : at + BATCH]]))
     return np.concatenate(rows)
 
 
@@ -52,15 +54,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     given = parser.parse_args(arguments)
-    model, rng = load(given.model), np.random.default_rng(0)
-    train = np.concatenate([embedded(model, load_set(name, given.data, "train"), rng, PICTURES) for name in SETS])
+    embed, rng = features_of(load(given.model)), np.random.default_rng(0)
+    if embed is None:
+        raise BadInput(f"{given.model} has no features of pictures; give a model that embeds them.")
+    train = np.concatenate([embedded(embed, load_set(name, given.data, "train"), rng, PICTURES) for name in SETS])
     mean = train.mean(0)
     rows = train - mean
     centres = clusters(rows / np.linalg.norm(rows, axis=1, keepdims=True), CLUSTERS, rng)
     save_file({"mean": mean.astype(np.float32), "exemplars": centres.astype(np.float16)}, given.out)
     limits = ModelLimits(mean=mean, exemplars=centres)
     for name in SETS:
-        similarity = familiarity(limits, embedded(model, load_set(name, given.data, "val"), rng, 300))
+        similarity = familiarity(limits, embedded(embed, load_set(name, given.data, "val"), rng, 300))
         found = dict(
             zip(("1 %", "3 %", "5 %", "50 %"), np.percentile(similarity, (1, 3, 5, 50)).round(3).tolist(), strict=True)
         )

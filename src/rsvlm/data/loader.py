@@ -90,8 +90,12 @@ def pad_right(rows: Sequence[Sequence[int]]) -> Tensor:
 
 
 def pad_texts(tokenizer: Any, texts: Sequence[str], most: int) -> Batch:
-    """Texts as `text` and `text_mask` of the batch contract: at most `most` tokens each, padded on the right."""
-    rows = [tokenizer(text, add_special_tokens=False)["input_ids"][:most] or [tokenizer.pad_token_id] for text in texts]
+    """Texts as `text` and `text_mask` of the batch contract, padded on the right.
+
+    At most `most` tokens each, among them those that the tokenizer puts around a text, which are never cut.
+    """
+    cut = {"add_special_tokens": True, "truncation": True, "max_length": most}
+    rows = [tokenizer(text, **cut)["input_ids"] or [tokenizer.pad_token_id] for text in texts]
     ids = pad_right(rows)
     return {"text": ids.clamp(min=0), "text_mask": ids >= 0}
 

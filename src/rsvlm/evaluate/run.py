@@ -26,7 +26,7 @@ from rsvlm.evaluate.result import Result, RunOutput, score_run
 from rsvlm.evaluate.solvers import SOLVERS, check_ability
 from rsvlm.evaluate.task import Task, prepare
 from rsvlm.sample import Image
-from rsvlm.systems.abilities import Answers, Embeds
+from rsvlm.systems.abilities import Answers, Features, features_of
 
 EMBED_BATCH = 32
 
@@ -127,20 +127,21 @@ def _ask_blind(task: Task, model: Any, log: ReplyLog, batch: int, progress: Prog
 def _nearest(task: Task, model: Any, notes: list[str], progress: Progress) -> dict[str, list[Row]]:
     if task.protocol.ability not in ("answers", "chooses") or not task.train:
         return {}
-    if not isinstance(model, Embeds):
+    features = features_of(model)
+    if features is None:
         notes.append("nearest_image is missing: the model does not embed pictures")
         return {}
-    answers = nearest_image(task.train, task.items, _embedder(model, progress))
+    answers = nearest_image(task.train, task.items, _embedder(features, progress))
     return {"nearest_image": [{"answer": text} for text in answers]}
 
 
-def _embedder(model: Embeds, progress: Progress) -> Embed:
+def _embedder(features: Features, progress: Progress) -> Embed:
     def embed(images: Sequence[Image]) -> NDArray[np.float32]:
         bar = progress.add_task("features for nearest_image", total=len(images))
         rows = []
         for start in range(0, len(images), EMBED_BATCH):
             part = images[start : start + EMBED_BATCH]
-            rows.append(model.embed_images([read_rgb(image) for image in part]))
+            rows.append(features([read_rgb(image) for image in part]))
             progress.advance(bar, len(part))
         return np.concatenate(rows)
 

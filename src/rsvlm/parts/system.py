@@ -19,6 +19,10 @@ class PartBuilder(Protocol):
         """The tower called `tower`, with `weights` in place. Raises BadInput for an unknown name."""
         ...
 
+    def text(self, **numbers: Any) -> Any:
+        """The sentence encoder (`rsvlm.parts.text.sentence`) called `base`. Raises MissingPart where it is not here."""
+        ...
+
     def language(self, **numbers: Any) -> Any:
         """The language model (`rsvlm.parts.language.model`) called `base`. Raises MissingPart where it is not here."""
         ...

@@ -10,7 +10,7 @@ from rsvlm.serve.aggregate import ViewReply
 from rsvlm.serve.grounding import ModelQuestion, ground
 from rsvlm.serve.question_type import QuestionType
 from rsvlm.serve.tiling import TilePlan, View, read_views
-from rsvlm.systems.abilities import Answers, Embeds, Pixels
+from rsvlm.systems.abilities import Answers, Pixels, features_of
 from rsvlm.systems.choices import choice_log_likelihoods, choice_probabilities
 from rsvlm.systems.model_limits import familiarity, limits_of
 
@@ -64,12 +64,13 @@ def run_views(
 def _strangeness(model: Any, *, rules: bool) -> Callable[[View], bool]:
     """Whether a view is unlike all that the model was trained on, by its limits; found out once for each."""
     limits, known = limits_of(model), {}
-    if not rules or limits.exemplars is None or not isinstance(model, Embeds):
+    embed = features_of(model)
+    if not rules or limits.exemplars is None or embed is None:
         return lambda _: False
 
     def is_strange(view: View) -> bool:
         if view.window not in known:
-            known[view.window] = familiarity(limits, model.embed_images([view.pixels]))[0] < limits.least_similarity
+            known[view.window] = familiarity(limits, embed([view.pixels]))[0] < limits.least_similarity
         return bool(known[view.window])
 
     return is_strange

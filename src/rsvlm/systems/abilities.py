@@ -3,7 +3,7 @@
 This is the only list of abilities. `rsvlm.evaluate.solvers` says how a benchmark asks for each.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +13,7 @@ from rsvlm.errors import BadInput
 from rsvlm.sample import Region, Reply
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB, 0..255
+Features = Callable[[Sequence[Pixels]], NDArray[np.float32]]  # pictures to (N, D) rows of unit length
 
 
 @runtime_checkable
@@ -115,6 +116,22 @@ class Embeds(Protocol):
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length."""
         ...
+
+
+@runtime_checkable
+class PoolsFeatures(Protocol):
+    """Has a tower whose features tell how alike pictures look, whatever space it matches texts in."""
+
+    def pooled(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
+        """(N, D) float32 rows of unit length: the means of the tower's levels, each scaled to unit length first."""
+        ...
+
+
+def features_of(model: object) -> Features | None:
+    """How a model's own features of pictures are computed: pooled ones, else its vectors; None where it has neither."""
+    if isinstance(model, PoolsFeatures):
+        return model.pooled
+    return model.embed_images if isinstance(model, Embeds) else None
 
 
 @runtime_checkable

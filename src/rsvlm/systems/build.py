@@ -16,11 +16,13 @@ from rsvlm.parts.checkpoints import clip as clip_checkpoint
 from rsvlm.parts.checkpoints.shards import read_config
 from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.heads.boxes import BoxHead
+from rsvlm.parts.heads.match import MatchHead
 from rsvlm.parts.heads.tags import TagHead
 from rsvlm.parts.language import model as language_models
 from rsvlm.parts.language.local_files import offline
 from rsvlm.parts.precision import Precision, dtype_of, precision_of
 from rsvlm.parts.system import System, objectives_of
+from rsvlm.parts.text.sentence import SentenceEncoder, sentence_encoder
 from rsvlm.parts.vision import eva
 from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.parts.vision.efficientnet import EfficientNetLite0, lite0_state
@@ -38,7 +40,7 @@ _TOWERS = {
     "eva_clip": eva.EVACLIP,
 }
 MOST_SIDE = 4096  # of the square that a tower or a head sees, which is made for every picture
-HEADS = {"num_tags": "tags", "boxes": "boxes"}  # numbers of a recipe's model -> objective of the head that they are of
+HEADS = {"num_tags": "tags", "boxes": "boxes", "match": "contrastive"}  # numbers of a recipe's model -> objective of the head that they are of
 
 # Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
 GATED = {
@@ -82,6 +84,9 @@ def _build(recipe: Recipe, parts: "_Parts") -> System:
     if boxes := recipe.model.get("boxes"):
         language: Any = system.language
         system.attach(BoxHead(level_dims=system.vision.dims, phrase_dim=language.dim, **boxes))
+    if match := recipe.model.get("match"):
+        numbers = {name: value for name, value in match.items() if name != "text"}
+        system.attach(MatchHead(level_dims=system.vision.dims, text=parts.text(**match["text"]), **numbers))
     return system
 
 
@@ -97,19 +102,23 @@ def check_objectives(recipe: Recipe) -> None:
             )
 
 
-def build_tokenizer(recipe: Recipe) -> Any:
+def build_tokenizer(recipe: Recipe, objective: str = "") -> Any:
     """The tokenizer of the recipe's language model, or `text.tokenizer` where it has none.
 
-    A byte tokenizer for random LLaMAs, and where it is called "bytes".
+    For "contrastive" that of the match head's text encoder, where the recipe has one. A byte tokenizer for random
+    models, and where it is called "bytes".
     """
-    language = recipe.model.get("language")
-    base = language["base"] if language else recipe.model["text"]["tokenizer"]
-    if base in ("llama", "bytes"):
+    language, match = recipe.model.get("language"), recipe.model.get("match")
+    if match and objective == "contrastive":
+        base, folder = match["text"]["base"], _text_folder
+    else:
+        base, folder = language["base"] if language else recipe.model["text"]["tokenizer"], _folder
+    if base in ("llama", "bert", "bytes"):
         return byte_tokenizer()
     from transformers import AutoTokenizer
 
     with offline():
-        return AutoTokenizer.from_pretrained(_folder(base), local_files_only=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder(base), local_files_only=True, trust_remote_code=False)
 
 
 def byte_tokenizer() -> Any:
@@ -131,11 +140,16 @@ def byte_tokenizer() -> Any:
 
 def own_tensors(recipe: Recipe, model: nn.Module) -> set[str]:
     """Names of the tensors that a finished model brings: all but a language model that others published."""
-    published = recipe.model.get("language", {}).get("base", "llama") != "llama"
+    match = recipe.model.get("match") or {}
+    parts = {
+        "language.model.": recipe.model.get("language", {}).get("base", "llama") != "llama",
+        "contrastive.text.model.": match.get("text", {}).get("base", "bert") != "bert",
+    }
+    others = tuple(prefix for prefix, published in parts.items() if published)
     return {
         name
         for name in model.state_dict()
-        if not published or not name.startswith("language.model.") or "lora_" in name
+        if not name.startswith(others) or "lora_" in name
         if not name.endswith("num_batches_tracked")
     }
 
@@ -205,6 +219,13 @@ class _Parts:
         return language_models.pretrained(_folder(base), lora=lora, dtype=numbers.get("dtype", self.dtype))
 
 
+    def text(self, *, base: str, lora: Mapping[str, Any] | None = None, **numbers: Any) -> SentenceEncoder:
+        """A text encoder by its name or folder, or with `base` "bert" a random one of the numbers given."""
+        if base != "bert" and numbers:
+            raise BadInput(f"match.text has the key {min(numbers)!r}; beside base and lora it takes none.")
+        return sentence_encoder(None if base == "bert" else _text_folder(base), lora=lora, **numbers)
+
+
 class _Measured(_Parts):
     """Parts to be measured: of a language model that others published, whose files bound it, one layer."""
 
@@ -237,6 +258,14 @@ def _load_tower(model: Tower, weights: str) -> None:
         path = model_folder(weights) / "model.safetensors"
         state = {n.removeprefix("vision."): t for n, t in read_state(path).items() if n.startswith("vision.")}
         load_weights(model, state, source=str(path), needed=dict(model.named_parameters()))
+
+
+def _text_folder(base: str) -> Path:
+    if base == "all-minilm-l6-v2":
+        return assets.text_encoder()
+    if is_folder(Path(base)):
+        return Path(base)
+    raise BadInput(unknown("text encoder", base, ["all-minilm-l6-v2", "bert", "<a folder>"]))
 
 
 def _folder(base: str) -> Path:

@@ -59,7 +59,7 @@ def limits_of(model: object) -> ModelLimits:
 
 
 def familiarity(limits: ModelLimits, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(N,) similarity in [-1, 1] of pictures to those of training; vectors (N, D) as of `Embeds.embed_images`.
+    """(N,) similarity in [-1, 1] of pictures to those of training; vectors (N, D) as of `features_of`.
 
     The mean cosine, of vectors less the mean of training, to the three nearest exemplars. 1 where none are known.
     """

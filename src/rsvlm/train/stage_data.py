@@ -51,7 +51,7 @@ class StageData:
         )  # fmt: skip
         setting = Setting(
             recipe=self.recipe.in_stage(index), stage=stage, samples=samples, model=model,
-            tokenizer=build_tokenizer(self.recipe), pictures=pictures,
+            tokenizer=build_tokenizer(self.recipe, stage.objective), pictures=pictures,
         )  # fmt: skip
         return StageBatches(
             samples, schedule, objective.collate(setting), batch=stage.batch, accumulate=stage.accumulate,

@@ -117,6 +117,10 @@ class OnnxChat:
         return 0, 0, width, height
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
+        """(N, D) unit vectors, as `pooled`."""
+        return self.pooled(images)
+
+    def pooled(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(N, D) unit vectors: the means of the tower's levels, each level scaled to unit length first."""
         levels, picture = self._levels(images)
         return _unit(np.concatenate([_unit(level.mean(1))[picture] for level in levels], 1))

@@ -1,0 +1,1 @@
+"""Text towers: token ids to one vector a text."""
