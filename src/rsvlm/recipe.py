@@ -47,6 +47,11 @@ class Stage(_Strict):
     pack: int | None = Field(
         None, gt=0, description="tokens of a row that conversations share, so that less is padding; unset = none do"
     )
+    class_share: Share = Field(0.0, description="contrastive: share of visits at which a picture's text is its class")
+    templates: tuple[str, ...] = Field((), description="contrastive: sentences for a class, {} is its name; none = it")
+    positives: Literal["pairs", "labels"] = Field(
+        "pairs", description="contrastive: what fits a text; labels = pictures of its class or with its words, too"
+    )
     steps: int = Field(gt=0)
     batch: int = Field(gt=0, description="samples per optimiser step, over all processes")
     accumulate: int = Field(1, gt=0)
@@ -78,7 +83,7 @@ _LARGEST = 1 << 20  # bytes of a recipe; the longest shipped one has 9,000
 _SHORT = Repr()  # of a value in an error: never all of it
 
 # Fields that came after recipes had been hashed: a stage that leaves one at its default hashes as it did without it.
-_LATER = ("model", "optimizer", "eps", "warmup_from", "decay", "pack")
+_LATER = ("model", "optimizer", "eps", "warmup_from", "decay", "pack", "class_share", "templates", "positives")
 
 
 class Recipe(_Strict):

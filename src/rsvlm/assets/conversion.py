@@ -96,7 +96,8 @@ def convert_text(weights: Path, made: Path) -> None:
     """all-MiniLM-L6-v2 as it is, without the pooler, which sentence-transformers does not use."""
     from safetensors.numpy import load_file, save_file
 
-    state = {name: array for name, array in load_file(weights).items() if not name.startswith("pooler.")}
+    unused = ("pooler.", "embeddings.position_ids")
+    state = {name: array for name, array in load_file(weights).items() if not name.startswith(unused)}
     save_file(state, made / "model.safetensors", metadata={"format": "pt"})
     for name in ("config.json", "tokenizer.json"):
         shutil.copyfile(weights.with_name(name), made / name)

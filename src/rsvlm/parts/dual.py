@@ -51,7 +51,8 @@ class DualEncoder(System):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """ "contrastive": symmetric InfoNCE between the batch's pictures and texts, row by row a pair."""
         scale = self.logit_scale.clamp(max=self.max_logit_scale).exp()
-        return {"contrastive": losses.contrastive(scale * self.embed_image(batch) @ self.embed_text(batch).T)}
+        logits = scale * self.embed_image(batch) @ self.embed_text(batch).T
+        return {"contrastive": losses.contrastive(logits, losses.fitting(batch))}
 
     def after_step(self) -> None:
         """Keep the temperature within its limit."""

@@ -1,5 +1,8 @@
 """Losses, each over plain tensors and returned as a scalar."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,7 +28,26 @@ def multi_label(logits: Tensor, targets: Tensor) -> Tensor:
     return torch.where(known, each, 0).sum(1).mean()
 
 
-def contrastive(logits: Tensor) -> Tensor:
-    """Symmetric InfoNCE of scaled similarities (B, B), row i and column i being a pair (arXiv:2103.00020, fig. 3)."""
+def contrastive(logits: Tensor, positive: Tensor | None = None) -> Tensor:
+    """Symmetric InfoNCE of scaled similarities (B, B), row i and column i being a pair (arXiv:2103.00020, fig. 3).
+
+    `positive` (B, B), bool, marks all that fit, which share the probability evenly (UniCL, arXiv:2204.03610).
+    """
+    logits = logits.float()
     pairs = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits.float(), pairs) + F.cross_entropy(logits.float().T, pairs)) / 2
+    if positive is None:
+        return (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
+    fits = positive.to(logits.dtype)
+    rows, columns = fits / fits.sum(1, keepdim=True), fits.T / fits.T.sum(1, keepdim=True)
+    return (F.cross_entropy(logits, rows) + F.cross_entropy(logits.T, columns)) / 2
+
+
+def fitting(batch: Mapping[str, Any]) -> Tensor | None:
+    """(B, B), bool: which texts (columns) fit which pictures (rows) by the labels of a batch; None where it has none.
+
+    A pair fits, equal texts fit the pictures of each, and a text that names a class fits all pictures of it.
+    """
+    if "text_key" not in batch:
+        return None
+    key, named, shown = batch["text_key"], batch["text_class"], batch["image_class"]
+    return (key[:, None] == key) | ((shown[:, None] == named) & (named >= 0))

@@ -40,7 +40,11 @@ _TOWERS = {
     "eva_clip": eva.EVACLIP,
 }
 MOST_SIDE = 4096  # of the square that a tower or a head sees, which is made for every picture
-HEADS = {"num_tags": "tags", "boxes": "boxes", "match": "contrastive"}  # numbers of a recipe's model -> objective of the head that they are of
+HEADS = {
+    "num_tags": "tags",
+    "boxes": "boxes",
+    "match": "contrastive",
+}  # numbers of a recipe's model -> objective of the head that they are of
 
 # Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
 GATED = {
@@ -217,7 +221,6 @@ class _Parts:
             return language_models.llama(lora=lora, **numbers)
         _check_published(numbers)
         return language_models.pretrained(_folder(base), lora=lora, dtype=numbers.get("dtype", self.dtype))
-
 
     def text(self, *, base: str, lora: Mapping[str, Any] | None = None, **numbers: Any) -> SentenceEncoder:
         """A text encoder by its name or folder, or with `base` "bert" a random one of the numbers given."""

@@ -1,7 +1,7 @@
-"""Vectors of pictures and texts in one space, read off the visual levels and a sentence encoder. Ours, for small models.
+"""Vectors of pictures and texts in one space, read off the visual levels and a sentence encoder. Ours.
 
-levels -> LevelsToVector | SentenceToVector <- sentence encoder <- text: a dual encoder (CLIP, arXiv:2103.00020) beside a
-system that does something else, looking through the same tower.
+levels -> LevelsToVector | SentenceToVector <- sentence encoder <- text: a dual encoder (CLIP, arXiv:2103.00020) beside
+a system that does something else, looking through the same tower. For small models.
 """
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
 # pyright: reportTypedDictNotRequiredAccess=false
@@ -44,7 +44,7 @@ class LevelsToVector(nn.Module):
         """Levels -> (B, dim) of unit length."""
         cells = torch.cat([norm(self._pooled(one)) for norm, one in zip(self.norm, levels, strict=True)], -1)
         keys = self.before(self.cell(cells) + self.place)
-        seen = self.attention(self.query.expand(len(cells), -1, -1), keys, keys, need_weights=False)[0]
+        seen = self.attention(self.query.expand(cells.shape[0], -1, -1), keys, keys, need_weights=False)[0]
         return F.normalize(self.mlp(torch.cat([self.after(seen).flatten(1), self.mean(cells.mean(1))], 1)), dim=-1)
 
     def _pooled(self, level: Tensor) -> Tensor:
@@ -97,7 +97,8 @@ class MatchHead(Head):
         """ "contrastive": symmetric InfoNCE between the batch's pictures and texts, row by row a pair."""
         images = self.image(system.see(batch, self.objective))
         texts = self.embed_text(batch["text"], batch["text_mask"])
-        return {"contrastive": losses.contrastive(self.logit_scale.clamp(max=self.max_scale).exp() * images @ texts.T)}
+        logits = self.logit_scale.clamp(max=self.max_scale).exp() * images @ texts.T
+        return {"contrastive": losses.contrastive(logits, losses.fitting(batch))}
 
 
 def _mlp(inputs: int, width: int, outputs: int, dropout: float) -> nn.Sequential:

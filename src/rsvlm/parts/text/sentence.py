@@ -40,7 +40,7 @@ def sentence_encoder(
     config = BertConfig.from_dict({**settings, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0})
     model = BertModel(config, add_pooling_layer=False)
     if folder and torch.empty(0).device.type != "meta":
-        model.load_state_dict(read_state(folder / "model.safetensors"), strict=False)
+        model.load_state_dict(read_state(folder / "model.safetensors"))
     if lora:
         adapters.inject(model, lora)
     return SentenceEncoder(model)

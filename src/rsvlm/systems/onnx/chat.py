@@ -36,6 +36,7 @@ class OnnxChat:
     """A model folder with graphs: model.safetensors, recipe.yaml and onnx/. `name` and `trace` as of `Answers`."""
 
     def __init__(self, folder: Path, name: str) -> None:
+        """Raises as `rsvlm.systems.load.load`."""
         self.name, self.recipe, self.limits = name, read_recipe(folder / "recipe.yaml"), read_limits(folder)
         facts = read_json(folder / "onnx" / GRAPHS)
         base = packed_language_model()
@@ -224,8 +225,3 @@ def _peaks(heat: Floats, boxes: Floats) -> tuple[list[float], list[list[float]]]
     flat = np.where(highest == score, score, 0.0).reshape(-1)
     best = np.argsort(-flat, kind="stable")[:MAX_BOXES]
     return flat[best].tolist(), np.clip(boxes.reshape(-1, 4)[best], 0, 1).tolist()
-
-
-def open_model(folder: Path, name: str) -> OnnxChat:
-    """The model in a folder with graphs. Raises as `rsvlm.systems.load.load`."""
-    return OnnxChat(folder, name)

@@ -1,7 +1,8 @@
 """Exports a trained LHRS-Bot with a small convolutional tower as ONNX graphs without weights. Needs PyTorch and onnx.
 
-The graphs are tower (picture -> feature maps), bridge (levels -> visual tokens), boxes (levels, phrase -> heat, boxes)
-and language; their weights stay in the model's safetensors file, and the language model's in the user's cache.
+The graphs are tower (picture -> feature maps), bridge (levels -> visual tokens), boxes (levels, phrase -> heat, boxes),
+match_image and match_text (levels, token ids -> vectors) and language. Their weights stay in the model's safetensors
+file, those of language model and text encoder in the user's cache.
 """
 
 import json
@@ -20,7 +21,7 @@ from rsvlm.errors import BadInput
 from rsvlm.files import atomic_folder
 from rsvlm.recipe import Recipe
 from rsvlm.systems.onnx.graph import language_graph
-from rsvlm.systems.onnx.session import GRAPHS
+from rsvlm.systems.onnx.session import ENCODER, GRAPHS
 from rsvlm.systems.runtime.load_system import load_system
 
 _PROJECTIONS = {"q_proj": "qkv", "k_proj": "qkv", "v_proj": "qkv", "o_proj": "o"}  # of a LoRA -> product of the graph
@@ -57,6 +58,24 @@ class _Boxes(nn.Module):
         return self.boxes(levels, phrase)
 
 
+class _MatchImage(nn.Module):
+    def __init__(self, contrastive: nn.Module) -> None:
+        super().__init__()
+        self.contrastive: Any = contrastive
+
+    def forward(self, *levels: Tensor) -> Tensor:
+        return self.contrastive.image(levels)
+
+
+class _MatchText(nn.Module):
+    def __init__(self, contrastive: nn.Module) -> None:
+        super().__init__()
+        self.contrastive: Any = contrastive
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        return self.contrastive.embed_text(ids, mask)
+
+
 def export(model_dir: Path, folder: Path) -> None:
     """Write the graphs of the model in `model_dir` and `graphs.json` into the new `folder`.
 
@@ -77,15 +96,31 @@ def export(model_dir: Path, folder: Path) -> None:
         seen = [torch.rand(2, tokens, dim) for tokens, dim in zip(eye.tokens, eye.dims, strict=True)]
         inputs = [*seen, torch.rand(2, config["hidden_size"])]
         graphs["boxes"] = _graph(_Boxes(net.heads["boxes"]), inputs, [{0: batch}] * len(inputs))
+    if "contrastive" in net.heads:
+        graphs |= _match_graphs(recipe, net.heads["contrastive"], levels)
     graphs["language"] = language_graph(config, ranks)
+    names = {graph: _external(one) for graph, one in graphs.items()}
     facts = {
-        "weights": {name: _external(graph) for name, graph in graphs.items()},
+        "weights": {graph: [name for name in own if not name.startswith(ENCODER)] for graph, own in names.items()},
+        "text_encoder": [name for name in names.get("match_text", ()) if name.startswith(ENCODER)],
         "image_tokens": net.image_tokens, "box_dialect": net.box_dialect, "native_prompts": dict(net.native_prompts),
     }  # fmt: skip
     with atomic_folder(folder) as made:
         for name, graph in graphs.items():
             (made / f"{name}.onnx").write_bytes(graph.SerializeToString())
         (made / GRAPHS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _match_graphs(recipe: Recipe, head: Any, levels: list[Tensor]) -> dict[str, onnx.ModelProto]:
+    if recipe.model["match"]["text"].get("lora"):
+        raise BadInput("The adapters of a text encoder cannot be exported; train the match head without lora.")
+    head.text.model.set_attn_implementation("eager")
+    batch, tokens = torch.export.Dim("B"), torch.export.Dim("T")
+    ids, mask = torch.arange(18).reshape(2, 9), torch.ones(2, 9, dtype=torch.int64)
+    return {
+        "match_image": _graph(_MatchImage(head), levels, [{0: batch}] * len(levels)),
+        "match_text": _graph(_MatchText(head), [ids, mask], [{0: batch, 1: tokens}] * 2),
+    }
 
 
 def _ranks(recipe: Recipe) -> dict[str, int]:
@@ -103,7 +138,8 @@ def _graph(module: nn.Module, inputs: list[Tensor], dynamic: list[dict[int, Any]
     """The module as a graph whose large weights are named as in its state dict and left out of the file."""
     names = [f"in{number}" for number in range(len(inputs))]
     with _static_pooling(), torch.inference_mode():
-        shapes = (tuple(dynamic),) if len(inputs) > 1 or isinstance(module, (_Bridge, _Boxes)) else tuple(dynamic)
+        several = isinstance(module, (_Bridge, _Boxes, _MatchImage))  # its inputs are one tuple
+        shapes = (tuple(dynamic),) if several else tuple(dynamic)
         program: Any = torch.onnx.export(
             module.eval(), tuple(inputs), input_names=names, dynamic_shapes=shapes, opset_version=_OPSET, dynamo=True,
             optimize=False, verbose=False,

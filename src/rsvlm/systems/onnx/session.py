@@ -18,6 +18,7 @@ from rsvlm.systems.model_dir import OTHER_KIND, unfinished
 Weights = Mapping[str, NDArray[Any]]
 _TYPES = {"F32": np.float32, "U8": np.uint8}
 _MISFITS = {"have another shape": "dimensions do not match", OTHER_KIND: "data type does not match"}  # in ORT's words
+ENCODER = "contrastive.text.model."  # begins the names of a match head's text encoder, whose weights others published
 GRAPHS = "graphs.json"  # what `export.py` writes beside the graphs: the names of the weights of each, and more
 
 

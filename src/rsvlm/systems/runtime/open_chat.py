@@ -10,7 +10,7 @@ from rsvlm.systems.runtime.match_head import MatchingChatModel, MatchingDetectin
 
 
 def open_model(folder: Path, name: str) -> SpeakingModel:
-    """The model in a folder: with its heads it detects and matches, too; one of two pictures compares. Raises as `load`."""
+    """The model in a folder: by its heads it detects and matches; one of two pictures compares. Raises as `load`."""
     recipe = read_recipe(folder / "recipe.yaml")
     if SYSTEMS[recipe.system].num_images == 2:
         return ComparingModel(folder, name)

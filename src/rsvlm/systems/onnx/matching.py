@@ -1,0 +1,57 @@
+"""The embedded model with its match head on ONNX Runtime: pictures and texts in one space (`Matches`)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsvlm import assets
+from rsvlm.files import read_json
+from rsvlm.systems.abilities import Pixels
+from rsvlm.systems.onnx.chat import OnnxChat
+from rsvlm.systems.onnx.session import ENCODER, GRAPHS, read_weights
+
+
+class OnnxMatchingChat(OnnxChat):
+    """An `OnnxChat` with the graphs match_image and match_text, which compute in float32."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        from tokenizers import Tokenizer
+
+        super().__init__(folder, name)
+        self._encoder = read_json(folder / "onnx" / GRAPHS)["text_encoder"]
+        self._words: Any = Tokenizer.from_file(str(assets.text_encoder() / "tokenizer.json"))
+        self._words.enable_truncation(read_json(assets.text_encoder() / "config.json")["max_position_embeddings"])
+        self._words.no_padding()
+
+    def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
+        """(N, D) float32 rows of unit length, in the space of `embed_texts`."""
+        levels, picture = self._levels(images)
+        return self._run("match_image", *levels)[0][picture]
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(N, D) float32 rows of unit length; a text longer than the encoder's context is cut."""
+        self._fetch_encoder()
+        found = [self._words.encode(text).ids for text in texts]
+        ids = np.zeros((len(found), max(map(len, found))), np.int64)
+        mask = np.zeros_like(ids)
+        for row, one in enumerate(found):
+            ids[row, : len(one)], mask[row, : len(one)] = one, 1
+        return self._run("match_text", ids, mask)[0]
+
+    def _fetch_encoder(self) -> None:
+        """The text encoder's weights beside the model's own, at the first text: pictures alone need not its 90 MB."""
+        if not self._encoder:
+            return
+        published = read_weights(assets.text_encoder() / "model.safetensors")
+        self._weights |= {ENCODER + name: array for name, array in published.items()}
+        self._names["match_text"] = [*self._names["match_text"], *self._encoder]
+        self._encoder = []
+
+
+def open_model(folder: Path, name: str) -> OnnxChat:
+    """The model in a folder with graphs. Raises as `rsvlm.systems.load.load`."""
+    matches = bool(read_json(folder / "onnx" / GRAPHS).get("text_encoder"))
+    return (OnnxMatchingChat if matches else OnnxChat)(folder, name)
