@@ -47,6 +47,9 @@ class Stage(_Strict):
     pack: int | None = Field(
         None, gt=0, description="tokens of a row that conversations share, so that less is padding; unset = none do"
     )
+    gradient_cache: int | None = Field(
+        None, gt=0, description="contrastive: pictures that go through the model at once, for batches beyond memory"
+    )
     class_share: Share = Field(0.0, description="contrastive: share of visits at which a picture's text is its class")
     templates: tuple[str, ...] = Field((), description="contrastive: sentences for a class, {} is its name; none = it")
     positives: Literal["pairs", "labels"] = Field(
@@ -83,7 +86,18 @@ _LARGEST = 1 << 20  # bytes of a recipe; the longest shipped one has 9,000
 _SHORT = Repr()  # of a value in an error: never all of it
 
 # Fields that came after recipes had been hashed: a stage that leaves one at its default hashes as it did without it.
-_LATER = ("model", "optimizer", "eps", "warmup_from", "decay", "pack", "class_share", "templates", "positives")
+_LATER = (
+    "model",
+    "optimizer",
+    "eps",
+    "warmup_from",
+    "decay",
+    "pack",
+    "gradient_cache",
+    "class_share",
+    "templates",
+    "positives",
+)
 
 
 class Recipe(_Strict):

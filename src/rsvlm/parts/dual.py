@@ -2,35 +2,31 @@
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
 # pyright: reportTypedDictNotRequiredAccess=false
 
-import math
-from typing import ClassVar
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from rsvlm.parts import losses
+from rsvlm.parts.contrastive import PairLoss
 from rsvlm.parts.system import System
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.sample import Batch
 
 
-class DualEncoder(System):
+class DualEncoder(System, PairLoss):
     """image -> levels = see -> embed_image; text -> embed_text; both of unit length in one space of D numbers.
 
-    A system gives the two projections by overriding `image_features` and `text_features`; `logit_scale` is the
-    logarithm of the temperature's inverse, learned, and held at `max_logit_scale` (CLIP, arXiv:2103.00020, sec. 2.5).
+    A system gives the two projections by overriding `image_features` and `text_features`; temperature and `bias` are
+    those of `rsvlm.parts.contrastive.PairLoss`.
     """
 
     objectives = ("contrastive",)
     runtime = "rsvlm.systems.runtime.matching"
-    max_logit_scale: ClassVar[float] = math.log(100)
     max_text: int = 77  # tokens of a text that are read
 
-    def __init__(self, vision: Tower, *, temperature: float = 0.07) -> None:
-        super().__init__()
+    def __init__(self, vision: Tower, *, temperature: float = 0.07, bias: float | None = None) -> None:
+        super().__init__(temperature=temperature, bias=bias)
         self.vision = vision
-        self.logit_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
     def image_features(self, levels: list[Tensor]) -> Tensor:
         """Feature levels [(B, N_l, D_l)] -> vectors (B, D) of any length."""
@@ -49,12 +45,14 @@ class DualEncoder(System):
         return F.normalize(self.text_features(batch["text"], batch["text_mask"]).float(), dim=-1)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """ "contrastive": symmetric InfoNCE between the batch's pictures and texts, row by row a pair."""
-        scale = self.logit_scale.clamp(max=self.max_logit_scale).exp()
-        logits = scale * self.embed_image(batch) @ self.embed_text(batch).T
-        return {"contrastive": losses.contrastive(logits, losses.fitting(batch))}
+        """ "contrastive": the pairs of all processes, row by row; InfoNCE, or with a bias SigLIP's."""
+        return {"contrastive": self.pair_loss(*self.vectors(self, batch), batch)}
+
+    def vectors(self, system: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Vectors (B, D) of the batch's pictures, and of its texts; `system` is this one, as heads are given theirs."""
+        return self.embed_image(batch), self.embed_text(batch)
 
     def after_step(self) -> None:
         """Keep the temperature within its limit."""
-        with torch.no_grad():
-            self.logit_scale.clamp_(max=self.max_logit_scale)
+        super().after_step()
+        self.limit_temperature()

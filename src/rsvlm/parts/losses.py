@@ -42,6 +42,18 @@ def contrastive(logits: Tensor, positive: Tensor | None = None) -> Tensor:
     return (F.cross_entropy(logits, rows) + F.cross_entropy(logits.T, columns)) / 2
 
 
+def pairwise_sigmoid(logits: Tensor, positive: Tensor | None = None) -> Tensor:
+    """Each pair judged alone: log-sigmoid of logits (B, B), negated off the diagonal (arXiv:2303.15343, alg. 1).
+
+    Summed over the texts of a picture, averaged over pictures. `positive` as of `contrastive`.
+    """
+    fits = torch.eye(len(logits), dtype=torch.bool, device=logits.device) if positive is None else positive
+    return -F.logsigmoid(torch.where(fits, logits, -logits).float()).sum() / len(logits)
+
+
+LABELS = ("text_key", "text_class", "image_class")  # of a batch, read by `fitting`
+
+
 def fitting(batch: Mapping[str, Any]) -> Tensor | None:
     """(B, B), bool: which texts (columns) fit which pictures (rows) by the labels of a batch; None where it has none.
 

@@ -85,7 +85,9 @@ class System(nn.Module):
         """Called when a trained model is opened to be asked: adapters become part of the weights. Not undone."""
 
     def after_step(self) -> None:
-        """Called after every optimiser step (moving averages)."""
+        """Called after every optimiser step (moving averages); heads are called in turn."""
+        for head in self.heads.values():
+            head.after_step()
 
 
 def fill(template: str, words: str) -> str:

@@ -4,6 +4,7 @@ import multiprocessing
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from rsvlm.errors import RsvlmError
 from rsvlm.recipe import Stage
 from rsvlm.sample import Batch
+from rsvlm.train.gradient_cache import backward as cached
 from rsvlm.train.stages import lr_factor
 
 Report = Callable[[int, Mapping[str, float]], None]
@@ -71,11 +73,12 @@ def fit(
         means: dict[str, Tensor] = {}
         for index, batch in enumerate(micro_batches):
             last = index == len(micro_batches) - 1
-            with _sync(accelerator, model, last), accelerator.autocast():
-                losses: dict[str, Tensor] = model(_to(batch, accelerator.device))
-                total = torch.stack(list(losses.values())).sum() / len(micro_batches)
-                _check(stage, step, "loss", total)
-                accelerator.backward(total)
+            check = partial(_check, stage, step, "loss")
+            backward = _backward if stage.gradient_cache is None else partial(cached, part=stage.gradient_cache)
+            losses = backward(
+                accelerator, model, _to(batch, accelerator.device), share=1 / len(micro_batches), check=check,
+                sync=lambda done, last=last: _sync(accelerator, model, last and done),
+            )  # fmt: skip
             for name, value in losses.items():
                 means[name] = means.get(name, torch.zeros(())) + value.detach() / len(micro_batches)
         norm = nn.utils.clip_grad_norm_(model.parameters(), stage.clip)
@@ -87,6 +90,19 @@ def fit(
         numbers = {name: _mean(accelerator, value) for name, value in means.items()}
         tokens, rate = _tokens(accelerator, micro_batches), optimizer.param_groups[0]["lr"]
         report(step, {**numbers, "lr": rate, "grad_norm": float(norm), "tokens": tokens})
+
+
+def _backward(
+    accelerator: Accelerator, model: nn.Module, batch: Mapping[str, Any], *, share: float,
+    check: Callable[[Tensor], None], sync: Callable[[bool], AbstractContextManager[Any]],
+) -> dict[str, Tensor]:  # fmt: skip
+    """The batch's losses, and their gradients times `share` in the model. `check` is given their sum first."""
+    with sync(True), accelerator.autocast():
+        losses: dict[str, Tensor] = model(batch)
+        total = torch.stack(list(losses.values())).sum() * share
+        check(total)
+        accelerator.backward(total)
+    return losses
 
 
 def _check(stage: Stage, step: int, what: str, value: Tensor) -> None:

@@ -18,6 +18,9 @@ class Head(nn.Module):
         """The system's tower as this head looks through it."""
         return vision
 
+    def after_step(self) -> None:
+        """Called after every optimiser step."""
+
     def loss(self, system: Any, batch: Batch) -> dict[str, Tensor]:
         """Named scalars of a batch of its objective."""
         raise NotImplementedError(f"{type(self).__name__} has no loss")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rsvlm.parts import losses
+from rsvlm.parts.contrastive import PairLoss
 from rsvlm.parts.heads.head import Head
 from rsvlm.parts.text.sentence import SentenceEncoder
 from rsvlm.sample import Batch
@@ -66,23 +66,21 @@ class SentenceToVector(nn.Module):
         return F.normalize(self.mlp(x) + self.direct(x), dim=-1)
 
 
-class MatchHead(Head):
+class MatchHead(Head, PairLoss):
     """Levels [(B, N_l, D_l)] and texts (B, T) -> vectors (B, `dim`) of unit length in one space."""
 
     objective, target = "contrastive", "text"
-    max_scale = math.log(100)
 
     def __init__(
         self, *, level_dims: Sequence[int], text: SentenceEncoder, dim: int = 256, width: int = 512, grid: int = 7,
         queries: int = 4, heads: int = 8, dropout: float = 0.0, temperature: float = 0.07,
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(temperature=temperature)
         self.image = LevelsToVector(
             level_dims=level_dims, dim=dim, width=width, grid=grid, queries=queries, heads=heads, dropout=dropout
         )
         self.text = text
         self.words = SentenceToVector(inputs=text.dim, dim=dim, width=width, dropout=dropout)
-        self.logit_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
 
     @property
     def max_text(self) -> int:
@@ -93,12 +91,18 @@ class MatchHead(Head):
         """Token ids (B, T) and their mask -> (B, dim) of unit length."""
         return self.words(self.text(ids, mask))
 
-    def loss(self, system: Any, batch: Batch) -> dict[str, Tensor]:
-        """ "contrastive": symmetric InfoNCE between the batch's pictures and texts, row by row a pair."""
+    def after_step(self) -> None:
+        """Keep the temperature within its limit."""
+        self.limit_temperature()
+
+    def vectors(self, system: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Vectors (B, dim) of the batch's pictures, and of its texts."""
         images = self.image(system.see(batch, self.objective))
-        texts = self.embed_text(batch["text"], batch["text_mask"])
-        logits = self.logit_scale.clamp(max=self.max_scale).exp() * images @ texts.T
-        return {"contrastive": losses.contrastive(logits, losses.fitting(batch))}
+        return images, self.embed_text(batch["text"], batch["text_mask"])
+
+    def loss(self, system: Any, batch: Batch) -> dict[str, Tensor]:
+        """ "contrastive": InfoNCE between the pictures and texts of all processes, row by row a pair."""
+        return {"contrastive": self.pair_loss(*self.vectors(system, batch), batch)}
 
 
 def _mlp(inputs: int, width: int, outputs: int, dropout: float) -> nn.Sequential:
