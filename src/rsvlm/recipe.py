@@ -50,6 +50,10 @@ class Stage(_Strict):
     gradient_cache: int | None = Field(
         None, gt=0, description="contrastive: pictures that go through the model at once, for batches beyond memory"
     )
+    captions: Literal["one", "all"] = Field("one", description="contrastive: captions of a picture that a visit takes")
+    long_texts: Literal["refuse", "cut"] = Field(
+        "refuse", description="contrastive: what becomes of a text with more tokens than the model reads"
+    )
     class_share: Share = Field(0.0, description="contrastive: share of visits at which a picture's text is its class")
     templates: tuple[str, ...] = Field((), description="contrastive: sentences for a class, {} is its name; none = it")
     positives: Literal["pairs", "labels"] = Field(
@@ -87,16 +91,8 @@ _SHORT = Repr()  # of a value in an error: never all of it
 
 # Fields that came after recipes had been hashed: a stage that leaves one at its default hashes as it did without it.
 _LATER = (
-    "model",
-    "optimizer",
-    "eps",
-    "warmup_from",
-    "decay",
-    "pack",
-    "gradient_cache",
-    "class_share",
-    "templates",
-    "positives",
+    *("model", "optimizer", "eps", "warmup_from", "decay", "pack"),
+    *("gradient_cache", "captions", "long_texts", "class_share", "templates", "positives"),
 )
 
 
@@ -125,12 +121,11 @@ class Recipe(_Strict):
     def hash_up_to(self, stages: int) -> str:
         """`hash` over the first `stages` stages only: what a checkpoint within them depends on."""
         values = self.model_dump(mode="json", exclude={"save_every"} | ({"start"} if not self.start else set[str]()))
+        defaults = Stage.model_construct(**{key: Stage.model_fields[key].default for key in _LATER}).model_dump(
+            mode="json", include=set(_LATER)
+        )
         values["stages"] = [
-            {
-                key: value
-                for key, value in stage.items()
-                if key not in _LATER or value != Stage.model_fields[key].default
-            }
+            {key: value for key, value in stage.items() if key not in _LATER or value != defaults[key]}
             for stage in values["stages"][:stages]
         ]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

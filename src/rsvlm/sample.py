@@ -147,7 +147,8 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "boxes": "float32 (B, K, 4): the phrase's x1, y1, x2, y2 in fractions of the picture, rows of -1 = padding",
     "text": "int64 (B, T): ids of a text that belongs to the picture, right-padded; contrastive stage only",
     "text_mask": "bool (B, T), False on padding; contrastive stage only",
-    "text_key": "int64 (B,): equal for equal texts; contrastive stage with labels only, as the next two",
+    "text_key": "int64 (B,): equal for equal texts; contrastive stage with labels only, as the next three",
+    "image_key": "int64 (B,): equal for equal pictures",
     "text_class": "int64 (B,): the class that a text names, -1 = it is a caption",
     "image_class": "int64 (B,): the picture's class, -1 = not known; equal numbers are equal names",
     "tags": "float32 (B, T) in [0, 1]: share of an image's captions that use a word, -1 = not known; tag stage only",
@@ -176,6 +177,7 @@ class Batch(TypedDict, total=False):
     text: Any
     text_mask: Any
     text_key: Any
+    image_key: Any
     text_class: Any
     image_class: Any
     tags: Any

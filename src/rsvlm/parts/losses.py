@@ -51,15 +51,16 @@ def pairwise_sigmoid(logits: Tensor, positive: Tensor | None = None) -> Tensor:
     return -F.logsigmoid(torch.where(fits, logits, -logits).float()).sum() / len(logits)
 
 
-LABELS = ("text_key", "text_class", "image_class")  # of a batch, read by `fitting`
+LABELS = ("text_key", "image_key", "text_class", "image_class")  # of a batch, read by `fitting`
 
 
 def fitting(batch: Mapping[str, Any]) -> Tensor | None:
     """(B, B), bool: which texts (columns) fit which pictures (rows) by the labels of a batch; None where it has none.
 
-    A pair fits, equal texts fit the pictures of each, and a text that names a class fits all pictures of it.
+    A pair fits, and so do equal texts, equal pictures, and a text that names a class with all pictures of it.
     """
     if "text_key" not in batch:
         return None
-    key, named, shown = batch["text_key"], batch["text_class"], batch["image_class"]
-    return (key[:, None] == key) | ((shown[:, None] == named) & (named >= 0))
+    text, image, named = batch["text_key"], batch["image_key"], batch["text_class"]
+    same = (text[:, None] == text) | (image[:, None] == image)
+    return same | ((batch["image_class"][:, None] == named) & (named >= 0))

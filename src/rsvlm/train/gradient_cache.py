@@ -35,11 +35,9 @@ def backward(
     images, texts = (torch.cat([found[side].float() for found in seen]).requires_grad_() for side in (0, 1))
     loss = learner.pair_loss(images, texts, batch)
     check(loss)
-    (loss * share).backward()  # of the temperature
-    of_images, of_texts = torch.autograd.grad(loss * share, (images, texts), retain_graph=True)
-    for index, (one, state, *gradients) in enumerate(
-        zip(parts, states, of_images.split(part), of_texts.split(part), strict=True)
-    ):
+    (loss * share).backward()  # of the vectors, and of the temperature
+    rows: Any = zip(*(one.grad.split(part) for one in (images, texts) if one.grad is not None), strict=True)
+    for index, (one, state, gradients) in enumerate(zip(parts, states, rows, strict=True)):
         with _replayed(state, accelerator.device), sync(index == len(parts) - 1), accelerator.autocast():
             losses: dict[str, Tensor] = model({**one, "vector_gradients": gradients})
             accelerator.backward(torch.stack(list(losses.values())).sum())

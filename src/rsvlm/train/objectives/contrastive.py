@@ -1,8 +1,9 @@
 """Pictures and the texts that belong to them, as pairs: for a dual encoder."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Any
 
 import torch
 
@@ -19,42 +20,77 @@ TEXT_ONLY, CACHED = False, True
 def collate(setting: Setting) -> Collate:
     """A caption of each draw's sample or, as often as `class_share` says and where there is none, its class.
 
-    Drawn anew at each visit; a class is put into one of the stage's `templates`.
-
-    Raises BadInput where a sample has neither.
+    Drawn anew at each visit; a class is put into one of the stage's `templates`. With `captions` "all" a sample gives a
+    row for each of its captions. Raises BadInput where a sample has neither, where a text is longer than the model's
+    context and the stage does not say that it is cut, and for a batch of one pair, from which nothing is learned.
     """
-    for sample in setting.samples:
-        if not captions_of(sample) and not class_of(sample):
-            raise BadInput(
-                f"{sample.source or 'A set'}, sample {sample.id}, has no caption and no class to be matched with; give "
-                f"stage {setting.stage.name!r} sets that have one."
-            )
-
-    most = setting.model.heads.get("contrastive", setting.model).max_text
-    stage, numbers = setting.stage, {name: number for number, name in enumerate(_classes(setting.samples))}
+    learner = setting.model.heads.get("contrastive", setting.model)
+    _check(setting, learner.max_text)
+    numbers = {name: number for number, name in enumerate(_classes(setting.samples))}
+    rows = max(len(captions_of(sample)) for sample in setting.samples) if setting.stage.captions == "all" else 1
 
     def batch(draws: list[ScheduledSample]) -> Batch:
-        drawn = [_drawn(draw, setting) for draw in draws]
-        made = pad_texts(setting.tokenizer, [text for text, _ in drawn], most)
-        if stage.positives == "labels":
-            keys = [int.from_bytes(sha256(text.encode()).digest()[:7]) for text, _ in drawn]
-            made["text_key"] = torch.tensor(keys)
+        shown = [draw for draw in draws for _ in range(rows)]
+        drawn = [_drawn(draw, setting, at % rows) for at, draw in enumerate(shown)]
+        made = pad_texts(setting.tokenizer, [text for text, _ in drawn], learner.max_text)
+        if setting.stage.positives == "labels":
+            made["text_key"] = torch.tensor([_key(text) for text, _ in drawn])
+            made["image_key"] = torch.tensor([_key(draw.sample.images[0].key) for draw in shown])
             made["text_class"] = torch.tensor([numbers.get(name, -1) for _, name in drawn])
-            made["image_class"] = torch.tensor([numbers.get(class_of(draw.sample), -1) for draw in draws])
-        return {**made, **setting.pictures.collate(draws)}
+            made["image_class"] = torch.tensor([numbers.get(class_of(draw.sample), -1) for draw in shown])
+        return {**made, **setting.pictures.collate(shown)}
 
     return lambda draws, own: [batch(part) for part in own]
 
 
-def _drawn(draw: ScheduledSample, setting: Setting) -> tuple[str, str]:
-    """A text of a draw's sample, and the class that it names, "" for a caption."""
+def _check(setting: Setting, most: int) -> None:
+    stage = setting.stage
+    if stage.batch // stage.accumulate < 2:
+        raise BadInput(f"Stage {stage.name!r} compares the pairs of a batch, and has one at a time; raise batch.")
+    if stage.captions == "all" and stage.positives != "labels":
+        raise BadInput(
+            f"Stage {stage.name!r} takes all captions of a picture, which would count as wrong for one another; set "
+            "positives: labels."
+        )
+    for sample in setting.samples:
+        texts = [*captions_of(sample), *_phrased(class_of(sample), stage.templates)]
+        if not texts:
+            raise BadInput(
+                f"{sample.source or 'A set'}, sample {sample.id}, has no caption and no class to be matched with; give "
+                f"stage {stage.name!r} sets that have one."
+            )
+        if stage.long_texts == "refuse":
+            check_lengths(setting.tokenizer, texts, most, f"{sample.source or 'A set'}, sample {sample.id}")
+
+
+def check_lengths(tokenizer: Any, texts: Sequence[str], most: int, source: str) -> None:
+    """Raises BadInput for the first text of more than `most` tokens."""
+    for text in texts:
+        if len(text) > most and (count := len(tokenizer(text, add_special_tokens=True)["input_ids"])) > most:
+            raise BadInput(
+                f"{source}: the text {text[:60]!r}... has {count} tokens, and the model reads {most}; shorten it, or "
+                "set long_texts: cut in the stage."
+            )
+
+
+def _drawn(draw: ScheduledSample, setting: Setting, at: int) -> tuple[str, str]:
+    """A text of a draw's sample, the `at`-th where all are taken; and the class that it names, "" for a caption."""
     rng = random.Random(f"{setting.recipe.seed}/{draw.sample.id}/{draw.visit}/text")
     stage, captions, name = setting.stage, captions_of(draw.sample), class_of(draw.sample)
     if name and (not captions or rng.random() < stage.class_share):
-        if stage.templates:
-            return rng.choice(stage.templates).replace("{}", name), name
-        return to_sentence(name), name
-    return rng.choice(captions), ""
+        return rng.choice(_phrased(name, stage.templates)), name
+    return captions[at % len(captions)] if stage.captions == "all" else rng.choice(captions), ""
+
+
+def _phrased(name: str, templates: Sequence[str]) -> list[str]:
+    """A class in each of the templates, as a sentence where there are none; nothing for no class."""
+    if not name:
+        return []
+    return [template.replace("{}", name) for template in templates] or [to_sentence(name)]
+
+
+def _key(words: str) -> int:
+    return int.from_bytes(sha256(words.encode()).digest()[:7])
 
 
 def captions_of(sample: Sample) -> list[str]:
