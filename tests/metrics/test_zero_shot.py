@@ -24,9 +24,9 @@ from rsvlm.metrics.zero_shot import (
 
 
 def recording():
-    name = "zero_shot_classifier.safetensors"
-    other = Path(os.environ.get("RSVLM_GOLDEN_DIR") or OWN.parent) / "clip" / name  # among the recordings of modules
-    path = other if other.is_file() else OWN / name
+    name = "clip/zero_shot_classifier.safetensors"  # among the recordings of modules
+    other = Path(os.environ.get("RSVLM_GOLDEN_DIR") or OWN.parent) / name
+    path = other if other.is_file() else OWN.parent / name
     with safe_open(path, "np") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys() if key.startswith("output.")}  # noqa: SIM118
         return json.loads(file.metadata()["golden"]), tensors
