@@ -152,7 +152,11 @@ def test_there_is_something_to_compare():
 
 def test_what_is_covered_is_recorded_here():
     """Deleting a recording from the repository is not a way to pass."""
-    metas = [read(path)[0] for path in [*OWN.rglob("*.safetensors"), *OWN.glob("*/tokenizer.json")] if "metrics" not in path.parts]
+    metas = [
+        read(path)[0]
+        for path in [*OWN.rglob("*.safetensors"), *OWN.glob("*/tokenizer.json")]
+        if "metrics" not in path.parts
+    ]
     assert {f"{meta['system']}/{meta['module']}" for meta in metas} >= set(PARITY) | set(ROWS)
     assert set(PARITY) >= {"lhrs_bot/attn_pooler", "lhrs_bot/attn_pooler_inproj", "deltavlm/eva_vit"}
 

@@ -125,7 +125,11 @@ def losses(out: Path) -> list[tuple[str, int, float]]:
     """(stage, step, loss) of every line of a run's log, as they stand."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     return [
-        (line["stage"], line["step"], next(line[loss] for loss in ("language", "tags", "heat", "contrastive") if loss in line))
+        (
+            line["stage"],
+            line["step"],
+            next(line[loss] for loss in ("language", "tags", "heat", "contrastive") if loss in line),
+        )
         for line in lines
     ]
 

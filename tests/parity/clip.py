@@ -1,4 +1,4 @@
-"""The rigs of CLIP, recorded from SkyScript's copy of open_clip and GeoRSCLIP's classifier: towers, loss, words, classes.
+"""The rigs of CLIP, recorded from SkyScript's open_clip and GeoRSCLIP's classifier: towers, loss, words, classes.
 
 Recorded from github.com/wangzhecheng/SkyScript, commit b16d2e7, and github.com/om-ai-lab/RS5M, commit 084cdd9.
 """

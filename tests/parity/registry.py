@@ -21,10 +21,11 @@ Tensors = Mapping[str, Tensor]
 class Parity:
     """One recorded module of an original: `build` ours from the recording's config, load through `table`, then `run`.
 
-    `config["shapes"]` are those of the recorded state, for sizes that the config leaves out. `split` cuts tensors of the
-    original that are several of ours, before they and their gradients are compared. `run(module, inputs, config)` gives the outputs under the recording's names; tensors of a state dict after the call
-    (`after.<original name>`) as they lie in ours. `loss(outputs, inputs)` is needed only
-    where the recorded loss is prose: sums of outputs, or of output times input, are read from the recording.
+    `config["shapes"]` are those of the recorded state, for sizes that the config leaves out. `split` cuts tensors of
+    the original that are several of ours, before they and their gradients are compared. `run(module, inputs, config)`
+    gives the outputs under the recording's names; tensors of a state dict after the call (`after.<original name>`) as
+    they lie in ours. `loss(outputs, inputs)` is needed only where the recorded loss is prose: sums of outputs, or of
+    output times input, are read from the recording.
     """
 
     build: Callable[[Mapping[str, Any]], nn.Module]
@@ -36,9 +37,9 @@ class Parity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """A recorded function of an original over plain values: `read(config)` is ours, `input` the key of a row's argument.
+    """A recorded function of an original over plain values: `read(config)` is ours, `input` the key of its argument.
 
-    It gives the row's other values, which are equal where it is right.
+    Of a row's argument it gives the other values, which are equal where it is right.
     """
 
     input: str

@@ -1,4 +1,4 @@
-"""Adapters in every layer of a transformer, its own weights as they are: LoRA, prefixes, bottlenecks, or all three gated.
+"""Adapters in every layer of a transformer, whose own weights stay: LoRA, prefixes, bottlenecks, or all three gated.
 
 LoRA and the encoder of the prefixes are peft's. Ours, after AdapterHub's defaults, because peft has none for towers
 without a cache of keys and values: attention that reads prefixes, bottlenecks, and the gates.
@@ -128,7 +128,7 @@ def _prefixes(config: Any, *, length: int, hidden: int) -> nn.Module:
     )  # fmt: skip
 
 
-# Hooks, not wrappers, and functions of this module, not closures: names of weights stay, and a copy of a tower is whole.
+# Hooks, not wrappers, and functions of this module, not closures: weights keep their names, and towers can be copied.
 
 
 def _with_prefixes(encoder: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:

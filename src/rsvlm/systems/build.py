@@ -107,7 +107,8 @@ def build_tokenizer(recipe: Recipe, objective: str = "", model_dir: Path | None 
     """The tokenizer of the recipe's language model, or `text.tokenizer` where it has none.
 
     For "contrastive" that of the match head's text encoder, where the recipe has one. A byte tokenizer for random
-    models, and where it is called "bytes"; where it is called "clip", that in the model's folder `model_dir`, or CLIP's.
+    models, and where it is called "bytes"; where it is called "clip", the one in the model's folder `model_dir`, else
+    CLIP's.
     """
     language, match = recipe.model.get("language"), recipe.model.get("match")
     if match and objective == "contrastive":

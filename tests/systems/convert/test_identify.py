@@ -55,7 +55,8 @@ def test_a_system_its_variant_and_its_stage(name):
     (["query_tokens", "llama_proj.weight"], "Q-Former"), (["cls_token", "blocks.0.norm1.weight"], "EVA-CLIP tower"),
     (["base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"], "an adapter alone"),
     (["model.embed_tokens.weight", "lm_head.weight"], "a language model alone"), (["bridge.query"], "rsvlm itself"),
-    (["vision_model.embeddings.class_embedding"], "CLIP"), (["visual.layer1.0.conv1.weight"], "CLIP"), (["x"], "no system that is known"),
+    (["vision_model.embeddings.class_embedding"], "CLIP"), (["x"], "no system that is known"),
+    (["visual.layer1.0.conv1.weight"], "CLIP"),
 ])  # fmt: skip
 def test_what_is_no_system_of_ours_is_named(names, what):
     seen = identify_tensors({name: torch.ones(2) for name in names})

@@ -76,12 +76,8 @@ def tokenizer_from_merges(merges: Sequence[str]) -> CLIPTokenizer:
     letters = _letters()
     words = [*letters, *(f"{letter}</w>" for letter in letters), *(merge.replace(" ", "") for merge in merges)]
     vocabulary = {word: number for number, word in enumerate([*words, START, END])}
-    backend = Tokenizer(
-        models.BPE(
-            vocab=vocabulary, merges=[tuple(merge.split(" ")) for merge in merges],  # pyright: ignore[reportArgumentType]
-            end_of_word_suffix="</w>",
-        )
-    )  # fmt: skip
+    pairs: Any = [tuple(merge.split(" ")) for merge in merges]
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=pairs, end_of_word_suffix="</w>"))
     backend.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex(_WORDS), "removed", invert=True),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
@@ -97,7 +93,7 @@ def read_tokenizer(path: Path) -> CLIPTokenizer:
     """The tokenizer in a file of `write_tokenizer`. Raises BadInput for another one."""
     try:
         backend = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001 (the library's errors have no other class)
+    except Exception as error:  # the library's errors have no class of their own
         raise BadInput(f"{path} is no tokenizer ({str(error)[:100]}); convert the model again.") from error
     if backend.token_to_id(START) is None or backend.token_to_id(END) is None:
         raise BadInput(f"{path} is no tokenizer of CLIP: it lacks {START} or {END}; convert the model again.")

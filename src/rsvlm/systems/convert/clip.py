@@ -108,7 +108,7 @@ def _check_activation(found: str, recipe: Recipe, source: str) -> None:
     expected = recipe.model["activation"]
     if found != expected:
         raise BadInput(
-            f"{source} with the activation {found} ({ACTIVATIONS[found]}), and the recipe {recipe.system}/{recipe.size} "
-            f"says {expected}: the tensors fit both, and answers would be worse without a word; give a recipe with "
-            f"activation: {found} (--recipe)."
+            f"{source} with the activation {found} ({ACTIVATIONS[found]}), and the recipe {recipe.system}/"
+            f"{recipe.size} says {expected}: the tensors fit both, and answers would be worse without a word; give a "
+            f"recipe with activation: {found} (--recipe)."
         )

@@ -44,8 +44,8 @@ CARD = SystemCard(
     recordings=("clip/clip_quickgelu", "clip/clip_loss"),
     commands={
         "train": "rsvlm train gaia/paper --data path/to/data --out runs/gaia",
-        "evaluate": "rsvlm evaluate rsicd_retrieval/grouped-captions@1 --data path/to/data --model runs/gaia/model --out "
-        "results/gaia",
+        "evaluate": "rsvlm evaluate rsicd_retrieval/grouped-captions@1 --data path/to/data --model runs/gaia/model "
+        "--out results/gaia",
     },
 )
 # fmt: on

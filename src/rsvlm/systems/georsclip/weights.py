@@ -13,29 +13,53 @@ from rsvlm.systems.convert.published_files import PublishedFile
 
 PUBLISHED = (
     PublishedFile(
-        name="RS5M_ViT-B-32", recipe="paper", activation="quick_gelu", size="605 MB", start="OpenAI's ViT-B/32",
+        name="RS5M_ViT-B-32",
+        recipe="paper",
+        activation="quick_gelu",
+        size="605 MB",
+        start="OpenAI's ViT-B/32",
         good_for="zero-shot classes and retrieval on little hardware: AID 74.42, RESISC45 72.74, EuroSAT 61.40; RSICD "
         "26.06 mean recall",
     ),
     PublishedFile(
-        name="RS5M_ViT-B-32_RET-2", recipe="ret2", activation="quick_gelu", size="605 MB", start="RS5M_ViT-B-32",
+        name="RS5M_ViT-B-32_RET-2",
+        recipe="ret2",
+        activation="quick_gelu",
+        size="605 MB",
+        start="RS5M_ViT-B-32",
         good_for="retrieval of captions like RSICD's and RSITMD's, whose training pictures it has seen: 38.87 and "
         "51.81 mean recall",
     ),
     PublishedFile(
-        name="RS5M_ViT-B-32_RSICD", recipe="paper", activation="quick_gelu", size="605 MB", start="RS5M_ViT-B-32",
+        name="RS5M_ViT-B-32_RSICD",
+        recipe="paper",
+        activation="quick_gelu",
+        size="605 MB",
+        start="RS5M_ViT-B-32",
         good_for="retrieval on RSICD alone, whose training pictures it has seen: 38.00 mean recall",
     ),
     PublishedFile(
-        name="RS5M_ViT-L-14", recipe="vit_l14", activation="quick_gelu", size="1.71 GB", start="OpenAI's ViT-L/14",
+        name="RS5M_ViT-L-14",
+        recipe="vit_l14",
+        activation="quick_gelu",
+        size="1.71 GB",
+        start="OpenAI's ViT-L/14",
         good_for="between B/32 and H/14; its figures are only drawn (the paper's figure 9)",
     ),
     PublishedFile(
-        name="RS5M_ViT-L-14-336", recipe="vit_l14_336", activation="quick_gelu", size="1.71 GB",
-        start="OpenAI's ViT-L/14 at 336 px", good_for="the same with finer pictures",
+        name="RS5M_ViT-L-14-336",
+        recipe="vit_l14_336",
+        activation="quick_gelu",
+        size="1.71 GB",
+        start="OpenAI's ViT-L/14 at 336 px",
+        good_for="the same with finer pictures",
     ),
     PublishedFile(
-        name="RS5M_ViT-H-14", recipe="vit_h14", activation="gelu", size="3.94 GB", start="LAION-2B's ViT-H/14",
+        name="RS5M_ViT-H-14",
+        recipe="vit_h14",
+        activation="gelu",
+        size="3.94 GB",
+        start="LAION-2B's ViT-H/14",
         good_for="the best of these at zero-shot classes and retrieval: AID 76.33, RESISC45 73.83, EuroSAT 67.47; "
         "RSICD 28.48 mean recall",
     ),

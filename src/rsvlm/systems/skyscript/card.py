@@ -29,8 +29,8 @@ CARD = SystemCard(
         "LAION's: the tensors fit both, and do not tell.",
     },
     traps=(
-        "L/14 is tested with `--force-quick-gelu`, B/32 must not be: the wrong activation lowers the accuracy without a "
-        "word.",
+        "L/14 is tested with `--force-quick-gelu`, B/32 must not be: the wrong activation lowers the accuracy without "
+        "a word.",
         "The last row of the README's table is the L/14 of the 50 %, though it names the B/32.",
         "Two prompts a set, the second without a full stop; each is normalised before they are averaged, which "
         "GeoRSCLIP does not do.",
@@ -59,7 +59,7 @@ CARD = SystemCard(
     counted="nothing; the sizes are open_clip's ViT-L-14 and ViT-B-32 (151,277,313)",
     recordings=("clip/clip_quickgelu", "clip/clip_gelu", "clip/clip_loss", "clip/zero_shot_classifier"),
     commands={
-        "convert": "rsvlm weights convert SkyCLIP_ViT_L14_top50pct --out skyclip",
+        "convert": "rsvlm weights convert SkyCLIP_ViT_L14_top50pct --system skyscript --out skyclip",
         "train": "rsvlm train skyscript/paper --data path/to/data --out runs/skyclip",
         "evaluate": "rsvlm evaluate skyscript_roof_shape/label-v1@1 --data path/to/data --model skyclip --out "
         "results/skyclip",

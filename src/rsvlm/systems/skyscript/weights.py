@@ -35,10 +35,16 @@ PUBLISHED = (
         "picture / by text, captions merged",
     ),
     PublishedFile(
-        name="SkyCLIP_ViT_B32_top50pct", recipe="vit_b32", activation="gelu", size="unknown (151 M parameters)",
-        start="LAION-2B's ViT-B/32", good_for="little hardware: mean of seven sets 53.02",
+        name="SkyCLIP_ViT_B32_top50pct",
+        recipe="vit_b32",
+        activation="gelu",
+        size="unknown (151 M parameters)",
+        start="LAION-2B's ViT-B/32",
+        good_for="little hardware: mean of seven sets 53.02",
     ),
-    _vit_l14("CLIP_ViT_L14_LAION_RS", "comparison: the same recipe on 726 K pairs of LAION-2B: mean of seven sets 57.87"),
+    _vit_l14(
+        "CLIP_ViT_L14_LAION_RS", "comparison: the same recipe on 726 K pairs of LAION-2B: mean of seven sets 57.87"
+    ),
 )
 
 
