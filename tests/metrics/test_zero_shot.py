@@ -84,7 +84,10 @@ def test_templates_are_the_published_ones():
     assert GEORSCLIP_TEMPLATES[-1] == "a satellite image of a cool {}."
     assert all(template.count("{}") == 1 for templates in zero_shot.TEMPLATES.values() for template in templates)
     assert len(zero_shot.GEORSCLIP_FILTER_PROMPTS) == len(set(zero_shot.GEORSCLIP_FILTER_PROMPTS)) == 33
-    assert zero_shot.GEORSCLIP_FILTER_PROMPTS[:2] == ("a remote sensing image.", "a low resolution remote sensing image.")
+    assert zero_shot.GEORSCLIP_FILTER_PROMPTS[:2] == (
+        "a remote sensing image.",
+        "a low resolution remote sensing image.",
+    )
     assert zero_shot.GEORSCLIP_FILTER_PROMPTS[11] == "an aerial image."
     assert zero_shot.GEORSCLIP_FILTER_PROMPTS[-1] == "a good satellite image."
     assert prompts(["river"], zero_shot.SKYSCRIPT_TEMPLATES) == [

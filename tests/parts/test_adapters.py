@@ -15,7 +15,8 @@ TINY = read_recipe(runs.tiny("georsclip"))
 LORA = {"lora": {"r": 4, "lora_alpha": 4, "lora_dropout": 0.0, "target_modules": ["q_proj", "v_proj"]}}
 PREFIX, BOTTLENECK = {"prefix": {"length": 3, "hidden": 8}}, {"bottleneck": {"reduction": 4}}
 KINDS = {
-    "lora": LORA, "prefix": PREFIX, "bottleneck": BOTTLENECK, "unipelt": {"gated": True, **LORA, **PREFIX, **BOTTLENECK},
+    "lora": LORA, "prefix": PREFIX, "bottleneck": BOTTLENECK,
+    "unipelt": {"gated": True, **LORA, **PREFIX, **BOTTLENECK},
 }  # fmt: skip
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -144,7 +145,7 @@ def test_a_bottleneck_stands_behind_its_layer_and_a_gate_weighs_it(plain):
     for kind in ("bottleneck", "unipelt"):
         layer = adapted(plain, kind).vision.model.encoder.layers[0]
         adapter = layer.bottleneck
-        for name, parameter in adapter.named_parameters():
+        for parameter in adapter.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
         x, more = torch.randn(2, 6, 32), {"prefixes": torch.randn(3, 2, 3, 32)} if kind == "unipelt" else {}
         found = layer(x, None, **more)

@@ -59,14 +59,15 @@ class Gate(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """x -> up(relu(down(x))), width / `reduction` between; (B, T, width).
+    """x -> up(relu(down(x))), width / `reduction` between, at least one; (B, T, width).
 
     `up` starts at zero, so that the tower starts as it was: ours, AdapterHub draws it from a normal of 0.02.
     """
 
     def __init__(self, width: int, reduction: int, *, gated: bool) -> None:
         super().__init__()
-        self.down, self.up = nn.Linear(width, width // reduction), nn.Linear(width // reduction, width)
+        inner = max(width // reduction, 1)
+        self.down, self.up = nn.Linear(width, inner), nn.Linear(inner, width)
         self.gate = Gate(width) if gated else None
         nn.init.normal_(self.down.weight, std=0.02)
         for zeroed in (self.down.bias, self.up.weight, self.up.bias):

@@ -57,7 +57,9 @@ def test_another_size_is_named():
     assert odd.name == (
         "a CLIP of 16 x 3 (width x layers) with patches of 8 at 32 px, text 12 x 2 over 514 ids, vectors of 10"
     )
-    assert open_clip.sizes_of(published(width=768, depth=12, text_width=512, text_depth=12, dim=512)).name[:5] == "a CLI"
+    assert (
+        open_clip.sizes_of(published(width=768, depth=12, text_width=512, text_depth=12, dim=512)).name[:5] == "a CLI"
+    )
 
 
 def test_what_is_no_clip_of_two_transformers_has_no_layout():

@@ -1,4 +1,4 @@
-"""The text towers of CLIP and SigLIP: what they give is what the library's whole models give, and padding is not seen."""
+"""The text towers of CLIP and SigLIP: their vectors by hand and by the library's whole models; padding is not seen."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""CLIP's tokenizer over a small list of merges: the ids of the original's algorithm, written out, and what it refuses."""
+"""CLIP's tokenizer over a small list of merges: the ids of the original's algorithm, written out, and refusals."""
 
 import html
 import random
@@ -10,16 +10,22 @@ import pytest
 from rsvlm import assets
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.parts.text import clip_tokenizer as module
-from rsvlm.parts.text.clip_tokenizer import clean, clip_tokenizer, read_tokenizer, tokenizer_from_merges, write_tokenizer
+from rsvlm.parts.text.clip_tokenizer import (
+    clean,
+    clip_tokenizer,
+    read_tokenizer,
+    tokenizer_from_merges,
+    write_tokenizer,
+)
 
 MERGES = [
     "t h", "i n", "th e</w>", "a n", "o r", "p or", "por t</w>", "r i", "ri v", "riv e", "rive r</w>", "! !", "1 2",
     "Ã ©", "a l", "l y</w>", "an d</w>", "r e</w>", "l l</w>", "in g</w>", ". .", ".. .</w>",
 ]  # fmt: skip
 TEXTS = [
-    "the port and the river", "THE Port", "  many   blanks\tand\nlines ", "12 rivers, 1234567", "don't they'll we're I'm",
-    "!!!???...", "a_b-c (d) [e] {f}", "really", "", " ", "!", "<start_of_text> port <end_of_text>", "port.river!the",
-    "x" * 40,
+    "the port and the river", "THE Port", "  many   blanks\tand\nlines ", "12 rivers, 1234567", "don't they'll we're",
+    "I'm", "!!!???...", "a_b-c (d) [e] {f}", "really", "", " ", "!", "<start_of_text> port <end_of_text>",
+    "port.river!the", "x" * 40,
 ]  # fmt: skip
 
 
@@ -104,9 +110,10 @@ def test_a_written_one_reads_the_same(tokenizer, tmp_path):
 def test_the_models_own_tokenizer_goes_before_the_cache(tokenizer, tmp_path, monkeypatch):
     monkeypatch.setattr(assets, "clip_merges", lambda: MERGES)
     few = 3
-    assert clip_tokenizer(module.FEWEST + few)("the")["input_ids"] == tokenizer_from_merges(MERGES[:few])("the")[
-        "input_ids"
-    ]
+    assert (
+        clip_tokenizer(module.FEWEST + few)("the")["input_ids"]
+        == tokenizer_from_merges(MERGES[:few])("the")["input_ids"]
+    )
     write_tokenizer(tokenizer, tmp_path / module.FILE)
     monkeypatch.setattr(assets, "clip_merges", lambda: pytest.fail("the cache was asked"))
     assert len(clip_tokenizer(module.FEWEST + len(MERGES), tmp_path)) == len(tokenizer)
