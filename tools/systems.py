@@ -78,8 +78,10 @@ def laid_out(recipe: Recipe) -> Any:
 def parameters(model: Any) -> dict[str, int]:
     """How many parameters a model has, by `GROUPS`: an adapter counts as one wherever it is."""
     counts = dict.fromkeys(GROUPS, 0)
+    tower = {"image_projection": "vision", "text_projection": "text", "logit_scale": "text"}  # as open_clip counts
     for name, parameter in model.named_parameters():
         top = name.partition(".")[0]
+        top = tower.get(top, top)
         counts["adapters" if "lora_" in name or top not in counts else top] += parameter.numel()
     return counts
 

@@ -14,6 +14,7 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS, Protocol
 from rsvlm.evaluate.report.text import markdown, report
 from rsvlm.evaluate.solvers import SOLVERS
 from rsvlm.systems.cards import CARDS
+from rsvlm.systems.convert.published_files import published_files
 
 ROOT = Path(__file__).resolve().parent.parent
 SCORES = ROOT / "packages/rsvlm-mini/src/rsvlm_mini/scores"
@@ -63,10 +64,26 @@ def indices() -> str:
     )
 
 
+def clips() -> str:
+    """Published CLIPs: what each is, what to take it for, and under which terms."""
+    parts = ("code", "weights", "data")
+    rows = [
+        [
+            f"`{row.name}`", f"`{system}/{row.recipe}`", row.activation, row.size, row.start, row.good_for,
+            *(CARDS[system].licences[part].partition(";")[0] for part in parts),
+        ]
+        for system, files in published_files().items()
+        for row in files
+    ]  # fmt: skip
+    heads = ["file", "recipe", "activation", "size", "trained from", "take it for"]
+    return markdown([*heads, *(f"terms: {part}" for part in parts)], rows)
+
+
 TABLES: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "indices": (indices, ("docs/indices.md",)),
     "mini": (scores, ("README.md", "packages/rsvlm-mini/README.md")),
     "protocols": (protocols, ("docs/measuring.md",)),
+    "clips": (clips, ("docs/weights.md",)),
     "systems": (pages.table, ("docs/systems/index.md",)),
     "systems-short": (pages.short_table, ("README.md",)),
 }

@@ -19,7 +19,7 @@ def told(texts, stop=()):
 
 
 def test_bytes_of_a_letter_wait_for_the_last():
-    tokenizer = build_tokenizer(read_recipe(runs.TINY[0]))
+    tokenizer = build_tokenizer(read_recipe(runs.tiny("lhrs_bot")))
     ids = tokenizer(" Häfen 港口 ", add_special_tokens=False)["input_ids"]
     pieces, reply = told(decode_reply(tokenizer, ids[:n]) for n in range(1, len(ids) + 1))
     assert pieces == ["H", "ä", "f", "e", "n", " 港", "口"] and reply.text == "Häfen 港口"

@@ -127,7 +127,7 @@ def test_every_paper_recipe_says_how_pictures_are_shown():
 
 
 def test_an_unknown_fit_is_refused():
-    recipe = read_recipe(runs.TINY[0])
+    recipe = read_recipe(runs.tiny("lhrs_bot"))
     vision = {**recipe.model["vision"], "fit": "paad"}
     with pytest.raises(BadInput, match=r"No fit is named 'paad'.*pad"):
         build(recipe.model_copy(update={"model": {**recipe.model, "vision": vision}}))

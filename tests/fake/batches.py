@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from rsvlm.data.loader import pad_texts
 from rsvlm.data.prompt import CHAT_TEMPLATES, encode
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.sample import Image, Sample, Turn
@@ -45,6 +46,12 @@ def language(recipe, model, tokenizer, talks=TALKS, *, chained: bool = False) ->
         for talk in talks
     ]
     return pad_conversations(encoded, tokenizer.pad_token_id) | {"image": pictures(model, len(talks))}
+
+
+def pairs(model, tokenizer, count: int = 4) -> dict:
+    """A batch for a dual encoder: pictures and a text each, of different lengths."""
+    texts = [f"a picture of {'many ' * number}ports" for number in range(count)]
+    return {"image": pictures(model, count), **pad_texts(tokenizer, texts, model.max_text)}
 
 
 def tags(model, count: int = 4) -> dict:

@@ -18,6 +18,8 @@ def releases() -> dict[str, Release]:
 
 RELEASES = releases()
 EVERY = pytest.mark.parametrize("system", RELEASES)
+SPEAKING = pytest.mark.parametrize("system", [system for system, release in RELEASES.items() if release.base])
+MATCHING = pytest.mark.parametrize("system", [system for system, release in RELEASES.items() if not release.base])
 
 
 def cases(of):

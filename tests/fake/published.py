@@ -28,23 +28,27 @@ class Release:
     `checkpoint` is the pickle in the folder, `given` what the user names (the checkpoint, or "." for the folder).
     `vision` writes the tower, where it is published apart, and `tower` is what is said without it. `base` is the id of
     the language model. `ignored` is found in the names that are left out, `transposed` in those whose matrix is turned.
-    `sources` are the files whose SHA-256 is recorded. `missing` are tensors that may not be lost; `strange` and
+    `sources` are the files whose SHA-256 is recorded, `written` what lies in the model folder beside the usual.
+    `missing` are tensors that may not be lost; `strange` and
     `reshaped` what is said of a tensor more, or of another shape; `other_sizes` what is said with other numbers of the
-    bridge. `adapters` is where the adapters over the language model lie, whose (r, lora_alpha) are `scale`.
+    `sized` part of the model. `adapters` is where the adapters over the language model lie, whose (r, lora_alpha) are
+    `scale`; a system without a language model has no `base`, no `adapters` and no `box_dialect`.
     """
 
     recipe: Recipe
     variants: Mapping[str, Callable[[Path], dict[str, Tensor]]]
     checkpoint: str
     given: str
-    base: str
     sources: frozenset[str]
-    adapters: Place
-    scale: tuple[int, int]
+    base: str = ""
+    adapters: Place = ()
+    scale: tuple[int, int] = (0, 0)
     missing: tuple[Place, ...]
     strange: Mapping[Place, str]
     reshaped: Mapping[Place, str]
     other_sizes: tuple[tuple[Mapping[str, Any], str], ...] = ()
+    sized: str = "bridge"
+    written: tuple[str, ...] = ()
     vision: Callable[[Path], Path] | None = None
     tower: str = ""
     ignored: str = "^$"
@@ -62,10 +66,10 @@ class Release:
         next(iter(self.variants.values()))(folder)
         return folder / self.given
 
-    def with_bridge(self, **numbers: Any) -> Recipe:
-        """Its recipe with other numbers of the bridge."""
-        bridge = {**self.recipe.model["bridge"], **numbers}
-        return self.recipe.model_copy(update={"model": {**self.recipe.model, "bridge": bridge}})
+    def resized(self, **numbers: Any) -> Recipe:
+        """Its recipe with other numbers of its `sized` part."""
+        part = {**self.recipe.model[self.sized], **numbers}
+        return self.recipe.model_copy(update={"model": {**self.recipe.model, self.sized: part}})
 
 
 def small(system: str, frame: str, vision: dict, bridge: dict, lora: dict | None, **language: Any) -> Recipe:

@@ -16,6 +16,7 @@ from rsvlm.recipe import RECIPES, Ingredient, Recipe, Stage, read_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = sorted(RECIPES.glob("*/tiny.yaml"))
+CHAT = [path for path in TINY if "language" in read_recipe(path).model]  # those of systems that answer
 
 KILL = """
 import os, signal
@@ -124,7 +125,11 @@ def losses(out: Path) -> list[tuple[str, int, float]]:
     """(stage, step, loss) of every line of a run's log, as they stand."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     return [
-        (line["stage"], line["step"], next(line[loss] for loss in ("language", "tags", "heat", "contrastive") if loss in line))
+        (
+            line["stage"],
+            line["step"],
+            next(line[loss] for loss in ("language", "tags", "heat", "contrastive") if loss in line),
+        )
         for line in lines
     ]
 

@@ -9,6 +9,7 @@ import pytest
 from safetensors import safe_open
 
 from fake.golden import OWN
+from rsvlm.data.sources.scene_classes import CLASSES
 from rsvlm.errors import BadInput
 from rsvlm.metrics import zero_shot
 from rsvlm.metrics.score import resample
@@ -24,9 +25,9 @@ from rsvlm.metrics.zero_shot import (
 
 
 def recording():
-    name = "zero_shot_classifier.safetensors"
-    other = Path(os.environ.get("RSVLM_GOLDEN_DIR") or OWN.parent) / "clip" / name  # among the recordings of modules
-    path = other if other.is_file() else OWN / name
+    name = "clip/zero_shot_classifier.safetensors"  # among the recordings of modules
+    other = Path(os.environ.get("RSVLM_GOLDEN_DIR") or OWN.parent) / name
+    path = other if other.is_file() else OWN.parent / name
     with safe_open(path, "np") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys() if key.startswith("output.")}  # noqa: SIM118
         return json.loads(file.metadata()["golden"]), tensors
@@ -82,11 +83,31 @@ def test_templates_are_the_published_ones():
     )
     assert GEORSCLIP_TEMPLATES[-1] == "a satellite image of a cool {}."
     assert all(template.count("{}") == 1 for templates in zero_shot.TEMPLATES.values() for template in templates)
+    assert len(zero_shot.GEORSCLIP_FILTER_PROMPTS) == len(set(zero_shot.GEORSCLIP_FILTER_PROMPTS)) == 33
+    assert zero_shot.GEORSCLIP_FILTER_PROMPTS[:2] == (
+        "a remote sensing image.",
+        "a low resolution remote sensing image.",
+    )
+    assert zero_shot.GEORSCLIP_FILTER_PROMPTS[11] == "an aerial image."
+    assert zero_shot.GEORSCLIP_FILTER_PROMPTS[-1] == "a good satellite image."
     assert prompts(["river"], zero_shot.SKYSCRIPT_TEMPLATES) == [
         ["a satellite photo of river.", "a satellite image of river"]
     ]
     assert georsclip_class_name("HerbaceousVegetation") == "herbaceousvegetation"
     assert georsclip_class_name("storage_tank") == "storage tank"
+
+
+def test_class_lists_are_the_published_ones():
+    assert [len(CLASSES[name]) for name in ("aid", "eurosat", "nwpu_resisc45")] == [30, 10, 45]
+    folders = ["AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial", "Pasture", "PermanentCrop",
+               "Residential", "River", "SeaLake"]  # fmt: skip
+    assert [georsclip_class_name(one) for one in folders] == [one.replace(" ", "") for one in CLASSES["eurosat"]]
+    assert {name: len(one) for name, one in zero_shot.SKYSCRIPT_ATTRIBUTES.items()} == {
+        "skyscript_roof_shape": 6, "skyscript_smoothness": 5, "skyscript_surface": 5,
+    }  # fmt: skip
+    for name, classes in zero_shot.SKYSCRIPT_ATTRIBUTES.items():
+        thing = "building" if "roof" in name else "road"
+        assert prompts(classes[:1], zero_shot.TEMPLATES[name])[0][1] == f"a satellite image of {thing}, {classes[0]}"
 
 
 def test_accuracies_by_hand():

@@ -14,7 +14,7 @@ QUESTIONS = ("What?", "Describe this image, please.", "How many boats are there?
 
 @pytest.fixture
 def tiny():
-    recipe, model, tokenizer = batches.tiny(runs.TINY[0])
+    recipe, model, tokenizer = batches.tiny(runs.tiny("lhrs_bot"))
     for name, parameter in model.named_parameters():
         if "lora_B" in name:  # adapters that start at nothing would hide themselves
             torch.nn.init.normal_(parameter, std=0.2)

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from fake import chats
+from fake import chats, runs
 from fake.chats import PICTURES, QUESTIONS
 from rsvlm.data.prompt import CHAT_TEMPLATES
 from rsvlm.data.reply import decode_reply
 from rsvlm.errors import BadInput
 from rsvlm.sample import IMAGE_TOKEN
 from rsvlm.systems.abilities import Streams
-from rsvlm.systems.registry import SYSTEMS
 from rsvlm.systems.runtime.limits import stops_of
 from rsvlm.systems.runtime.rounds import AnswersInRounds, Prompt
 
@@ -19,7 +18,7 @@ NEW = 10
 CAPTION = "Describe this image."
 
 
-@pytest.fixture(scope="module", params=list(SYSTEMS))
+@pytest.fixture(scope="module", params=[path.parent.name for path in runs.CHAT])
 def chat(request, tmp_path_factory):
     return chats.chat(tmp_path_factory.mktemp(request.param), request.param)
 

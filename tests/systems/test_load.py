@@ -20,7 +20,7 @@ PICTURES = [np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8) for
 
 @pytest.fixture
 def run_folder(tmp_path):
-    path = runs.TINY[0]
+    path = runs.tiny("lhrs_bot")
     _, model, _ = batches.tiny(path)
     (tmp_path / "recipe.yaml").write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     save_file({n: t.clone() for n, t in model.state_dict().items()}, tmp_path / "model.safetensors")

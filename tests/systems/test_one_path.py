@@ -17,7 +17,7 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS
 from rsvlm.evaluate.solvers import SOLVERS, check_ability
 from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
-from rsvlm.systems.abilities import ABILITIES, Answers, Embeds, who_can
+from rsvlm.systems.abilities import ABILITIES, Answers, Embeds, Matches, who_can
 from rsvlm.systems.build import build, build_tokenizer, own_tensors
 from rsvlm.systems.load import load
 from rsvlm.systems.registry import SYSTEMS
@@ -37,7 +37,11 @@ STAGES = {
 SPEAKING = {
     key: at for key, at in STAGES.items() if read_recipe(runs.tiny(at[0])).stages[at[1]].objective == "language"
 }
+CHAT = [path.parent.name for path in runs.CHAT]
+MATCHING = [name for name in SYSTEMS if name not in CHAT]
 every_system = pytest.mark.parametrize("name", SYSTEMS)
+every_chat_system = pytest.mark.parametrize("name", CHAT)
+every_matching_system = pytest.mark.parametrize("name", MATCHING)
 every_stage = pytest.mark.parametrize(("name", "index"), STAGES.values(), ids=STAGES)
 every_speaking_stage = pytest.mark.parametrize(("name", "index"), SPEAKING.values(), ids=SPEAKING)
 KILLED_FOR_GOOD = "rs_gpt4v"  # by a signal, in a process of its own; the others by an exception, which is quicker
@@ -93,6 +97,8 @@ def batch_of(stage, recipe, model, tokenizer):
     """Three pictures and talks of the fakes as the system's own encoder puts them, each expert with a row."""
     if stage.objective == "tags":
         return batches.tags(model)
+    if stage.objective == "contrastive":
+        return batches.pairs(model, tokenizer)
     pictures = ImageCollator(size=model.vision.size)
     encode = encoder_of(
         Setting(recipe=recipe, stage=stage, samples=(), model=model, tokenizer=tokenizer, pictures=pictures)
@@ -112,7 +118,8 @@ def as_asked(batch):
 def test_every_system_has_recipes_and_every_recipe_a_system():
     for size in ("tiny", "paper"):
         assert [path.parent.name for path in sorted(RECIPES.glob(f"*/{size}.yaml"))] == list(SYSTEMS)
-    assert len(SYSTEMS) == 5 and len(STAGES) == 12 and {name for name, _ in SPEAKING.values()} == set(SYSTEMS)
+    assert len(SYSTEMS) == 8 and len(STAGES) == 15 and {name for name, _ in SPEAKING.values()} == set(CHAT)
+    assert len(MATCHING) == 3
 
 
 @every_system
@@ -125,7 +132,8 @@ def test_the_paper_recipe_builds_and_its_stages_name_what_is_there(name):
             with torch.device("meta"):
                 built = {numbers: build(form)}  # one at a time
         groups = freeze(built[numbers], stage.trainable)
-        assert optimizer(stage, groups).param_groups and form.model["frame"] in CHAT_TEMPLATES
+        assert optimizer(stage, groups).param_groups
+        assert form.model["frame"] in CHAT_TEMPLATES if name in CHAT else "frame" not in form.model
         assert all(parameter.is_meta for parameter in built[numbers].parameters())
 
 
@@ -199,16 +207,23 @@ def test_a_saved_model_is_the_trained_one(name, whole):
     assert not differing(saved, {n: trained.state_dict()[n] for n in own_tensors(recipe, trained)})
     torch.manual_seed(99)  # whatever the process drew before
     opened, kept = load(str(out / "model")).model, copy.deepcopy(trained)
-    kept.language.merge()  # as a model is opened for answering
+    kept.merge_adapters()  # as a model is opened for answering
     assert not differing(tensors(opened), tensors(kept))
-    tokenizer = build_tokenizer(recipe)
-    asked = as_asked(batch_of(recipe.stages[-1], recipe, opened, tokenizer))
+    batch = batch_of(recipe.stages[-1], recipe, opened, build_tokenizer(recipe))
     with torch.no_grad():
-        logits = [
-            model.language.head(model.speak(model.read(asked), asked["prompt_mask"], asked["prompt"][:, :0])[0])
-            for model in (opened, kept)
-        ]
-    assert torch.equal(*logits) and logits[0].isfinite().all()
+        given = [matched(model, batch) if name in MATCHING else logits(model, batch) for model in (opened, kept)]
+    assert torch.equal(*given) and given[0].isfinite().all()
+
+
+def logits(model, batch):
+    """Of the first word of each reply."""
+    asked = as_asked(batch)
+    return model.language.head(model.speak(model.read(asked), asked["prompt_mask"], asked["prompt"][:, :0])[0])
+
+
+def matched(model, batch):
+    """The vectors of the pictures, then those of the texts."""
+    return torch.cat([model.embed_image(batch), model.embed_text(batch)])
 
 
 @every_system
@@ -231,7 +246,7 @@ def test_killed_between_checkpoints_a_run_goes_on_to_the_same_end(name, whole, t
     assert not differing(saved, wanted)
 
 
-@every_system
+@every_chat_system
 def test_it_answers_together_as_alone_and_says_what_it_is(name, whole):
     chat = load(str(whole[name][0] / "model"))
     assert isinstance(chat, Answers) and isinstance(chat, Embeds)
@@ -246,6 +261,31 @@ def test_it_answers_together_as_alone_and_says_what_it_is(name, whole):
     assert chat.trace["recipe"] == chat.recipe.hash and chat.trace["system"] == name
 
 
+@every_matching_system
+def test_the_loss_trains_what_the_vectors_use_and_nothing_else(name):
+    recipe, model, tokenizer = batches.tiny(runs.tiny(name), 0)
+    batch = batch_of(recipe.stages[0], recipe, model.train(), tokenizer)
+    sum(model.loss(batch).values()).backward()
+    trained = with_gradient(model)
+    scale = model.logit_scale.exp()
+    (scale * model.embed_image(batch) @ model.embed_text(batch).T).pow(2).sum().backward()
+    assert with_gradient(model) == trained and "logit_scale" in trained
+
+
+@every_matching_system
+def test_it_matches_together_as_alone_and_says_what_it_is(name, whole):
+    model = load(str(whole[name][0] / "model"))
+    assert isinstance(model, Matches) and not isinstance(model, Answers)
+    images = [np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8) for n in range(3)]
+    texts = ["A port.", "Bare land, far from any road or house", "ab"]
+    for embed, given in ((model.embed_images, images), (model.embed_texts, texts)):
+        together, alone = embed(given), np.concatenate([embed([one]) for one in given])
+        assert np.allclose(together, alone, atol=1e-5) and together.dtype == np.float32
+        assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+        assert np.abs(together[0] - together[1]).max() > 1e-3
+    assert model.trace["recipe"] == model.recipe.hash and model.trace["system"] == name
+
+
 @every_system
 def test_asked_for_what_it_cannot_do_it_says_who_can(name, whole):
     chat, refused = load(str(whole[name][0] / "model")), {}
@@ -255,9 +295,11 @@ def test_asked_for_what_it_cannot_do_it_says_who_can(name, whole):
             check_ability(chat, dataclasses.replace(some, ability=way))
         except BadInput as error:
             refused[way] = str(error)
-    if not chat.box_dialect:
+    if name in CHAT and not chat.box_dialect:
         assert "names no box dialect" in refused.pop("grounds")
-    assert set(refused) == {"compares", "segments", "segments_change", "matches", "localises"}
+    able = {"answers", "chooses", "grounds"} if name in CHAT else {"matches", "localises"}
+    assert set(refused) == {"answers", "chooses", "grounds", "compares", "segments", "segments_change", "matches",
+                            "localises"} - able  # fmt: skip
     for way, said in refused.items():
         needs = SOLVERS[way].needs[0]
         others = ", ".join(who_can(needs)) or "none yet"

@@ -103,7 +103,7 @@ def test_a_batch_without_pictures_moves_nothing_that_looks_at_them(path, index):
 @torch.no_grad()
 def test_the_first_token_of_every_branch_is_predicted_by_the_end_of_the_prompt():
     """In a frame without a question the first word of an answer is learned, in later branches, too."""
-    _, model, tokenizer = system(runs.TINY[0], 1)
+    _, model, tokenizer = system(runs.tiny("lhrs_bot"), 1)
     sides = [Turn(question="", answer="A port."), Turn(question="", answer="Boats.")]
 
     def loss(*branches):

@@ -75,7 +75,7 @@ def test_two_processes_learn_as_one(tmp_path, cut):
 
 @pytest.mark.parametrize("part", [1, 3, 8])
 def test_vectors_first_and_their_gradients_then_are_the_same_step(one, tmp_path, part):
-    """Dropout is on for the parts: the second pass draws what the first drew; so one part is the whole batch, exactly."""
+    """With one part dropout is on: the second pass draws what the first drew."""
     values = read_recipe(recipe(tmp_path / "a.yaml", gradient_cache=part)).model_dump(mode="json")
     if part < 8:
         values["model"]["match"] = {**MATCH, "dropout": 0.0}

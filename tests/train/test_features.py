@@ -12,7 +12,7 @@ from rsvlm.train.features import FeatureCache, weights_hash
 
 @pytest.fixture
 def tower():
-    return batches.tiny(runs.TINY[0])[1].vision
+    return batches.tiny(runs.tiny("lhrs_bot"))[1].vision
 
 
 @pytest.fixture

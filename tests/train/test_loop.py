@@ -49,7 +49,7 @@ def test_a_floor_for_each_group():
 
 
 def test_vectors_are_not_decayed_and_every_pattern_has_its_rate():
-    _, model, _ = batches.tiny(runs.TINY[0])
+    _, model, _ = batches.tiny(runs.tiny("lhrs_bot"))
     one = stage(lr={"bridge": 0.1, "language.lora": 0.2}, weight_decay=0.5, trainable=("bridge", "language.lora"))
     made = optimizer(one, freeze(model, one.trainable))
     found = {(g["base_lr"], g["weight_decay"]): {p.ndim > 1 for p in g["params"]} for g in made.param_groups}

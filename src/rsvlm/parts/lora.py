@@ -21,3 +21,14 @@ def inject(model: nn.Module, numbers: Mapping[str, Any], **more: Any) -> nn.Modu
     if isinstance(rank, bool) or not isinstance(rank, int) or not 0 < rank <= 65536:
         raise BadInput(f"lora.r is {str(rank)[:60]}; expected the rank of a matrix, a whole number of 1 to 65536.")
     return inject_adapter_in_model(LoraConfig(**numbers, **more), model)
+
+
+def merge(model: nn.Module) -> None:
+    """Fold the adapters in `model` into the weights that they adapt, for answering without their cost. Not undone."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, module.get_base_layer())

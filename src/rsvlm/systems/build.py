@@ -22,6 +22,7 @@ from rsvlm.parts.language import model as language_models
 from rsvlm.parts.language.local_files import offline
 from rsvlm.parts.precision import Precision, dtype_of, precision_of
 from rsvlm.parts.system import System, objectives_of
+from rsvlm.parts.text.clip_tokenizer import clip_tokenizer
 from rsvlm.parts.text.sentence import SentenceEncoder, sentence_encoder
 from rsvlm.parts.vision import eva
 from rsvlm.parts.vision.clip import CLIPLevels
@@ -106,11 +107,12 @@ def check_objectives(recipe: Recipe) -> None:
             )
 
 
-def build_tokenizer(recipe: Recipe, objective: str = "") -> Any:
+def build_tokenizer(recipe: Recipe, objective: str = "", model_dir: Path | None = None) -> Any:
     """The tokenizer of the recipe's language model, or `text.tokenizer` where it has none.
 
     For "contrastive" that of the match head's text encoder, where the recipe has one. A byte tokenizer for random
-    models, and where it is called "bytes".
+    models, and where it is called "bytes"; where it is called "clip", the one in the model's folder `model_dir`, else
+    CLIP's.
     """
     language, match = recipe.model.get("language"), recipe.model.get("match")
     if match and objective == "contrastive":
@@ -119,6 +121,8 @@ def build_tokenizer(recipe: Recipe, objective: str = "") -> Any:
         base, folder = language["base"] if language else recipe.model["text"]["tokenizer"], _folder
     if base in ("llama", "bert", "bytes"):
         return byte_tokenizer()
+    if base == "clip":
+        return clip_tokenizer(recipe.model["text"]["vocabulary"], model_dir)
     from transformers import AutoTokenizer
 
     with offline():

@@ -9,7 +9,7 @@ import shutil
 import pytest
 import torch
 
-from fake.conformance import EVERY, RELEASES, cases, reader, refused
+from fake.conformance import EVERY, RELEASES, SPEAKING, cases, reader, refused
 from fake.published import changed, write_llama
 from rsvlm.errors import MissingPart
 from rsvlm.systems.convert.convert import convert, identify
@@ -41,7 +41,7 @@ def test_a_tensor_of_another_shape_is_an_error(beside, folder, tmp_path, system,
 @cases(lambda release: release.other_sizes)
 def test_a_recipe_of_other_sizes_is_an_error(beside, folder, tmp_path, system, case):
     numbers, match = case
-    given, recipe, options = RELEASES[system].write(folder), RELEASES[system].with_bridge(**numbers), beside(system)
+    given, recipe, options = RELEASES[system].write(folder), RELEASES[system].resized(**numbers), beside(system)
     refused(lambda out: reader(system, given, out, recipe=recipe, **options), tmp_path, match)
 
 
@@ -113,7 +113,7 @@ def test_an_existing_folder_is_not_touched(beside, folder, tmp_path, system):
     both_doors(system, given, beside, tmp_path, "exists already")
 
 
-@EVERY
+@SPEAKING
 def test_adapters_of_another_base_are_named(beside, folder, tmp_path, system):
     release = RELEASES[system]
     given = release.write(folder)
@@ -136,7 +136,7 @@ def test_adapters_of_another_base_are_named(beside, folder, tmp_path, system):
 
 
 @pytest.mark.parametrize("number, value", [("hidden_size", 32), ("num_key_value_heads", 1), ("num_hidden_layers", 3)])
-@EVERY
+@SPEAKING
 def test_another_language_model_is_refused(beside, folder, tmp_path, system, number, value):
     release = RELEASES[system]
     given, llama = release.write(folder), write_llama(tmp_path / "llama", specials=release.specials)

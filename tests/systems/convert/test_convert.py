@@ -33,7 +33,7 @@ def paper(monkeypatch, tmp_path_factory):
     """As if the papers' systems were as small as the files here."""
     folder = tmp_path_factory.mktemp("recipes")
 
-    def file(system):
+    def file(system, size):
         (folder / system).write_text(json.dumps(SMALL[system].model_dump(mode="json")))
         return folder / system
 

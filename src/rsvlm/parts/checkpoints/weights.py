@@ -209,12 +209,12 @@ def new_folder(out: Path) -> Iterator[Path]:
         yield aside
 
 
-def clip_prefix(own: Iterable[str], model: str) -> str:
-    """What stands between `model` and CLIP's own names: "vision_model." before transformers 5, nothing since.
+def clip_prefix(own: Iterable[str], model: str, inner: str = "vision_model.") -> str:
+    """What stands between `model` and CLIP's own names: `inner` before transformers 5, nothing since.
 
     Published files carry it, and a lenient load of one form into the other loads nothing without a word.
     """
-    return "vision_model." if any(name.startswith(f"{model}vision_model.") for name in own) else ""
+    return inner if any(name.startswith(model + inner) for name in own) else ""
 
 
 def _match(name: str, patterns: Mapping[str, T]) -> T | None:

@@ -63,15 +63,7 @@ class LanguageModel(nn.Module):
 
     def merge(self) -> "LanguageModel":
         """Fold the LoRA adapters into the base weights, for answering without their cost. Not undone."""
-        from peft.tuners.tuners_utils import BaseTunerLayer
-
-        for module in list(self.model.modules()):
-            if isinstance(module, BaseTunerLayer):
-                module.merge()
-        for name, module in list(self.model.named_modules()):
-            if isinstance(module, BaseTunerLayer):
-                parent = self.model.get_submodule(name.rpartition(".")[0])
-                setattr(parent, name.rpartition(".")[2], module.get_base_layer())
+        peft_lora.merge(self.model)
         return self
 
 

@@ -21,6 +21,7 @@ from rsvlm.systems.cards import source_of
 from rsvlm.systems.convert.base_llm import check_base
 from rsvlm.systems.convert.identified import Adapter, Identified
 from rsvlm.systems.convert.identify import identify_tensors, layouts
+from rsvlm.systems.convert.published_files import row_of
 from rsvlm.systems.discovery import submodule
 from rsvlm.systems.registry import SYSTEMS
 
@@ -46,7 +47,10 @@ def identify(path: Path) -> Identified:
     for folder in [] if adapter else _adapter_folders(parts[0].parent, tensors):
         for part in sorted(folder.glob("adapter_model.*")):
             tensors |= {f"{folder.name}.{name}": tensor for name, tensor in checkpoint.tensors(part).items()}
-    return replace(identify_tensors(tensors), notes=tuple(notes))
+    found = identify_tensors(tensors)
+    if found.system is None and (row := row_of(parts[0])):  # of several systems by its names, of one by its file's name
+        found = replace(found, system=row[0], what=f"{row[1].name}, {found.what}")
+    return replace(found, notes=tuple(notes))
 
 
 def convert(
@@ -55,8 +59,9 @@ def convert(
 ) -> Account:  # fmt: skip
     """Turn a published checkpoint into the model folder `out` (or that of `out`, if it names model.safetensors).
 
-    The system is `system`, that of `recipe`, or what the names look like; the sizes are `recipe`'s, else the paper's
-    with the adapters' rank and alpha of the file. Raises BadInput, or MissingPart for a part that is published apart,
+    The system is `system`, that of `recipe`, or what the names look like; the sizes are `recipe`'s, else those that the
+    system knows the file by (`size_of` of its weights.py), else the paper's, with the adapters' rank and alpha of the
+    file. Raises BadInput, or MissingPart for a part that is published apart,
     and then leaves nothing at `out`.
     """
     out = out.parent if out.suffix == ".safetensors" else out
@@ -67,13 +72,14 @@ def convert(
         raise BadInput(f"The recipe is of {recipe.system}, the system is {system}; give a recipe of {system}, or none.")
     base = source_of(system).base
     adapter_config = _adapter_config(path)
-    sizes = recipe or _paper(system, adapter_config if seen.adapter else {})
+    size_of = getattr(submodule(system, "weights"), "size_of", lambda _: "paper")
+    sizes = recipe or _shipped(system, size_of(path), adapter_config if seen.adapter else {})
     if seen.adapter and lora:
         _check_adapter(path, seen.adapter, sizes.model["language"], base, scale_known=bool(adapter_config))
-    if language_model:
+    if language_model and "language" in sizes.model:
         check_base(language_model, sizes.model["language"], wanted=base)
     account = readers()[system](path, out, recipe=sizes, language_model=language_model, vision=vision, lora=lora)
-    return replace(account, notes=seen.notes)
+    return replace(account, notes=(*seen.notes, *account.notes))
 
 
 def _system_of(path: Path, system: str | None) -> tuple[str, Identified]:
@@ -101,9 +107,9 @@ def _adapter_config(path: Path) -> dict[str, Any]:
     return weights.read_adapter_config(configs[0]) if configs else {}
 
 
-def _paper(system: str, adapter_config: Mapping[str, Any]) -> Recipe:
-    """The paper's recipe, with r and lora_alpha of the adapters' own file where it has them."""
-    recipe = read_recipe(shipped(system))
+def _shipped(system: str, size: str, adapter_config: Mapping[str, Any]) -> Recipe:
+    """The recipe of this size, with r and lora_alpha of the adapters' own file where it has them."""
+    recipe = read_recipe(shipped(system, size))
     numbers = {name: adapter_config[name] for name in ("r", "lora_alpha") if name in adapter_config}
     if not numbers or not recipe.model["language"].get("lora"):
         return recipe

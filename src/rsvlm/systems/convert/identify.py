@@ -11,6 +11,7 @@ from functools import cache
 
 from torch import Tensor
 
+from rsvlm.parts.checkpoints import open_clip
 from rsvlm.systems.convert.identified import Adapter, Has, Identified, Layout
 from rsvlm.systems.discovery import submodule, system_names
 
@@ -24,6 +25,7 @@ _OTHERS = {
     "(--language-model)",
     r"vision_model\.|^visual\.": "CLIP or a vision tower alone",
 }
+_UNTOLD = "its tensors do not tell whether its MLPs have QuickGELU or GELU"
 
 
 def layouts() -> list[Layout]:
@@ -40,7 +42,10 @@ def identify_tensors(tensors: Mapping[str, Tensor]) -> Identified:
         top = ".".join(name.split(".")[: 2 if name.startswith(nested) else 1])
         groups[top] = groups.get(top, 0) + 1
     parameters = sum(tensor.numel() for tensor in tensors.values())
-    return replace(_identify_names(tuple(tensors)), parameters=parameters, groups=groups, adapter=find_adapter(tensors))
+    found = _identify_names(tuple(tensors))
+    if found.system is None and open_clip.layout_of(tensors) and (sizes := open_clip.sizes_of(tensors)):
+        found = Identified(sizes.name, variant=_UNTOLD)
+    return replace(found, parameters=parameters, groups=groups, adapter=find_adapter(tensors))
 
 
 def find_adapter(tensors: Mapping[str, Tensor]) -> Adapter | None:

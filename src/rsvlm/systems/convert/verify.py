@@ -1,5 +1,6 @@
 """`rsvlm weights check`: what a published checkpoint is, or whether a model folder is whole; writes nothing."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,11 @@ def _folder(folder: Path, system: str | None) -> dict[str, Any]:
     groups: dict[str, int] = {}
     for name in state:
         groups[name.split(".")[0]] = groups.get(name.split(".")[0], 0) + 1
+    language = recipe.model.get("language")
     return {
         "kind": "model folder", "system": recipe.system, "size": recipe.size, "recipe": recipe.hash,
-        "language_model": recipe.model["language"]["base"], "parameters": sum(t.numel() for t in state.values()),
+        **({"language_model": language["base"]} if language else {}),
+        "parameters": sum(t.numel() for t in state.values()),
         "groups": groups, "checksums": sums, "complete": True, "finite": True,
     }  # fmt: skip
 
@@ -85,14 +88,19 @@ def _check_sums(folder: Path) -> str:
 
 def _meta(recipe: Recipe) -> Any:
     """The recipe's system on the meta device, its language model as large as its folder or the paper's recipe say."""
+    model = recipe.model
+    if "language" in model or not model:
+        model = {**model, "language": _language_numbers(recipe)}
+    with torch.device("meta"):
+        return build(recipe.model_copy(update={"model": model}), for_training=False)
+
+
+def _language_numbers(recipe: Recipe) -> Mapping[str, Any]:
     language = recipe.model["language"]
     base, lora = language["base"], language.get("lora")
     if base in GATED:
-        numbers = {**read_recipe(shipped(recipe.system)).model["language"], "lora": lora}
-    elif base == "smollm2-135m-instruct" or Path(base).is_absolute():
+        return {**read_recipe(shipped(recipe.system)).model["language"], "lora": lora}
+    if base == "smollm2-135m-instruct" or Path(base).is_absolute():
         base = assets.language_model() if base == "smollm2-135m-instruct" else base
-        numbers = {"base": "llama", **config_numbers(Path(base), wanted=Path(base).name), "lora": lora}
-    else:
-        numbers = language
-    with torch.device("meta"):
-        return build(recipe.model_copy(update={"model": {**recipe.model, "language": numbers}}), for_training=False)
+        return {"base": "llama", **config_numbers(Path(base), wanted=Path(base).name), "lora": lora}
+    return language

@@ -1,0 +1,1 @@
+"""SkyCLIP, of the SkyScript paper (arXiv:2312.12856)."""
