@@ -154,10 +154,16 @@ def _blocks(predictions: Similarity) -> tuple[Rows, Rows]:
     if isinstance(predictions, tuple):
         images, texts = predictions
         return (
-            lambda rows: np.round(images[rows] @ texts.T, _DECIMALS),
-            lambda rows: np.round(texts[rows] @ images.T, _DECIMALS),
+            lambda rows: _rounded(images[rows] @ texts.T),
+            lambda rows: _rounded(texts[rows] @ images.T),
         )
     return lambda rows: predictions[rows], lambda rows: np.ascontiguousarray(predictions.T[rows])
+
+
+def _rounded(near: NDArray[Any]) -> NDArray[Any]:
+    """In place: whole millionths, which stand in the order of the similarities rounded to 6 decimals."""
+    near *= 10**_DECIMALS
+    return np.rint(near, out=near)
 
 
 def _count_ahead(rows: Rows, shape: tuple[int, int], pairs: Ints, ties: Ties) -> Ints:
@@ -172,18 +178,22 @@ def _count_ahead(rows: Rows, shape: tuple[int, int], pairs: Ints, ties: Ties) ->
     for start in range(0, queries, step):
         block = slice(start, min(start + step, queries))
         near = rows(block)
-        if np.isnan(near).any():
+        if near.size and np.isnan(near.max()):
             near = np.where(np.isnan(near), -np.inf, near)
         some = slice(*np.searchsorted(query, (block.start, block.stop)))
-        own = np.zeros(near.shape, dtype=bool)
-        own[query[some] - start, right[some]] = True
-        best = np.where(own, near, -np.inf).max(axis=1, keepdims=True)
-        ahead = near > best
-        if ties == "pessimistic":
-            ahead |= (near == best) & ~own
-        elif ties == "amfmn_stable_reversed":
-            level = near == best
-            latest = candidates - 1 - np.argmax((level & own)[:, ::-1], axis=1)
-            ahead |= level & (np.arange(candidates) > latest[:, None])
-        found[block] = np.where(np.isneginf(best[:, 0]), candidates, ahead.sum(axis=1))
+        row, column = query[some] - start, right[some]
+        own = near[row, column]
+        best = np.full(len(near), -np.inf, near.dtype if near.dtype.kind == "f" else np.float64)
+        np.maximum.at(best, row, own)
+        if ties == "pessimistic":  # all as near as the best right one, less those that are right
+            ahead = np.count_nonzero(near >= best[:, None], axis=1)
+            np.subtract.at(ahead, row, own == best[row])
+        else:
+            ahead = np.count_nonzero(near > best[:, None], axis=1)
+        if ties == "amfmn_stable_reversed":
+            latest = np.full(len(near), -1)
+            level = own == best[row]
+            np.maximum.at(latest, row[level], column[level])
+            ahead += np.count_nonzero((near == best[:, None]) & (np.arange(candidates) > latest[:, None]), axis=1)
+        found[block] = np.where(np.isneginf(best), candidates, ahead)
     return found
