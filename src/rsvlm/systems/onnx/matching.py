@@ -18,13 +18,9 @@ class OnnxMatchingChat(OnnxChat):
     """An `OnnxChat` with the graphs match_image and match_text, which compute in float32."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        from tokenizers import Tokenizer
-
         super().__init__(folder, name)
         self._encoder = read_json(folder / "onnx" / GRAPHS)["text_encoder"]
-        self._words: Any = Tokenizer.from_file(str(assets.text_encoder() / "tokenizer.json"))
-        self._words.enable_truncation(read_json(assets.text_encoder() / "config.json")["max_position_embeddings"])
-        self._words.no_padding()
+        self._words: Any = None  # the tokenizer of texts, once there is one to embed
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length, in the space of `embed_texts`."""
@@ -34,7 +30,8 @@ class OnnxMatchingChat(OnnxChat):
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length; a text longer than the encoder's context is cut."""
         self._fetch_encoder()
-        found = [self._words.encode(text).ids for text in texts]
+        whole, most = [self._words.encode(text).ids for text in texts], self.max_text
+        found = [ids if len(ids) <= most else [*ids[: most - 1], ids[-1]] for ids in whole]
         ids = np.zeros((len(found), max(map(len, found))), np.int64)
         mask = np.zeros_like(ids)
         for row, one in enumerate(found):
@@ -42,13 +39,21 @@ class OnnxMatchingChat(OnnxChat):
         return self._run("match_text", ids, mask)[0]
 
     def _fetch_encoder(self) -> None:
-        """The text encoder's weights beside the model's own, at the first text: pictures alone need not its 90 MB."""
-        if not self._encoder:
+        """The text encoder's weights beside the model's own, at the first text: pictures alone need not its 90 MB.
+
+        Raises MissingPart where `rsvlm setup` has not been run.
+        """
+        if self._words is not None:
             return
-        published = read_weights(assets.text_encoder() / "model.safetensors")
+        from tokenizers import Tokenizer
+
+        folder = assets.text_encoder()
+        published = read_weights(folder / "model.safetensors")
         self._weights |= {ENCODER + name: array for name, array in published.items()}
         self._names["match_text"] = [*self._names["match_text"], *self._encoder]
-        self._encoder = []
+        self._words = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._words.no_truncation()
+        self._words.no_padding()
 
 
 def open_model(folder: Path, name: str) -> OnnxChat:
