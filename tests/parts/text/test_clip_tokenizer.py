@@ -148,3 +148,11 @@ def test_entities_and_broken_letters_are_mended():
     pytest.importorskip("ftfy")
     assert clean("double &amp;amp; escaped") == "double & escaped"
     assert clean("broken caf\u00c3\u00a9 \u201cQuoted\u201d") == 'broken caf\u00e9 "quoted"'
+
+
+def test_the_long_s_ends_a_word_as_the_short_one_does():
+    """The original's pattern ignores the case, and a long s is an s."""
+    pytest.importorskip("ftfy")
+    tokenizer, letters = tokenizer_from_merges([]), module._letters()
+    ids = tokenizer("'\u017fa", add_special_tokens=False)["input_ids"]
+    assert ids == [letters.index("'"), letters.index("\u00c5"), 256 + letters.index("\u00bf"), 256 + letters.index("a")]

@@ -20,7 +20,8 @@ START, END = "<start_of_text>", "<end_of_text>"
 VOCABULARY = 49408  # of every published CLIP: bytes within and at the end of a word, 48,894 merges, start and end
 FEWEST = 2 * 256 + 2  # without a merge
 FILE = "tokenizer.json"
-_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+# The original's pattern ignores the case, so that its "s" is the long one, too; other letters are small by then.
+_WORDS = r"'[s\u017f]|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 # What ftfy changes nothing of, so that it is read the same with and without it.
 _PLAIN = frozenset(set(string.printable) - {"\x0b", "\x0c"})
 _ENTITY = re.compile(r"&#?[0-9A-Za-z]{1,24};")
