@@ -144,6 +144,34 @@ class Matches(Embeds, Protocol):
 
 
 @runtime_checkable
+class HasLogitScale(Protocol):
+    """Knows how the cosine of a picture and a text becomes a probability: `rsvlm.systems.matching`."""
+
+    logit_scale: float  # by what a cosine is multiplied: the inverse of the temperature
+    logit_bias: float | None  # what is added, for a sigmoid of each text; None: a softmax over all texts
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """Reads so many tokens of a text to match, and cuts the rest."""
+
+    max_text: int
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, with those around it."""
+        ...
+
+
+@runtime_checkable
+class EncodesTexts(Protocol):
+    """Gives the vectors of texts as they leave its encoder: GeoRSCLIP averages prompts before they get unit length."""
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(N, D) float32 rows of any length, in the directions of `embed_texts`."""
+        ...
+
+
+@runtime_checkable
 class Segments(Protocol):
     """Marks the pixels that a phrase speaks of."""
 
@@ -190,6 +218,7 @@ MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
     "<a run's model folder>": (Answers, ScoresReplies, Embeds),
     "<a run's model folder with a box head>": (Answers, ScoresReplies, Embeds, Detects),
     "hf:<a Hugging Face folder or id>": (Answers, ScoresReplies, Compares),
+    "hf:<a CLIP or SigLIP folder or id>": (Embeds, Matches),
     "openai:http://<host>/v1#<model>": (Answers, Compares),
 }
 
