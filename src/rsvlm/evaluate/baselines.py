@@ -35,7 +35,7 @@ def constants(protocol: Protocol, train: Sequence[Item], items: Sequence[Item]) 
             return {"whole_picture": _masks(items, 0.0), "centre_box": _masks(items, 0.25)}
         case "matches":
             rng = np.random.default_rng(0)
-            chance = [{"vector": write_vector(rng.standard_normal(CHANCE_WIDTH))} for _ in items]
+            chance: list[Row] = [{"vector": write_vector(rng.standard_normal(CHANCE_WIDTH))} for _ in items]
             return _most_frequent_class(train, items) | {"chance": chance}
         case "localises":
             sizes = [picture_size(item.image) for item in items]

@@ -33,10 +33,11 @@ class Protocol:
     parser, `measure` the metrics; `dialect` says which tokenizer, matching rule or IoU. `headline` names the metrics to
     quote, `per_item` the one shown beside each sample, marked where it is below `wrong_below`. `graded`: `per_item` is
     1 for a right answer and 0 for a wrong one, so confidences can be checked against it. `counts` are the numbers of
-    items that the authors publish for each split. `shared`: items without a picture (the prompts of all classes) belong
-    to all samples, so that a limit leaves them. `raw_texts`: vectors of texts are kept as they leave the encoder, where
-    the model gives them so (`EncodesTexts`), and not brought to unit length. `legacy`: what is wrong with it ("" = nothing known). `requires`
-    raises MissingPart where a program that the metric needs is absent; it is called before anything is asked.
+    items that the authors publish for each split. `shared`: items without a picture (the prompts of all classes)
+    belong to all samples, so that a limit leaves them. `raw_texts`: vectors of texts are kept as they leave the
+    encoder, where the model gives them so (`EncodesTexts`), and not brought to unit length. `legacy`: what is wrong
+    with it ("" = nothing known). `requires` raises MissingPart where a program that the metric needs is absent; it is
+    called before anything is asked.
     """
 
     name: str

@@ -153,7 +153,7 @@ def _matches(model: Matches, protocol: Protocol, items: Sequence[Item], pictures
 
 def _keep(rows: list[Row], places: Sequence[int], model: Matches, vectors: NDArray[np.floating], what: str) -> None:
     """Put the vectors of pictures or texts into their rows. Raises BadInput where they are no finite numbers."""
-    checked_vectors(_name(model), vectors, len(places), what)
+    checked_vectors(model.name, vectors, len(places), what)
     for at, vector in zip(places, vectors, strict=True):
         rows[at] = {"vector": write_vector(vector)}
 
@@ -167,10 +167,6 @@ def check_widths(name: str, rows: Sequence[Row]) -> None:
             f"{name} gave vectors of {found} numbers, which cannot be compared; expected one length for pictures and "
             "texts: the model is not whole, or --out holds vectors of another."
         )
-
-
-def _name(model: Any) -> str:
-    return model.name
 
 
 def write_vector(vector: NDArray[np.floating]) -> str:
@@ -191,7 +187,7 @@ def _localises(model: Matches, protocol: Protocol, items: Sequence[Item], pictur
     rows: list[Row] = []
     seen: dict[int, list[NDArray[np.float64]]] = {}
     for item, (picture,) in zip(items, pictures, strict=True):
-        text = checked_vectors(_name(model), model.embed_texts([item.question]), 1, "text")[0]
+        text = checked_vectors(model.name, model.embed_texts([item.question]), 1, "text")[0]
         similarity = _similarity(model, text, seen.setdefault(id(picture), []))
         rows.append({"map": write_map(similarity_map(picture, similarity))})
     return rows
@@ -204,7 +200,7 @@ def _similarity(model: Matches, text: NDArray[np.float64], parts: list[NDArray[n
     def similarity(windows: Sequence[Pixels]) -> NDArray[np.float64]:
         if (at := next(number)) == len(parts):
             vectors = model.embed_images(windows)
-            parts.append(checked_vectors(_name(model), vectors, len(windows), "picture", width=len(text)))
+            parts.append(checked_vectors(model.name, vectors, len(windows), "picture", width=len(text)))
         return parts[at] @ text
 
     return similarity

@@ -136,7 +136,13 @@ def features_of(model: object) -> Features | None:
 
 @runtime_checkable
 class Matches(Embeds, Protocol):
-    """Turns pictures and texts into vectors of one space: their inner product says how well they fit."""
+    """Turns pictures and texts into vectors of one space: their inner product says how well they fit.
+
+    `name` and `trace` as of `Answers`.
+    """
+
+    name: str
+    trace: dict[str, str]
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length, D as of `embed_images`."""
@@ -155,6 +161,7 @@ class HasLogitScale(Protocol):
 class CountsTokens(Protocol):
     """Reads so many tokens of a text to match, and cuts the rest."""
 
+    name: str
     max_text: int
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -217,6 +224,7 @@ MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
     "torch:mini": (Answers, ScoresReplies, Embeds, Detects),
     "<a run's model folder>": (Answers, ScoresReplies, Embeds),
     "<a run's model folder with a box head>": (Answers, ScoresReplies, Embeds, Detects),
+    "<a dual encoder's model folder>": (Embeds, Matches),
     "hf:<a Hugging Face folder or id>": (Answers, ScoresReplies, Compares),
     "hf:<a CLIP or SigLIP folder or id>": (Embeds, Matches),
     "openai:http://<host>/v1#<model>": (Answers, Compares),

@@ -70,14 +70,19 @@ def probabilities(model: Any, cosines: NDArray[np.float64]) -> NDArray[np.float6
 
 def text_vectors(model: Any, texts: Sequence[str], *, templates: Sequence[str] = PLAIN, cut: bool = False) -> Vectors:
     """(T, D) of unit length: the mean over `templates` of each text's vectors of unit length. Raises BadInput."""
-    if not isinstance(model, Matches):
-        raise ability_error(model.name, Matches)
+    check_matches(model)
     asked, frames = check_texts(texts), check_templates(templates)
     prompts = [frame.replace("{}", text) for text in asked for frame in frames]
     if not cut:
         check_lengths(model, prompts)
     rows = checked_vectors(model.name, _batched(model.embed_texts, prompts, BATCH), len(prompts), "text")
     return _unit(rows.reshape(len(asked), len(frames), -1).mean(1), model.name, "text")
+
+
+def check_matches(model: Any) -> None:
+    """Raises BadInput, which says who can, where a model has no vectors of pictures and texts."""
+    if not isinstance(model, Matches):
+        raise ability_error(model.name, Matches)
 
 
 def image_vectors(model: Any, images: Sequence[Pixels], *, batch: int = BATCH, width: int | None = None) -> Vectors:

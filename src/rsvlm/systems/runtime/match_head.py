@@ -25,7 +25,7 @@ class MatchingChatModel(Matcher, ChatModel):
         self.text_tokenizer = build_tokenizer(self.recipe, MatchHead.objective)
         self.match_head: MatchHead = self.model.heads[MatchHead.objective]
         self.max_text = self.match_head.max_text
-        self.logit_scale = float(self.match_head.logit_scale.detach().clamp(max=self.match_head.max_scale).exp())
+        self.logit_scale, self.logit_bias = self.match_head.scale_and_bias()
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:

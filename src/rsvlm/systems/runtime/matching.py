@@ -26,10 +26,8 @@ class MatchingModel(Matcher, OpenModel):
 
     def __init__(self, folder: Path, name: str) -> None:
         super().__init__(folder, name)
-        self.tokenizer, self.max_text = build_tokenizer(self.recipe), int(self.model.max_text)
-        self.logit_scale = float(self.model.logit_scale.detach().clamp(max=self.model.max_logit_scale).exp())
-        bias = getattr(self.model, "logit_bias", None)  # of those trained with a sigmoid
-        self.logit_bias = None if bias is None else float(bias.detach())
+        self.tokenizer, self.max_text = build_tokenizer(self.recipe, model_dir=folder), int(self.model.max_text)
+        self.logit_scale, self.logit_bias = self.model.scale_and_bias()
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
