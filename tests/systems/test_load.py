@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from fake import batches, finders, hub, runs
+from fake import batches, finders, hub, hub_matching, matchers, runs
 from fake.endpoint import FakeEndpoint
 from rsvlm.errors import BadInput
 from rsvlm.systems import abilities as base
@@ -32,7 +32,9 @@ def test_the_table_of_abilities_is_what_the_classes_can(run_folder, tmp_path_fac
     with FakeEndpoint() as server:
         chat, own, served = load(str(run_folder)), load(f"hf:{folder}"), load(server.name)
     finds = load(str(finders.folder(tmp_path_factory.mktemp("finder"))))
-    for model, form in zip((finds, finds, chat, finds, own, served), MODEL_NAMES, strict=True):
+    dual = load(str(matchers.dual_folder(tmp_path_factory.mktemp("dual"))))
+    clip = load(f"hf:{hub_matching.save('clip', tmp_path_factory.mktemp('clip'))}")
+    for model, form in zip((finds, finds, chat, finds, dual, own, clip, served), MODEL_NAMES, strict=True):
         assert tuple(ability for ability in base.ABILITIES if isinstance(model, ability)) == MODEL_NAMES[form], form
         assert model.trace["model"] == model.name and all(type(value) is str for value in model.trace.values())
     assert chat.box_dialect == "lhrs"
@@ -40,8 +42,9 @@ def test_the_table_of_abilities_is_what_the_classes_can(run_folder, tmp_path_fac
 
 def test_a_model_that_lacks_an_ability_says_who_has_it():
     assert (
-        who_can(Embeds) == ("mini", "torch:mini", "<a run's model folder>", "<a run's model folder with a box head>")
-        and who_can(base.Segments) == who_can(base.Matches) == ()
+        who_can(Embeds)[:3] == ("mini", "torch:mini", "<a run's model folder>")
+        and who_can(base.Matches) == ("<a dual encoder's model folder>", "hf:<a CLIP or SigLIP folder or id>")
+        and who_can(base.Segments) == ()
     )
     assert str(ability_error("mini", base.Segments)) == "mini cannot segment; models that can: none yet."
     said = str(ability_error("mini", Compares))

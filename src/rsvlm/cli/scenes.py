@@ -51,7 +51,7 @@ def ask(
         "out": out, "json": as_json, "bands": bands, "tile": tile, "max_new_tokens": max_new_tokens, "batch": batch,
         "task": task, "classes": classes.split(",") if classes is not None else (), "raw": raw,
     }  # fmt: skip
-    with _silence(quiet), answers_on_stdout() as stream:
+    with silence(quiet), answers_on_stdout() as stream:
         from rsvlm.serve.commands import run
 
         run(paths, questions, stream=stream, models=model, **settings)
@@ -76,34 +76,32 @@ def info(
                 say(f"{name:10} {line}")
 
 
-def split_arguments(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Scenes and questions out of one list: scenes are the first words that exist on disk or look like a file's path.
+def split_arguments(
+    arguments: Sequence[str], *, command: str = "ask", what: str = "question", example: str = '"Describe this image."'
+) -> tuple[list[Path], list[str]]:
+    """Scenes and questions (`what`) out of one list: scenes are the first words that exist on disk or look like a path.
 
-    Raises BadInput where either is missing or a question is empty.
+    Raises BadInput where either is missing or a question is empty; `command` and `example` are those of its advice.
     """
     count = next((i for i, word in enumerate(arguments) if not _is_scene(word)), len(arguments))
     paths, questions = [Path(word) for word in arguments[:count]], list(arguments[count:])
     if any(not question.strip() for question in questions):
-        raise BadInput('A question is empty; ask something, as in: rsvlm ask scene.tif "Describe this image."')
+        raise BadInput(f"A {what} is empty; give one, as in: rsvlm {command} scene.tif {example}")
     late = [question for question in questions if _names_file(question)]
     if late and paths:
         raise BadInput(
-            f"{late[0]!r} stands behind a question but names a file; scenes come first: "
-            f'rsvlm ask {paths[-1]} {late[0]} "Describe this image."'
+            f"{late[0]!r} stands behind a {what} but names a file; scenes come first: "
+            f"rsvlm {command} {paths[-1]} {late[0]} {example}"
         )
     if not paths:
-        raise BadInput(
-            f'{arguments[0]!r} is not a scene; scenes come first: rsvlm ask scene.tif "Describe this image."'
-        )
+        raise BadInput(f"{arguments[0]!r} is not a scene; scenes come first: rsvlm {command} scene.tif {example}")
     if not questions and len(paths) > 1 and not is_file(paths[-1]) and not is_folder(paths[-1]):
         raise BadInput(
-            f"No question was found: {str(paths[-1])!r} ends like the name of a file, which is not there; "
-            "a question ends with a question mark or a full stop."
+            f"No {what} was found: {str(paths[-1])!r} ends like the name of a file, which is not there; "
+            f"a {what} is no path and ends otherwise."
         )
     if not questions:
-        raise BadInput(
-            f'No question was found after {paths[-1]}; add one: rsvlm ask {paths[-1]} "Describe this image."'
-        )
+        raise BadInput(f"No {what} was found after {paths[-1]}; add one: rsvlm {command} {paths[-1]} {example}")
     return paths, questions
 
 
@@ -124,7 +122,7 @@ def _names_file(question: str) -> bool:
 
 
 @contextlib.contextmanager
-def _silence(quiet: bool) -> Iterator[None]:
+def silence(quiet: bool) -> Iterator[None]:
     """Keep progress bars and notices off stderr; a failure still gets its sentence, which `main` prints afterwards."""
     if not quiet:
         yield

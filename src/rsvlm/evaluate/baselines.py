@@ -35,7 +35,8 @@ def constants(protocol: Protocol, train: Sequence[Item], items: Sequence[Item]) 
             return {"whole_picture": _masks(items, 0.0), "centre_box": _masks(items, 0.25)}
         case "matches":
             rng = np.random.default_rng(0)
-            return {"chance": [{"vector": write_vector(rng.standard_normal(CHANCE_WIDTH))} for _ in items]}
+            chance: list[Row] = [{"vector": write_vector(rng.standard_normal(CHANCE_WIDTH))} for _ in items]
+            return _most_frequent_class(train, items) | {"chance": chance}
         case "localises":
             sizes = [picture_size(item.image) for item in items]
             return {"uniform_map": [{"map": write_map(np.full(size[::-1], 128, np.uint8))} for size in sizes]}
@@ -58,6 +59,24 @@ def most_frequent(train: Sequence[Item], items: Sequence[Item]) -> list[str]:
     best = {kind: top(counts) for kind, counts in by_kind.items()}
     fallback = top(overall)
     return [best.get(item.kind, fallback) for item in items]
+
+
+def _most_frequent_class(train: Sequence[Item], items: Sequence[Item]) -> dict[str, list[Row]]:
+    """Vectors by which every picture is nearest to the prompts of the most frequent training class, and so on.
+
+    Nothing without training pictures, or where the texts are no classes.
+    """
+    classes = sorted({item.meta["class"] for item in items if not item.images and "class" in item.meta})
+    counts = Counter(item.references[0] for item in train if item.images and item.references)
+    if not classes or not counts:
+        return {}
+    order = sorted(classes, key=lambda name: (counts[name], name))  # rarest first
+    nearness, own = np.arange(1.0, len(order) + 1), dict(zip(order, np.eye(len(order)), strict=True))
+    return {
+        "most_frequent": [
+            {"vector": write_vector(nearness if item.images else own[item.meta["class"]])} for item in items
+        ]
+    }
 
 
 def typical_box(train: Sequence[Item]) -> NDArray[np.float64] | None:

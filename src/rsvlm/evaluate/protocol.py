@@ -33,8 +33,11 @@ class Protocol:
     parser, `measure` the metrics; `dialect` says which tokenizer, matching rule or IoU. `headline` names the metrics to
     quote, `per_item` the one shown beside each sample, marked where it is below `wrong_below`. `graded`: `per_item` is
     1 for a right answer and 0 for a wrong one, so confidences can be checked against it. `counts` are the numbers of
-    items that the authors publish for each split. `legacy`: what is wrong with it ("" = nothing known). `requires`
-    raises MissingPart where a program that the metric needs is absent; it is called before anything is asked.
+    items that the authors publish for each split. `shared`: items without a picture (the prompts of all classes)
+    belong to all samples, so that a limit leaves them. `raw_texts`: vectors of texts are kept as they leave the
+    encoder, where the model gives them so (`EncodesTexts`), and not brought to unit length. `legacy`: what is wrong
+    with it ("" = nothing known). `requires` raises MissingPart where a program that the metric needs is absent; it is
+    called before anything is asked.
     """
 
     name: str
@@ -53,8 +56,17 @@ class Protocol:
     graded: bool = True
     max_new_tokens: int = 16
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    shared: bool = False
+    raw_texts: bool = False
     legacy: str = ""
     requires: Callable[[], object] | None = None
+
+    def items(self, samples: Sequence[Sample], limit: int | None = None) -> list[Item]:
+        """What is asked about the first `limit` samples (None: about all), with what all of them share."""
+        if limit is None or not self.shared:
+            return self.ask(samples[:limit])
+        asked = self.ask(samples)
+        return [*[item for item in asked if item.images][:limit], *(item for item in asked if not item.images)]
 
     @property
     def benchmark(self) -> str:

@@ -23,10 +23,10 @@ from rsvlm.evaluate.native_prompts import with_native_prompts
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.reply_log import ReplyLog
 from rsvlm.evaluate.result import Result, RunOutput, score_run
-from rsvlm.evaluate.solvers import SOLVERS, check_ability
+from rsvlm.evaluate.solvers import SOLVERS, check_ability, check_widths
 from rsvlm.evaluate.task import Task, prepare
 from rsvlm.sample import Image
-from rsvlm.systems.abilities import Answers, Features, features_of
+from rsvlm.systems.abilities import Answers, CountsTokens, EncodesTexts, Features, features_of
 
 EMBED_BATCH = 32
 
@@ -69,8 +69,11 @@ def evaluate(
     log = ReplyLog(folder and folder / "replies.jsonl", identity)
     blind_log = ReplyLog(folder and folder / "replies.blind.jsonl", identity)
     notes: list[str] = []
+    if protocol.ability == "matches":
+        notes += _about_texts(task, model)
     with _progress() as progress:
         asked, seconds = _ask(asked_task, model, log, batch, progress)
+        check_widths(model.name, [*log.rows.values()])
         baselines = constants(protocol, task.train, task.items)
         if blind and SOLVERS[protocol.ability].blind and isinstance(model, Answers):
             baselines |= {"blind": _ask_blind(asked_task, model, blind_log, batch, progress)}
@@ -99,6 +102,20 @@ def _ask(task: Task, model: Any, log: ReplyLog, batch: int, progress: Progress) 
         log.add({item.id: row for item, row in zip(asked, rows, strict=True)})
         progress.advance(bar, len(asked))
     return len(open_items), time.perf_counter() - began
+
+
+def _about_texts(task: Task, model: Any) -> list[str]:
+    """What to know of the vectors of texts: how many are cut, and whether they have a length of their own."""
+    notes: list[str] = []
+    if task.protocol.raw_texts and not isinstance(model, EncodesTexts):
+        notes.append("prompts are averaged at unit length: the model gives no other vectors of texts")
+    texts = [item.question for item in task.items if not item.images]
+    if isinstance(model, CountsTokens) and texts:
+        cut = sum(count > model.max_text for count in model.count_tokens(texts))
+        notes += [f"{cut} of {len(texts)} texts are longer than the model's {model.max_text} tokens and are cut"] * (
+            cut > 0
+        )
+    return notes
 
 
 def _failures(task: Task, rows: Sequence[Row]) -> dict[str, Any]:

@@ -16,8 +16,10 @@ The same rows come out of a file of answers (`rsvlm score`).
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ from rsvlm.systems.abilities import (
     Answers,
     Compares,
     Detects,
+    EncodesTexts,
     Matches,
     Pixels,
     ScoresReplies,
@@ -42,6 +45,7 @@ from rsvlm.systems.abilities import (
     ability_error,
 )  # fmt: skip
 from rsvlm.systems.choices import choice_log_likelihoods, choice_probabilities
+from rsvlm.systems.matching import checked_vectors
 
 Pictures = Sequence[tuple[Pixels, ...]]  # of each item; empty tuples: asked blind, or an item without pictures
 Solve = Callable[[Any, Protocol, Sequence[Item], Pictures], list[Row]]
@@ -137,15 +141,32 @@ def _segments_change(model: SegmentsChange, protocol: Protocol, items: Sequence[
 def _matches(model: Matches, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
     """Items with a picture are embedded as pictures, those without as texts."""
     rows: list[Row] = [{}] * len(items)
+    encode = model.encode_texts if protocol.raw_texts and isinstance(model, EncodesTexts) else model.embed_texts
     shown = [at for at, picture in enumerate(pictures) if picture]
     texts = [at for at, picture in enumerate(pictures) if not picture]
     if shown:
-        for at, vector in zip(shown, model.embed_images([pictures[at][0] for at in shown]), strict=True):
-            rows[at] = {"vector": write_vector(vector)}
+        _keep(rows, shown, model, model.embed_images([pictures[at][0] for at in shown]), "picture")
     if texts:
-        for at, vector in zip(texts, model.embed_texts([items[at].question for at in texts]), strict=True):
-            rows[at] = {"vector": write_vector(vector)}
+        _keep(rows, texts, model, encode([items[at].question for at in texts]), "text")
     return rows
+
+
+def _keep(rows: list[Row], places: Sequence[int], model: Matches, vectors: NDArray[np.floating], what: str) -> None:
+    """Put the vectors of pictures or texts into their rows. Raises BadInput where they are no finite numbers."""
+    checked_vectors(model.name, vectors, len(places), what)
+    for at, vector in zip(places, vectors, strict=True):
+        rows[at] = {"vector": write_vector(vector)}
+
+
+def check_widths(name: str, rows: Sequence[Row]) -> None:
+    """Raises BadInput where the vectors of one model have different lengths."""
+    widths = Counter(len(read_vector(row["vector"])) for row in rows if row.get("vector"))
+    if len(widths) > 1:
+        found = " and ".join(f"{width} ({number})" for width, number in widths.most_common())
+        raise BadInput(
+            f"{name} gave vectors of {found} numbers, which cannot be compared; expected one length for pictures and "
+            "texts: the model is not whole, or --out holds vectors of another."
+        )
 
 
 def write_vector(vector: NDArray[np.floating]) -> str:
@@ -160,14 +181,29 @@ def read_vector(text: str | Sequence[float]) -> NDArray[np.float64]:
 
 
 def _localises(model: Matches, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    """The vectors of a picture's windows are made once for all texts about it in `items`."""
     from rsvlm.metrics.selo import similarity_map
 
     rows: list[Row] = []
+    seen: dict[int, list[NDArray[np.float64]]] = {}
     for item, (picture,) in zip(items, pictures, strict=True):
-        text = model.embed_texts([item.question])[0]
-        heat = similarity_map(picture, lambda windows, text=text: model.embed_images(windows) @ text)
-        rows.append({"map": write_map(heat)})
+        text = checked_vectors(model.name, model.embed_texts([item.question]), 1, "text")[0]
+        similarity = _similarity(model, text, seen.setdefault(id(picture), []))
+        rows.append({"map": write_map(similarity_map(picture, similarity))})
     return rows
+
+
+def _similarity(model: Matches, text: NDArray[np.float64], parts: list[NDArray[np.float64]]) -> Any:
+    """Cosines of a text and windows, which come part by part in one order; `parts` are their vectors so far."""
+    number = count()
+
+    def similarity(windows: Sequence[Pixels]) -> NDArray[np.float64]:
+        if (at := next(number)) == len(parts):
+            vectors = model.embed_images(windows)
+            parts.append(checked_vectors(model.name, vectors, len(windows), "picture", width=len(text)))
+        return parts[at] @ text
+
+    return similarity
 
 
 def write_map(heat: NDArray[np.uint8]) -> str:

@@ -63,7 +63,7 @@ def prepare(protocol: Protocol, data: str | Path, split: str = "", limit: int | 
 
 
 def _items(protocol: Protocol, data: str | Path, split: str, limit: int | None = None) -> list[Item]:
-    items = protocol.ask(load(protocol.dataset, data, split)[:limit])
+    items = protocol.items(load(protocol.dataset, data, split), limit)
     if protocol.ability not in _SIZED:
         return items
     return [replace(item, images=tuple(_sized(image) for image in item.images)) for item in items]

@@ -40,6 +40,11 @@ class PairLoss(nn.Module):
             return losses.contrastive(logits, positive)
         return losses.pairwise_sigmoid(logits + self.logit_bias, positive)
 
+    def scale_and_bias(self) -> tuple[float, float | None]:
+        """How a cosine becomes a logit: the temperature's inverse, and the bias where each pair is judged alone."""
+        scale = self.logit_scale.detach().clamp(max=MAX_SCALE).exp()
+        return float(scale), None if self.logit_bias is None else float(self.logit_bias.detach())
+
     def limit_temperature(self) -> None:
         """Bring the learned temperature back within its limit, after a step of the optimiser."""
         with torch.no_grad():

@@ -39,7 +39,7 @@ def write_answers(folder: Path, scene: Scene, answers: Sequence[Answer], regions
     """
     records = [as_json(answer) for answer in answers]
     found = [_asked(region, answer) for answer in answers for region in answer.regions]
-    with _answer_folder(folder) as aside:
+    with answer_folder(folder) as aside:
         (aside / "answer.json").write_text(
             dumps(records[0] if len(records) == 1 else records, indent=1) + "\n", "utf-8"
         )
@@ -61,14 +61,14 @@ def write_comparison(folder: Path, scene: Scene, questions: Sequence[str], sides
         for side in sides for answer in side.answers if answer for region in answer.regions
     ]  # fmt: skip
     shown = page(scene, questions, sides)
-    with _answer_folder(folder) as aside:
+    with answer_folder(folder) as aside:
         (aside / "answer.json").write_text(dumps(record, indent=1) + "\n", "utf-8")
         (aside / "answer.geojson").write_text(dumps(feature_collection(found)) + "\n", "utf-8")
         (aside / "answer.html").write_text(shown, "utf-8")
 
 
 @contextmanager
-def _answer_folder(folder: Path) -> Iterator[Path]:
+def answer_folder(folder: Path) -> Iterator[Path]:
     """A folder to write into, whose files then become those of `folder`, or, where something fails, nothing."""
     with _refused(folder), atomic_folder(folder) as aside:
         yield aside

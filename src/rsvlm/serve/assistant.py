@@ -21,16 +21,18 @@ from rsvlm.sample import Answer, Region
 from rsvlm.serve.aggregate import Evidence, SceneAnswer, ViewReply
 from rsvlm.serve.georeference import answer_text, features, overlay_regions
 from rsvlm.serve.grounding import ModelQuestion, grounding_question
+from rsvlm.serve.matching import MatchesScenes
 from rsvlm.serve.model_parts import Part, Views, raw_part
 from rsvlm.serve.question_type import route
 from rsvlm.serve.results import Cell
 from rsvlm.serve.rules import plan
 from rsvlm.serve.run_views import Advance, run_views
 from rsvlm.serve.scene_classes import check_classes
+from rsvlm.serve.scene_facts import facts_for_trace
 from rsvlm.serve.settings import DEFAULTS, Settings
 from rsvlm.serve.situation import Situation
 from rsvlm.serve.tiling import MOST_TILES, TilePlan, plan_tiles
-from rsvlm.systems.abilities import Answers
+from rsvlm.systems.abilities import Answers, Matches, ability_error
 
 _LONGEST_QUESTION = 2000  # letters
 
@@ -49,13 +51,16 @@ def load(name: str) -> "Assistant":
     return Assistant(load_model(name))
 
 
-class Assistant:
-    """A model that answers questions about scenes. `rsvlm.load("mini")` makes one; any `Answers` will do.
+class Assistant(MatchesScenes):
+    """A model that answers questions about scenes, or matches texts with them. `rsvlm.load("mini")` makes one.
 
-    Several threads may ask: the model runs for one of them at a time.
+    Any `Answers` will do, and any `Matches` for `match`, `match_scene` and the vectors. Several threads may ask: the
+    model runs for one of them at a time.
     """
 
-    def __init__(self, model: Answers) -> None:
+    model: Any
+
+    def __init__(self, model: Answers | Matches) -> None:
         self.model, self._in_use = model, threading.Lock()
 
     @overload
@@ -110,6 +115,8 @@ class Assistant:
         self, scene: Scene, questions: Sequence[str], settings: Settings = DEFAULTS, *, advance: Advance = _silent
     ) -> list[Cell]:
         """As `answers`, but a question that gets no reply is a Cell that says so, and the others are answered."""
+        if not isinstance(self.model, Answers):
+            raise ability_error(self.model.name, Answers)
         started = time.perf_counter()
         asked, planned = check_questions(questions), plan_tiles(scene, settings.tile, raw=settings.raw)
         parts = self._plan(scene, asked, tiled=bool(planned.windows), settings=settings)
@@ -123,7 +130,7 @@ class Assistant:
                 )  # fmt: skip
         replies = dict(zip(asks, seen, strict=True))
         common = {
-            **self.model.trace, "model": self.model.name, "rsvlm": __version__, **_scene_facts(scene),
+            **self.model.trace, "model": self.model.name, "rsvlm": __version__, **facts_for_trace(scene),
             **_tiling(planned, max(seen, key=len, default=[])), "questions_together": len(asked), "raw": settings.raw,
             "seconds": round(time.perf_counter() - started, 3),
         }  # fmt: skip
@@ -203,16 +210,6 @@ def check_questions(questions: Sequence[str]) -> list[str]:
             f"A question has {len(longest[0])} letters; at most {_LONGEST_QUESTION} are understood, so shorten it."
         )
     return asked
-
-
-def _scene_facts(scene: Scene) -> dict[str, Any]:
-    shown = [scene.bands[number - 1] for number in scene.shown]
-    return {
-        "scene": scene.path.name, "width": scene.width, "height": scene.height, "bands": shown,
-        "composite": scene.composite,
-        "gsd_m": scene.gsd_m, "crs": scene.crs, "date": scene.date, "unplaced": scene.unplaced or None,
-        "notes": list(scene.notes),
-    }  # fmt: skip
 
 
 def _tiling(planned: TilePlan, rows: Sequence[ViewReply]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,15 @@ LEAST_MASS = 0.5  # of a model's replies that are a class it was taught: with le
 LEAST_STRANGE = 0.6  # what a model says of a picture unlike its training is no surer than this
 YES_NO = ("yes", "no")
 _NAMED = 3  # choices that an unsure answer leans to
+
+
+class Seen(Protocol):
+    """A view that a model saw."""
+
+    @property
+    def strange(self) -> bool:
+        """Whether it is unlike all that the model was trained on."""
+        ...
 
 
 def class_answer(
@@ -129,12 +139,12 @@ def presence_answer(
     )  # fmt: skip
 
 
-def mostly_strange(views: Sequence[ViewReply]) -> bool:
+def mostly_strange(views: Sequence[Seen]) -> bool:
     """Whether more than half of the pictures are unlike those of training: the others are then not believed, either."""
     return 2 * sum(view.strange for view in views) > len(views)
 
 
-def strange_note(views: Sequence[ViewReply]) -> str:
+def strange_note(views: Sequence[Seen]) -> str:
     """ "; 3 of 12 pictures are unlike those that the model was trained on", or ""."""
     strange = sum(view.strange for view in views)
     return f"; {strange} of {len(views)} pictures are unlike those that the model was trained on" if strange else ""

@@ -13,7 +13,10 @@ from rich.text import Text
 from rsvlm.geo.scene import Scene
 from rsvlm.printable import printable, printable_json
 from rsvlm.sample import Answer
+from rsvlm.serve.class_answers import UNSURE
 from rsvlm.serve.results import Side, as_json, cells_json, dumps
+from rsvlm.serve.scene_facts import format_lonlat
+from rsvlm.serve.scene_match import SceneMatch, ViewMatch
 
 
 class Screen:
@@ -83,6 +86,18 @@ class Screen:
             else:
                 self._beside(scene, questions, sides)
 
+    def match(self, scene: Scene, found: SceneMatch) -> None:
+        """Print how well each text fits one scene: a line a text, then what to know of them."""
+        with self._alone():
+            if self.json:
+                self._lines([found.as_dict()])
+                return
+            self._head(scene)
+            for line in _columns(_match_rows(found)):
+                self.paper.print(_text(f"  {line}"))
+            for note in found.notes:
+                self.paper.print(_text(f"  {note}", style="dim"))
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         waits = self.notes.is_terminal  # a bar and a text on one terminal would be mixed
@@ -123,6 +138,42 @@ class Screen:
 
 def _text(words: str, style: str = "") -> Text:
     return Text(printable(words), style=style)
+
+
+def _match_rows(found: SceneMatch) -> list[list[str]]:
+    """Heads and a row a text, best first: the whole scene, and over its tiles the mean, the share, the best place."""
+    order = sorted(found.texts, key=lambda text: -found.scores[text])
+    heads, rows = [found.measure, "scene"], [[text, f"{found.scores[text]:.2f}"] for text in order]
+    if found.tiles:
+        heads += ["mean of tiles", "likeliest in", "best tile"]
+        for row, text in zip(rows, order, strict=True):
+            best = found.best(text)
+            score = best.scores[found.texts.index(text)]
+            row += [f"{found.means[text]:.2f}", f"{found.shares[text]:.0%}", f"{score:.2f} at {_middle(best, found)}"]
+        rows += [[UNSURE, "", "", f"{found.shares[UNSURE]:.0%}", ""]] if found.shares[UNSURE] else []
+    elif found.unsure(found.whole):
+        rows.append([UNSURE, ""])
+    return [heads, *rows]
+
+
+def _middle(view: ViewMatch, found: SceneMatch) -> str:
+    """The middle of a view, in degrees or in pixels."""
+    column, row, width, height = view.window
+    x, y = column + width / 2, row + height / 2
+    return format_lonlat(*found.place.to_lonlat([(x, y)])[0]) if found.place else f"pixel {x:.0f}, {y:.0f}"
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows in columns: words left, numbers right."""
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    last = len(widths) - 1
+    return [
+        "  ".join(
+            cell.ljust(width) if at in (0, last) and last > 1 or at == 0 else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]  # fmt: skip
 
 
 def _support(answer: Answer) -> str:

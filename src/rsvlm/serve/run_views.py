@@ -31,7 +31,7 @@ def run_views(
     """
     seen: list[list[ViewReply]] = [[] for _ in asked]
     pairs: list[Pair] = []
-    is_strange = _strangeness(model, rules=rules)
+    is_strange = strangeness(model, rules=rules)
 
     def flush() -> None:
         for ask, own in _alike(asked, pairs):
@@ -49,7 +49,7 @@ def run_views(
                 seen[index].append(_seen(view, reply, found, logs, strange=is_strange(view)))
         pairs.clear()
 
-    for view in _counted(scene, planned, advance):
+    for view in counted_views(scene, planned, advance):
         for index, ask in enumerate(asked):
             if not (ask.tiles or view.whole):
                 continue
@@ -61,7 +61,7 @@ def run_views(
     return seen
 
 
-def _strangeness(model: Any, *, rules: bool) -> Callable[[View], bool]:
+def strangeness(model: Any, *, rules: bool = True) -> Callable[[View], bool]:
     """Whether a view is unlike all that the model was trained on, by its limits; found out once for each."""
     limits, known = limits_of(model), {}
     embed = features_of(model)
@@ -112,7 +112,8 @@ def _scaled(region: Region, scale: tuple[float, float]) -> Region:
     return replace(region, box=(x * x1, y * y1, x * x2, y * y2), polygon=ring)
 
 
-def _counted(scene: Scene, planned: TilePlan, advance: Advance) -> Iterator[View]:
+def counted_views(scene: Scene, planned: TilePlan, advance: Advance) -> Iterator[View]:
+    """The views of a scene that have data, the whole last; `advance` is told of each, and of those without."""
     for number, view in enumerate(read_views(scene, planned), start=1):
         if view is not None:
             yield view

@@ -1,6 +1,7 @@
 """What a scene's file tells by itself: where it lies, when it was taken, how fine it is. No model is asked."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,16 @@ def ground_size(scene: Scene) -> str:
     return f"{width} x {height} {unit}"
 
 
+def facts_for_trace(scene: Scene) -> dict[str, Any]:
+    """What a trace tells of a scene: name, size, what is shown, where and when, and what was assumed."""
+    return {
+        "scene": scene.path.name, "width": scene.width, "height": scene.height,
+        "bands": [scene.bands[number - 1] for number in scene.shown], "composite": scene.composite,
+        "gsd_m": scene.gsd_m, "crs": scene.crs, "date": scene.date, "unplaced": scene.unplaced or None,
+        "notes": list(scene.notes),
+    }  # fmt: skip
+
+
 def place_answer(scene: Scene) -> SceneAnswer:
     """Where the scene lies: the coordinates of its middle and bounds, and its CRS. Names of places are not known."""
     place = scene.place
@@ -40,10 +51,12 @@ def place_answer(scene: Scene) -> SceneAnswer:
     points = [(scene.width / 2, scene.height / 2)]
     points += [(x, y) for x in (0, scene.width) for y in (0, scene.height)]
     middle, *corners = place.to_lonlat(points)
-    parts = [f"Its middle lies at {_degrees(*middle)}"]
+    parts = [f"Its middle lies at {format_lonlat(*middle)}"]
     if np.isfinite(corners).all():
         lon, lat = np.array(corners).T
-        parts.append(f"its corners between {_degrees(lon.min(), lat.min())} and {_degrees(lon.max(), lat.max())}")
+        parts.append(
+            f"its corners between {format_lonlat(lon.min(), lat.min())} and {format_lonlat(lon.max(), lat.max())}"
+        )
     text = (
         f"{', '.join(parts)}; its coordinate reference system is {place.crs_name:.80}. Names of places are not known."
     )
@@ -73,7 +86,8 @@ def _of_file(text: str, rule: str, scene: Scene | None = None) -> SceneAnswer:
     return SceneAnswer(answer=text, confidence=1.0, evidence=evidence, rule=rule, about="read from the file")
 
 
-def _degrees(lon: float, lat: float) -> str:
+def format_lonlat(lon: float, lat: float) -> str:
+    """ "44.1234 N, 93.0000 W", degrees."""
     if not (math.isfinite(lon) and math.isfinite(lat)):
         return "a point off the Earth"
     return f"{abs(lat):.4f} {'N' if lat >= 0 else 'S'}, {abs(lon):.4f} {'E' if lon >= 0 else 'W'}"

@@ -73,10 +73,13 @@ class TilePlan:
         return len(self.windows) + 1
 
 
-def plan_tiles(scene: Scene, tile: int | None = None, *, raw: bool = False) -> TilePlan:
+def plan_tiles(
+    scene: Scene, tile: int | None = None, *, raw: bool = False, most_coarse: int = MOST_COARSE
+) -> TilePlan:  # fmt: skip
     """The tiles of a scene. One whose longest side is within 1.5 tiles has none: the whole is enough.
 
-    `raw`: as without the rules of the scene, for which a coarse tile shows no less ground than a fine one. Raises
+    `raw`: as without the rules of the scene, for which a coarse tile shows no less ground than a fine one.
+    `most_coarse`: tiles of a coarse scene at most, as long as they show no more ground than `GROUND` says. Raises
     BadInput for a tile under 32 pixels.
     """
     if tile is not None and tile < 32:
@@ -89,7 +92,7 @@ def plan_tiles(scene: Scene, tile: int | None = None, *, raw: bool = False) -> T
     while tile is None and count() > MOST_TILES:
         side = math.ceil(side * 1.02)
     if tile is None and not raw and scene.gsd_m and scene.gsd_m > COARSE:
-        while count() > MOST_COARSE and side * scene.gsd_m < GROUND[1]:
+        while count() > most_coarse and side * scene.gsd_m < GROUND[1]:
             side = math.ceil(side * 1.02)
     windows = tuple(partition(scene.width, scene.height, side))
     return TilePlan(tile=side, wanted=wanted, windows=windows if len(windows) > 1 else ())

@@ -136,10 +136,45 @@ def features_of(model: object) -> Features | None:
 
 @runtime_checkable
 class Matches(Embeds, Protocol):
-    """Turns pictures and texts into vectors of one space: their inner product says how well they fit."""
+    """Turns pictures and texts into vectors of one space: their inner product says how well they fit.
+
+    `name` and `trace` as of `Answers`.
+    """
+
+    name: str
+    trace: dict[str, str]
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length, D as of `embed_images`."""
+        ...
+
+
+@runtime_checkable
+class HasLogitScale(Protocol):
+    """Knows how the cosine of a picture and a text becomes a probability: `rsvlm.systems.matching`."""
+
+    logit_scale: float  # by what a cosine is multiplied: the inverse of the temperature
+    logit_bias: float | None  # what is added, for a sigmoid of each text; None: a softmax over all texts
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """Reads so many tokens of a text to match, and cuts the rest."""
+
+    name: str
+    max_text: int
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has, with those around it."""
+        ...
+
+
+@runtime_checkable
+class EncodesTexts(Protocol):
+    """Gives the vectors of texts as they leave its encoder: GeoRSCLIP averages prompts before they get unit length."""
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(N, D) float32 rows of any length, in the directions of `embed_texts`."""
         ...
 
 
@@ -189,7 +224,9 @@ MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
     "torch:mini": (Answers, ScoresReplies, Embeds, Detects),
     "<a run's model folder>": (Answers, ScoresReplies, Embeds),
     "<a run's model folder with a box head>": (Answers, ScoresReplies, Embeds, Detects),
+    "<a dual encoder's model folder>": (Embeds, Matches),
     "hf:<a Hugging Face folder or id>": (Answers, ScoresReplies, Compares),
+    "hf:<a CLIP or SigLIP folder or id>": (Embeds, Matches),
     "openai:http://<host>/v1#<model>": (Answers, Compares),
 }
 

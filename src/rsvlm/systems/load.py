@@ -3,6 +3,7 @@
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rsvlm.errors import missing_extra
 from rsvlm.recipe import read_recipe
@@ -50,7 +51,10 @@ def _own(folder: Path, name: str) -> Answers:
     return import_module(system.runtime).open_model(folder, name)  # pyright: ignore
 
 
-def _hugging_face(name: str, where: str) -> Answers:
+def _hugging_face(name: str, where: str) -> Any:
+    """A model of transformers: one that matches pictures and texts, or one that speaks."""
     from rsvlm.systems.providers.hf import HFModel
+    from rsvlm.systems.providers.hf_files import local_folder
+    from rsvlm.systems.providers.hf_matching import HFMatcher, is_matching
 
-    return HFModel(name, where)
+    return (HFMatcher if is_matching(local_folder(where)) else HFModel)(name, where)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from rsvlm.errors import BadInput
 from rsvlm.evaluate.items import Item, items_of
 from rsvlm.evaluate.protocol import Protocol, Read, Row
 from rsvlm.evaluate.solvers import read_map, read_vector
@@ -137,6 +138,10 @@ def _prompted(
     ]
     expected = next((sample.meta[listed] for sample in samples if sample.meta.get(listed)), None)
     classes = list(expected) if expected else sorted({item.references[0] for item in shown})
+    if len(classes) < 2:
+        raise BadInput(
+            f"{samples[0].source} here has {len(classes)} class; a choice needs two or more: bring all of it."
+        )
     return shown + [
         Item(id=f"{name}?{place}", question=text, references=(name,), meta={"class": name})
         for name, texts in zip(classes, prompts(classes, templates), strict=True)
@@ -184,7 +189,7 @@ def _zero_shot(
         ask=ask, wording=templates, reader=vector_of,
         title=f"{title}: zero-shot by {len(templates)} prompts a class",
         measure=partial(_accuracies, average="raw_mean" if released else "unit_mean"), headline=("acc@1", "acc@5"),
-        per_item="acc@1", ability="matches", graded=False,
+        per_item="acc@1", ability="matches", graded=False, shared=True, raw_texts=released,
         dialect=f"prompts averaged {'before' if released else 'after'} each is brought to unit length",
         **defaults | more,
     )  # fmt: skip

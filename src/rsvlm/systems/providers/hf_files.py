@@ -78,13 +78,14 @@ def _shards(index: Path) -> set[str]:
     return set(names)
 
 
-def load_with_processor(folder: Path, dtype: str) -> tuple[Any, Any]:
-    """The model of a folder, on the CPU, and its processor.
+def load_with_processor(folder: Path, dtype: str, *, matching: bool = False) -> tuple[Any, Any]:
+    """The model of a folder, on the CPU, and its processor; `matching`: one of pictures and texts side by side.
 
     Raises MissingPart where they need a package that is not installed, BadInput where they do not open whole.
     """
     logging.disable_progress_bar()
-    model_class: Any = transformers.AutoModelForImageTextToText
+    model_class: Any = transformers.AutoModel if matching else transformers.AutoModelForImageTextToText
+    kind = "a model that matches pictures and texts" if matching else "an image-text-to-text model"
     check_folder(folder)
     try:
         with offline(), file_budget(folder):
@@ -98,7 +99,7 @@ def load_with_processor(folder: Path, dtype: str) -> tuple[Any, Any]:
             f"{folder} needs a Python package that is not installed, says transformers; install it: {_reason(error)}"
         ) from error
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
-        raise BadInput(f"{folder} cannot be opened as an image-text-to-text model: {_reason(error)}") from error
+        raise BadInput(f"{folder} cannot be opened as {kind}: {_reason(error)}") from error
     check_pinned(model, folder)
     if lost := sorted(found["missing_keys"]):
         raise BadInput(f"{folder} lacks {len(lost)} tensors, the first is {lost[0]}; fetch the model again.")
