@@ -169,7 +169,7 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     last = len(widths) - 1
     return [
         "  ".join(
-            cell.ljust(width) if at in (0, last) and last > 1 or at == 0 else cell.rjust(width)
+            cell.ljust(width) if (at in (0, last) and last > 1) or at == 0 else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

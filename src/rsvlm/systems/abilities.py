@@ -220,8 +220,8 @@ ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
 
 # Names that `rsvlm.systems.load` takes, and abilities: a table, so that asking needs no PyTorch; a test holds it.
 MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
-    "mini": (Answers, ScoresReplies, Embeds, Detects),
-    "torch:mini": (Answers, ScoresReplies, Embeds, Detects),
+    "mini": (Answers, ScoresReplies, Embeds, Matches, Detects),
+    "torch:mini": (Answers, ScoresReplies, Embeds, Matches, Detects),
     "<a run's model folder>": (Answers, ScoresReplies, Embeds),
     "<a run's model folder with a box head>": (Answers, ScoresReplies, Embeds, Detects),
     "<a dual encoder's model folder>": (Embeds, Matches),

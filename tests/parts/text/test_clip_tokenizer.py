@@ -4,6 +4,7 @@ import html
 import random
 import re
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -44,7 +45,7 @@ def original(text, merges):
         else:
             word = [*token[:-1], f"{token[-1]}</w>"]
         while len(word) > 1:
-            known = [pair for pair in zip(word, word[1:], strict=False) if pair in ranks]
+            known = [pair for pair in pairwise(word) if pair in ranks]
             if not known:
                 break
             best, joined, at = min(known, key=ranks.__getitem__), [], 0

@@ -105,6 +105,8 @@ def export(model_dir: Path, folder: Path) -> None:
         "text_encoder": [name for name in names.get("match_text", ()) if name.startswith(ENCODER)],
         "image_tokens": net.image_tokens, "box_dialect": net.box_dialect, "native_prompts": dict(net.native_prompts),
     }  # fmt: skip
+    if "contrastive" in net.heads:
+        facts["max_text"] = net.heads["contrastive"].max_text
     with atomic_folder(folder) as made:
         for name, graph in graphs.items():
             (made / f"{name}.onnx").write_bytes(graph.SerializeToString())
