@@ -23,6 +23,8 @@ _PUBLIC = {
     "open_scene": "rsvlm.geo.raster",
     "load": "rsvlm.serve.assistant",
     "Side": "rsvlm.serve.results",
+    "SceneMatch": "rsvlm.serve.scene_match",
+    "match_probabilities": "rsvlm.systems.matching",
     "ask": "rsvlm.serve.comparison",
 }
 
@@ -36,11 +38,13 @@ __all__ = [
     "Reply",
     "RsvlmError",
     "Sample",
+    "SceneMatch",
     "Side",
     "Turn",
     "__version__",
     "ask",
     "load",
+    "match_probabilities",
     "open_scene",
     "read_recipe",
 ]
@@ -53,6 +57,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which can not follow __getat
     from rsvlm.serve.assistant import load
     from rsvlm.serve.comparison import ask
     from rsvlm.serve.results import Side
+    from rsvlm.serve.scene_match import SceneMatch
+    from rsvlm.systems.matching import match_probabilities
 
 
 def __getattr__(name: str) -> Any:

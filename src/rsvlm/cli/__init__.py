@@ -82,6 +82,7 @@ for _act in (
     scenes.ask,
     scenes.info,
     matching.match,
+    matching.embed,
     make.train,
     measure.evaluate,
     measure.questions,

@@ -7,10 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Task as ProgressTask
-from rich.text import Text
+from rich.progress import Progress
 
 from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.data.images import read_rgb
@@ -25,6 +22,7 @@ from rsvlm.evaluate.reply_log import ReplyLog
 from rsvlm.evaluate.result import Result, RunOutput, score_run
 from rsvlm.evaluate.solvers import SOLVERS, check_ability, check_widths
 from rsvlm.evaluate.task import Task, prepare
+from rsvlm.progress import progress_bar
 from rsvlm.sample import Image
 from rsvlm.systems.abilities import Answers, CountsTokens, EncodesTexts, Features, features_of
 
@@ -71,7 +69,7 @@ def evaluate(
     notes: list[str] = []
     if protocol.ability == "matches":
         notes += _about_texts(task, model)
-    with _progress() as progress:
+    with progress_bar() as progress:
         asked, seconds = _ask(asked_task, model, log, batch, progress)
         check_widths(model.name, [*log.rows.values()])
         baselines = constants(protocol, task.train, task.items)
@@ -204,16 +202,3 @@ def _trained_on(names: str) -> list[str]:
         except BadInput:  # a builder of another version, or a name of somebody else's
             found.append(text.partition("/")[0])
     return [name for name in dict.fromkeys(found) if name in DATASETS]
-
-
-def _progress() -> Progress:
-    """A bar with rate and time left on stderr; stdout is for results."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn()
-    return Progress(*columns, console=Console(stderr=True))
-
-
-class _Rate(ProgressColumn):
-    """Samples per second."""
-
-    def render(self, task: ProgressTask) -> Text:
-        return Text(f"{task.speed:.1f}/s" if task.speed else "")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -17,6 +18,8 @@ from rsvlm.serve.class_answers import UNSURE
 from rsvlm.serve.results import Side, as_json, cells_json, dumps
 from rsvlm.serve.scene_facts import format_lonlat
 from rsvlm.serve.scene_match import SceneMatch, ViewMatch
+
+_WIDEST = 48  # letters of a text in a table
 
 
 class Screen:
@@ -143,7 +146,10 @@ def _text(words: str, style: str = "") -> Text:
 def _match_rows(found: SceneMatch) -> list[list[str]]:
     """Heads and a row a text, best first: the whole scene, and over its tiles the mean, the share, the best place."""
     order = sorted(found.texts, key=lambda text: -found.scores[text])
-    heads, rows = [found.measure, "scene"], [[text, f"{found.scores[text]:.2f}"] for text in order]
+    heads, rows = (
+        [found.measure, "scene"],
+        [[shorten(text, _WIDEST, placeholder="..."), f"{found.scores[text]:.2f}"] for text in order],
+    )
     if found.tiles:
         heads += ["mean of tiles", "likeliest in", "best tile"]
         for row, text in zip(rows, order, strict=True):

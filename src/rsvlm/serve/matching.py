@@ -140,6 +140,7 @@ def match_scene(
     at = Situation(model=model, scene=scene, tiled=bool(planned.windows))
     beyond = at.beyond("match")
     least = at.limits.unsure_below.get("match", LEAST)
+    small = {text: seen.sentence for text in asked if (seen := visibility(text, at.gsd)).verdict == "too small"}
     scale = {"logit_scale": getattr(model, "logit_scale", matching.DEFAULT_SCALE)}
     trace = {
         **model.trace, "model": model.name, "rsvlm": __version__, **facts_for_trace(scene), **scale,
@@ -151,7 +152,7 @@ def match_scene(
         texts=asked, measure="cosine similarity" if alone else "probability", whole=found[-1],
         tiles=tuple(found[:-1]), shared=not matching.independent(model) and not alone,
         least=least, doubted=bool(beyond) or mostly_strange(found), place=scene.place,
-        notes=_notes(scene, at, asked, found, beyond, alone=alone), trace=trace,
+        unseen=frozenset(small), notes=_notes(scene, at, [*small.values()], found, beyond, alone=alone), trace=trace,
     )  # fmt: skip
 
 
@@ -182,7 +183,7 @@ def _views(
 
 
 def _notes(
-    scene: Scene, at: Situation, texts: Sequence[str], found: Sequence[ViewMatch], beyond: str, *, alone: bool
+    scene: Scene, at: Situation, small: Sequence[str], found: Sequence[ViewMatch], beyond: str, *, alone: bool
 ) -> tuple[str, ...]:
     """What a reader must know before any number: sentences."""
     notes = [f"{beyond}: unsure."] if beyond else []
@@ -195,6 +196,5 @@ def _notes(
         notes.append(_SHARED)
     if not at.limits.composites and scene.composite.startswith(("false colour", "one band")):
         notes.append(f"The scene is shown in {scene.composite}; texts speak of natural colours (--bands chooses).")
-    small = [seen.sentence for text in texts if (seen := visibility(text, at.gsd)).verdict == "too small"]
     strange = strange_note(found).removeprefix("; ")
     return (*notes, *dict.fromkeys(small), *([f"{strange}: unsure."] if strange else []), *scene.notes)

@@ -38,8 +38,9 @@ class SceneMatch:
     """How well each of `texts` fits a scene: the `whole` and its `tiles` (none for a small scene).
 
     `measure` is "probability" or "cosine similarity"; `shared`: probabilities sum to 1 over the texts. A view is unsure
-    where no text has the probability `least`, where it is strange, and everywhere if the model is `doubted` here.
-    `notes` are sentences about what not to believe; `trace` says how it came about.
+    where no text has the probability `least`, where the likeliest is one of `unseen` (things that a pixel cannot show),
+    where it is strange, and everywhere if the model is `doubted` here. `notes` are sentences about what not to believe;
+    `trace` says how it came about.
     """
 
     texts: tuple[str, ...]
@@ -49,6 +50,7 @@ class SceneMatch:
     shared: bool
     least: float
     doubted: bool
+    unseen: frozenset[str]
     place: Place | None = field(repr=False)
     notes: tuple[str, ...]
     trace: Mapping[str, Any] = field(repr=False)
@@ -86,11 +88,14 @@ class SceneMatch:
     def unsure(self, view: ViewMatch) -> bool:
         """Whether no text should be believed to be that of a view."""
         unlikely = self.measure == "probability" and max(view.scores) < self.least
-        return self.doubted or view.strange or unlikely
+        return self.doubted or view.strange or unlikely or self._likeliest(view) in self.unseen
 
     def label(self, view: ViewMatch) -> str:
         """The likeliest text of a view, or `UNSURE`."""
-        return UNSURE if self.unsure(view) else self.texts[int(np.argmax(view.scores))]
+        return UNSURE if self.unsure(view) else self._likeliest(view)
+
+    def _likeliest(self, view: ViewMatch) -> str:
+        return self.texts[int(np.argmax(view.scores))]
 
     def best(self, text: str) -> ViewMatch:
         """The view that a text fits best."""
