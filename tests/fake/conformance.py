@@ -19,6 +19,7 @@ def releases() -> dict[str, Release]:
 RELEASES = releases()
 EVERY = pytest.mark.parametrize("system", RELEASES)
 SPEAKING = pytest.mark.parametrize("system", [system for system, release in RELEASES.items() if release.base])
+ADAPTED = pytest.mark.parametrize("system", [system for system, release in RELEASES.items() if release.adapters])
 MATCHING = pytest.mark.parametrize("system", [system for system, release in RELEASES.items() if not release.base])
 
 

@@ -32,7 +32,8 @@ class Release:
     `missing` are tensors that may not be lost; `strange` and
     `reshaped` what is said of a tensor more, or of another shape; `other_sizes` what is said with other numbers of the
     `sized` part of the model. `adapters` is where the adapters over the language model lie, whose (r, lora_alpha) are
-    `scale`; a system without a language model has no `base`, no `adapters` and no `box_dialect`.
+    `scale`; a language model without adapters has none, a system without a language model has no `base`, no `adapters`
+    and no `box_dialect`.
     """
 
     recipe: Recipe

@@ -27,6 +27,7 @@ class VisionLanguageModel(System):
 
     objectives = ("language",)
     runtime = "rsvlm.systems.runtime.open_chat"
+    tasks: ClassVar[tuple[str, ...]] = ()  # of turns that it learns, where not any; samples without one are refused
     reads_question: ClassVar[bool] = False  # whether the bridge's tokens depend on the prompt
     box_dialect: str = ""  # how it writes boxes: a name of `rsvlm.data.box_codecs`, "" = not taught to
     box_sides: str = "shown"  # a box's numbers are fractions of the square that is "shown", or of the picture "stored"

@@ -52,6 +52,7 @@ GATED = {
     "llama-2-7b-chat": "meta-llama/Llama-2-7b-chat-hf",
     "llama-3-8b-instruct": "meta-llama/Meta-Llama-3-8B-Instruct",
     "vicuna-7b-v1.5": "lmsys/vicuna-7b-v1.5",
+    "opt-2.7b": "facebook/opt-2.7b",
 }
 
 
@@ -119,7 +120,7 @@ def build_tokenizer(recipe: Recipe, objective: str = "", model_dir: Path | None 
         base, folder = match["text"]["base"], _text_folder
     else:
         base, folder = language["base"] if language else recipe.model["text"]["tokenizer"], _folder
-    if base in ("llama", "bert", "bytes"):
+    if base in ("bert", "bytes", *language_models.RANDOM):
         return byte_tokenizer()
     if base == "clip":
         return clip_tokenizer(recipe.model["text"]["vocabulary"], model_dir)
@@ -150,7 +151,7 @@ def own_tensors(recipe: Recipe, model: nn.Module) -> set[str]:
     """Names of the tensors that a finished model brings: all but a language model that others published."""
     match = recipe.model.get("match") or {}
     parts = {
-        "language.model.": recipe.model.get("language", {}).get("base", "llama") != "llama",
+        "language.model.": recipe.model.get("language", {}).get("base", "llama") not in language_models.RANDOM,
         "contrastive.text.model.": match.get("text", {}).get("base", "bert") != "bert",
     }
     others = tuple(prefix for prefix, published in parts.items() if published)
@@ -220,9 +221,9 @@ class _Parts:
     def language(
         self, *, base: str, lora: Mapping[str, Any] | None = None, **numbers: Any
     ) -> language_models.LanguageModel:
-        """A language model by its name or folder, or with `base` "llama" a random one of the numbers given."""
-        if base == "llama":
-            return language_models.llama(lora=lora, **numbers)
+        """A language model by its name or folder, or with `base` "llama" or "opt" a random one of the numbers given."""
+        if base in language_models.RANDOM:
+            return language_models.RANDOM[base](lora=lora, **numbers)
         _check_published(numbers)
         return language_models.pretrained(_folder(base), lora=lora, dtype=numbers.get("dtype", self.dtype))
 
@@ -240,12 +241,13 @@ class _Measured(_Parts):
         self, *, base: str, lora: Mapping[str, Any] | None = None, **numbers: Any
     ) -> language_models.LanguageModel:
         """A language model of the numbers given, or one layer of the one that is published."""
-        if base != "llama":
-            _check_published(numbers)
-            config = read_config(_folder(base))
-            config = config.get("text_config", config)
-            names = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
-            numbers = {name: config[name] for name in names if name in config} | {"num_hidden_layers": 1}
+        if base in language_models.RANDOM:
+            return super().language(base=base, lora=lora, **numbers)
+        _check_published(numbers)
+        config = read_config(_folder(base))
+        config = config.get("text_config", config)
+        names = ("vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+        numbers = {name: config[name] for name in names if name in config} | {"num_hidden_layers": 1}
         return language_models.llama(lora=lora, **numbers)
 
 
@@ -285,4 +287,4 @@ def _folder(base: str) -> Path:
         )
     if is_folder(Path(base)):
         return Path(base)
-    raise BadInput(unknown("language model", base, ["smollm2-135m-instruct", *GATED, "llama", "<a folder>"]))
+    raise BadInput(unknown("language model", base, ["smollm2-135m-instruct", *GATED, *language_models.RANDOM, "<a folder>"]))

@@ -28,7 +28,7 @@ from rsvlm.systems.load import load
 
 def test_every_system_with_a_reader_has_a_release_here():
     assert list(RELEASES) == list(readers()) == [release.system for release in RELEASES.values()]
-    assert {"georsclip", "lhrs_bot", "lhrs_bot_nova", "rs_gpt4v", "skyeyegpt", "skyscript"} <= set(RELEASES)
+    assert {"gaia_blip2", "georsclip", "lhrs_bot", "lhrs_bot_nova", "rs_gpt4v", "skyeyegpt", "skyscript"} <= set(RELEASES)
 
 
 # The published files.
@@ -149,7 +149,7 @@ def test_the_files_alone_are_enough(monkeypatch, beside, folder, tmp_path, syste
     """As if the paper's recipe were as small as the files; r and lora_alpha are those of the adapters' own file."""
     release = RELEASES[system]
     paper, given, model = tmp_path / "paper.yaml", release.write(folder), release.recipe.model
-    if release.base:
+    if release.adapters:
         adapter_file = any(folder.rglob("adapter_config.json"))
         lora = {**model["language"]["lora"], **({"r": 128, "lora_alpha": 256} if adapter_file else {})}
         model = {**model, "language": {**model["language"], "lora": lora}}
@@ -157,7 +157,7 @@ def test_the_files_alone_are_enough(monkeypatch, beside, folder, tmp_path, syste
     monkeypatch.setattr(door, "shipped", lambda name, size: paper)
     account = convert(given, tmp_path / "out" / "model.safetensors", **beside(system))
     recipe = read_recipe(tmp_path / "out" / "recipe.yaml")
-    lora = recipe.model.get("language", {}).get("lora", {"r": 0, "lora_alpha": 0})
+    lora = recipe.model.get("language", {}).get("lora") or {"r": 0, "lora_alpha": 0}
     assert recipe.system == system and account.loaded and (lora["r"], lora["lora_alpha"]) == release.scale
     convert(given, tmp_path / "again", **beside(system))
     for name in ("model.safetensors", "recipe.yaml", "provenance.json"):

@@ -9,7 +9,7 @@ import shutil
 import pytest
 import torch
 
-from fake.conformance import EVERY, RELEASES, SPEAKING, cases, reader, refused
+from fake.conformance import ADAPTED, EVERY, RELEASES, SPEAKING, cases, reader, refused
 from fake.published import changed, write_llama
 from rsvlm.errors import MissingPart
 from rsvlm.systems.convert.convert import convert, identify
@@ -113,7 +113,7 @@ def test_an_existing_folder_is_not_touched(beside, folder, tmp_path, system):
     both_doors(system, given, beside, tmp_path, "exists already")
 
 
-@SPEAKING
+@ADAPTED
 def test_adapters_of_another_base_are_named(beside, folder, tmp_path, system):
     release = RELEASES[system]
     given = release.write(folder)

@@ -3,7 +3,6 @@
 Two layouts: open_clip's (github.com/mlfoundations/open_clip, model.py; OpenAI's own names), and transformers'.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -15,7 +14,6 @@ from rsvlm.parts.checkpoints.weights import WeightTable
 
 OPEN_CLIP, TRANSFORMERS = "open_clip", "transformers"
 _SIGNS = {OPEN_CLIP: "visual.conv1.weight", TRANSFORMERS: "vision_model.embeddings.patch_embedding.weight"}
-_IN_PROJ = re.compile(r"(.+\.attn\.in_proj_(?:weight|bias))")
 _BLOCK = {
     r"ln_1\.(weight|bias)": r"layer_norm1.\2",
     r"ln_2\.(weight|bias)": r"layer_norm2.\2",
@@ -39,13 +37,7 @@ def layout_of(names: Iterable[str]) -> str:
 
 def split_attention(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`tensors` with each in_proj (3 * width, ...) as its three equal parts: the same name and .q, .k or .v."""
-    out: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        if _IN_PROJ.fullmatch(name) and tensor.ndim and len(tensor) % 3 == 0:
-            out |= {f"{name}.{part}": piece for part, piece in zip("qkv", tensor.chunk(3), strict=True)}
-        else:
-            out[name] = tensor
-    return out
+    return weights.split_thirds(tensors, r".+\.attn\.in_proj_(?:weight|bias)")
 
 
 def published_table(own: Iterable[str]) -> WeightTable:

@@ -118,6 +118,20 @@ def adopt(
     return state, Account(loaded, ignored, {name: str(reason) for name, reason in absent.items()})
 
 
+def split_thirds(tensors: Mapping[str, Tensor], pattern: str) -> dict[str, Tensor]:
+    """`tensors`, each whose whole name `pattern` matches as its three equal parts: the same name and .q, .k or .v.
+
+    Queries, keys and values that one map makes lie so. A tensor whose rows are no multiple of three stays as it is.
+    """
+    out: dict[str, Tensor] = {}
+    for name, tensor in tensors.items():
+        if re.fullmatch(pattern, name) and tensor.ndim and len(tensor) % 3 == 0:
+            out |= {f"{name}.{part}": piece for part, piece in zip("qkv", tensor.chunk(3), strict=True)}
+        else:
+            out[name] = tensor
+    return out
+
+
 # What torch.load raises for a file that was cut short, wherever it was cut.
 _UNREADABLE = (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, struct.error)
 

@@ -12,12 +12,15 @@ from rsvlm.errors import BadInput
 from rsvlm.json_text import load_json
 from rsvlm.lfs import refuse_pointer
 
-LLAMA_NUMBERS = frozenset((
-    "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-    "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "initializer_range", "rms_norm_eps",
-    "pad_token_id", "bos_token_id", "eos_token_id", "tie_word_embeddings", "rope_theta", "rope_parameters",
-    "rope_scaling", "attention_bias", "attention_dropout", "mlp_bias",
+_COMMON = frozenset((
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
+    "pad_token_id", "bos_token_id", "eos_token_id", "tie_word_embeddings", "attention_dropout",
 ))  # fmt: skip
+LLAMA_NUMBERS = _COMMON | frozenset((
+    "intermediate_size", "num_key_value_heads", "head_dim", "hidden_act", "initializer_range", "rms_norm_eps",
+    "rope_theta", "rope_parameters", "rope_scaling", "attention_bias", "mlp_bias",
+))  # fmt: skip
+OPT_NUMBERS = _COMMON | frozenset(("ffn_dim", "activation_function", "dropout", "init_std"))
 DTYPES = ("bfloat16", "float16", "float32")
 IMPLEMENTATIONS = (  # what a config.json may name without reaching for a hub; none of it is taken over
     "", "eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3", "batched_mm", "grouped_mm",
@@ -31,19 +34,19 @@ _LOCK, _OPEN = threading.Lock(), list[Callable[[], None] | None]()  # the blocks
 _MOST_LAYERS, _MOST_PARAMETERS = 1024, 2**38  # a budget before anything is allocated; the largest today are below
 
 
-def check_numbers(numbers: Mapping[str, Any]) -> None:
-    """Raises BadInput for keys that are no number of a LLaMA, and for one that no machine holds."""
-    if unknown := sorted(set(numbers) - LLAMA_NUMBERS):
+def check_numbers(numbers: Mapping[str, Any], known: frozenset[str] = LLAMA_NUMBERS, name: str = "a LLaMA") -> None:
+    """Raises BadInput for keys that are no number of `name`, and for one that no machine holds."""
+    if unknown := sorted(set(numbers) - known):
         raise BadInput(
-            f"model.language has the key {unknown[0]!r}, which is no number of a LLaMA; expected "
-            f"{', '.join(sorted(LLAMA_NUMBERS))}."
+            f"model.language has the key {unknown[0]!r}, which is no number of {name}; expected "
+            f"{', '.join(sorted(known))}."
         )
-    sizes = {key: value for key, value in numbers.items() if key.startswith("num_") or key.endswith("_size")}
+    sizes = {k: value for k, value in numbers.items() if k.startswith("num_") or k.endswith("_size") or k == "ffn_dim"}
     if wrong := [key for key, value in sizes.items() if not isinstance(value, int) or not 0 < value < 2**31]:
         shown = repr(value) if not isinstance(value := sizes[wrong[0]], int) else "out of range"
         raise BadInput(f"model.language.{wrong[0]} is {shown:.60}; expected a whole number above zero and below 2^31.")
     width, layers = sizes.get("hidden_size", 4096), sizes.get("num_hidden_layers", 32)
-    inner, words = sizes.get("intermediate_size", 11008), sizes.get("vocab_size", 32000)
+    inner, words = sizes.get("intermediate_size", sizes.get("ffn_dim", 11008)), sizes.get("vocab_size", 32000)
     parameters = layers * width * (4 * width + 3 * inner) + 2 * words * width
     if layers > _MOST_LAYERS or parameters > _MOST_PARAMETERS:
         raise BadInput(

@@ -11,7 +11,15 @@ from rsvlm.errors import BadInput
 from rsvlm.parts import lora as peft_lora
 from rsvlm.parts.budget import file_budget
 from rsvlm.parts.language import lora_experts
-from rsvlm.parts.language.local_files import DTYPES, check_folder, check_numbers, check_pinned, offline, open_config
+from rsvlm.parts.language.local_files import (
+    DTYPES,
+    OPT_NUMBERS,
+    check_folder,
+    check_numbers,
+    check_pinned,
+    offline,
+    open_config,
+)
 
 
 class LanguageModel(nn.Module):
@@ -74,6 +82,18 @@ def llama(*, lora: Mapping[str, Any] | None = None, **numbers: Any) -> LanguageM
     check_numbers(numbers)
     pinned: dict[str, Any] = {"attn_implementation": "sdpa"}
     return LanguageModel(LlamaForCausalLM(LlamaConfig(**numbers, **pinned)), lora=lora)
+
+
+def opt(*, lora: Mapping[str, Any] | None = None, **numbers: Any) -> LanguageModel:
+    """An OPT of random weights from the numbers of an OPTConfig. Raises BadInput for any other key."""
+    from transformers import OPTConfig, OPTForCausalLM
+
+    check_numbers(numbers, OPT_NUMBERS, "an OPT")
+    pinned: dict[str, Any] = {"attn_implementation": "sdpa"}
+    return LanguageModel(OPTForCausalLM(OPTConfig(**numbers, **pinned)), lora=lora)
+
+
+RANDOM = {"llama": llama, "opt": opt}  # language models of random weights by the name that a recipe has for them
 
 
 def pretrained(folder: Path, *, lora: Mapping[str, Any] | None = None, dtype: str = "bfloat16") -> LanguageModel:

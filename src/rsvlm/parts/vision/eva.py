@@ -55,7 +55,7 @@ class EVACLIP(Tower):
 
     image (B, 3, size, size) in [0, 1] -> one level (B, (size / patch)^2, width), row by row; with `class_token` one
     token more, the class token first. The transformer has no norm of its own after the last block: `norm` adds the one
-    that BLIP-2 and its children put there (`ln_vision`, eps 1e-5). EVA-CLIP-g is width 1408, depth 39 (its fortieth
+    that BLIP-2 and its children put there (`ln_vision`, eps 1e-5; transformers' port has `norm_eps` 1e-6). EVA-CLIP-g is width 1408, depth 39 (its fortieth
     block is not used), 16 heads, patch 14; the MLP is int(width * mlp_ratio) wide. Pixels are normalised as CLIP's.
     """
 
@@ -64,7 +64,7 @@ class EVACLIP(Tower):
 
     def __init__(
         self, *, width: int, depth: int, heads: int, patch: int, size: int, mlp_ratio: float = 4.3637,
-        class_token: bool = False, norm: bool = False,
+        class_token: bool = False, norm: bool = False, norm_eps: float = 1e-5,
     ) -> None:  # fmt: skip
         super().__init__()
         if width % heads or size % patch:
@@ -78,7 +78,7 @@ class EVACLIP(Tower):
         self.class_token = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, 1, width), std=0.02))
         self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, (size // patch) ** 2 + 1, width), std=0.02))
         self.blocks = nn.ModuleList(EVABlock(width, heads, int(width * mlp_ratio)) for _ in range(depth))
-        self.norm = nn.LayerNorm(width, eps=1e-5) if norm else None
+        self.norm = nn.LayerNorm(width, eps=norm_eps) if norm else None
         self.register_buffer("mean", torch.tensor(CLIPLevels.MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(CLIPLevels.STD).view(1, 3, 1, 1), persistent=False)
 
@@ -118,6 +118,29 @@ EVA = WeightTable(
         r"blocks\.(\d+)\.mlp\.fc2\.(.+)": r"blocks.\1.mlp.2.\2",
     }
 )
+
+# The tower of BLIP-2 in transformers, biases cut by `split_biases`.
+TRANSFORMERS = WeightTable(
+    {
+        r"embeddings\.class_embedding": "class_token",
+        r"embeddings\.position_embedding": "positions",
+        r"embeddings\.patch_embedding\.(.+)": r"patch.\1",
+        r"encoder\.layers\.(\d+)\.layer_norm1\.(.+)": r"blocks.\1.norm_attention.\2",
+        r"encoder\.layers\.(\d+)\.layer_norm2\.(.+)": r"blocks.\1.norm_mlp.\2",
+        r"encoder\.layers\.(\d+)\.self_attn\.qkv\.bias\.(q|v)": r"blocks.\1.attention.\2_bias",
+        r"encoder\.layers\.(\d+)\.self_attn\.qkv\.weight": r"blocks.\1.attention.qkv.weight",
+        r"encoder\.layers\.(\d+)\.self_attn\.projection\.(.+)": r"blocks.\1.attention.out.\2",
+        r"encoder\.layers\.(\d+)\.mlp\.fc1\.(.+)": r"blocks.\1.mlp.0.\2",
+        r"encoder\.layers\.(\d+)\.mlp\.fc2\.(.+)": r"blocks.\1.mlp.2.\2",
+        r"post_layernorm\.(.+)": r"norm.\1",
+    },
+    {r".+\.qkv\.bias\.k": "a bias of all keys, which softmax takes out again"},
+)
+
+
+def split_biases(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`published` with each bias of queries, keys and values as three tensors, ".q", ".k" and ".v"."""
+    return weights.split_thirds(published, r".+\.qkv\.bias")
 
 
 def published_table(depth: int) -> WeightTable:

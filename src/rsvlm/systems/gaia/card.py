@@ -6,7 +6,7 @@ from rsvlm.systems.cards import Phase, Source, SystemCard
 CARD = SystemCard(
     name="gaia", title="GAIA's CLIP",
     what="CLIP fine-tuned on GAIA: 41,030 pictures of many sensors and scales from the web, each with five captions by "
-    "GPT-4o.",
+    "GPT-4o. The paper's BLIP-2 is `gaia_blip2`.",
     year=2025, arxiv="2502.09598", venue="IEEE GRSM 14(2), 2026", repository="https://github.com/Orion-AI-Lab/GAIA",
     figure="image -> ViT -> class token -> linear | linear <- end of text <- transformer <- text",
     parts=("vision.clip.CLIPLevels", "text.clip.CLIPText", "vision_text.VisionTextDualEncoder"),
@@ -16,7 +16,6 @@ CARD = SystemCard(
         "Weights: the README says that they come soon.",
         "The code of the fine-tuning, the size of the CLIP, and every number of its training.",
         "Its tables, whose text could not be read.",
-        "BLIP-2, which the paper fine-tunes too, is not among the recipes here.",
     ),
     ours=(
         "All of the recipe: OpenAI's ViT-B/32, and CLIP's own optimiser at a small rate.",

@@ -6,10 +6,8 @@ Layouts: github.com/haotian-liu/LLaVA and github.com/mbzuai-oryx/GeoChat, model/
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from shutil import copyfile
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor
 
 from rsvlm.errors import BadInput, MissingPart
@@ -17,9 +15,6 @@ from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.shards import read_config, read_shards, read_tensors
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import GATED
-
-_TOKENIZER = ("tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-              "added_tokens.json")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +113,11 @@ def base_of(found: Published, given: Path | None, numbers: Mapping[str, Any], pa
     return str(given.resolve())
 
 
-def write_language(
-    folder: Path, state: Mapping[str, Tensor], numbers: Mapping[str, Any], source: Path, config: Mapping[str, Any]
-) -> dict[str, Tensor]:
-    """Write the language model of `state` and its tokenizer as transformers reads them; gives the other tensors."""
+def language_config(numbers: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
+    """The configuration of the LLaMA in a whole model: a recipe's sizes, and what only its config.json tells."""
     from transformers import LlamaConfig
 
-    folder.mkdir()
-    words = [source / name for name in _TOKENIZER if (source / name).is_file()]
-    if not any(file.stem == "tokenizer" for file in words):
-        raise BadInput(f"{source} holds no tokenizer (tokenizer.model or tokenizer.json); fetch it again.")
-    for file in words:
-        copyfile(file, folder / file.name)
     kept = ("rms_norm_eps", "max_position_embeddings", "rope_theta", "bos_token_id", "eos_token_id", "pad_token_id")
     sizes = {name: value for name, value in numbers.items() if name != "base"}
     values = sizes | {name: config[name] for name in kept if config.get(name) is not None}
-    LlamaConfig(**values, architectures=["LlamaForCausalLM"]).save_pretrained(folder)
-    front = "language.model."
-    words_state = {name.removeprefix(front): t.contiguous() for name, t in state.items() if name.startswith(front)}
-    save_file(words_state, folder / "model.safetensors", {"format": "pt"})
-    return {name: tensor for name, tensor in state.items() if not name.startswith(front)}
+    return LlamaConfig(**values, architectures=["LlamaForCausalLM"])

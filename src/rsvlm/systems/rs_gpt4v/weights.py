@@ -19,8 +19,9 @@ from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.recipe import Recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.convert.identified import Has, Identified
+from rsvlm.systems.convert.language_folder import write_language
 from rsvlm.systems.convert.provenance import write_model_dir
-from rsvlm.systems.rs_gpt4v.files import base_of, check, read, write_language
+from rsvlm.systems.rs_gpt4v.files import base_of, check, language_config, read
 
 _TRAINED = r"(?:modules_to_save\.default\.)?"  # where PEFT keeps a module that is trained beside the adapters
 _TABLE = WeightTable(
@@ -88,7 +89,7 @@ def convert_published(
         if not seeing:
             state, files = _with_tower(state, files, vision, tower, path)
         if whole:
-            state = write_language(aside / "language", state, language, path, found.config)
+            state = write_language(aside / "language", state, language_config(language, found.config), path)
             base = str((out / "language").absolute())
         else:
             base = base_of(found, language_model, language, path)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from rsvlm.data.loader import Collate, ScheduledSample, pad_texts
+from rsvlm.data.synth.caption_targets import captions_of
 from rsvlm.data.synth.conversations import to_sentence
 from rsvlm.errors import BadInput
 from rsvlm.sample import Batch, Sample
@@ -91,11 +92,6 @@ def _phrased(name: str, templates: Sequence[str]) -> list[str]:
 
 def _key(words: str) -> int:
     return int.from_bytes(sha256(words.encode()).digest()[:7])
-
-
-def captions_of(sample: Sample) -> list[str]:
-    """The captions of a sample's picture, as sentences."""
-    return [to_sentence(text) for turn in sample.turns if turn.task == "caption" for text in turn.accepted]
 
 
 def class_of(sample: Sample) -> str:

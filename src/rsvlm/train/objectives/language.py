@@ -10,6 +10,7 @@ from rsvlm.data.loader import Collate, ScheduledSample, pad_prompts, pad_right
 from rsvlm.data.packing import first_fit
 from rsvlm.data.prompt import CHAT_TEMPLATES, ChatTemplate, EncodedConversation, encode
 from rsvlm.data.synth.conversations import make_conversation
+from rsvlm.errors import BadInput
 from rsvlm.sample import IGNORE, Batch, Sample
 from rsvlm.train.objectives.base import Setting
 
@@ -32,6 +33,7 @@ class EncodesConversations(Protocol):
 
 def collate(setting: Setting) -> Collate:
     """Conversations encoded, padded or packed; a step's labelled tokens are counted over the whole global batch."""
+    _check_tasks(setting)
     encode_one, pad, pack = encoder_of(setting), setting.tokenizer.pad_token_id, setting.stage.pack
     if pack is not None:  # the longest that may come is refused now, not when it comes
         frame = CHAT_TEMPLATES[setting.recipe.model["frame"]]
@@ -51,6 +53,18 @@ def collate(setting: Setting) -> Collate:
         ]  # fmt: skip
 
     return batches
+
+
+def _check_tasks(setting: Setting) -> None:
+    """Raises BadInput for samples without a turn of the tasks that a system learns, where it says which."""
+    tasks = setting.model.tasks
+    other = [sample for sample in setting.samples if tasks and not any(turn.task in tasks for turn in sample.turns)]
+    if other:
+        raise BadInput(
+            f"Stage {setting.stage.name!r}: {other[0].source or 'a set'}, sample {other[0].id}, has no "
+            f"{' and no '.join(tasks)}, and {setting.recipe.system} learns nothing else (found in {len(other)} of "
+            f"{len(setting.samples)} samples); give it sets that have one."
+        )
 
 
 def encoder_of(setting: Setting) -> Encode:
