@@ -17,11 +17,10 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.solvers import SOLVERS, read_map, read_vector
 from rsvlm.sample import Image
-from rsvlm.systems.abilities import ABILITIES, Embeds
+from rsvlm.systems.abilities import ABILITIES
 from rsvlm.systems.cards import CARDS
 
 ROOT = Path(__file__).parents[1]
-NO_BENCHMARK = {Embeds}  # only the nearest-image baseline needs it
 ITEM = Item(id="1", question="?", images=(Image(path="none.png", width=3, height=2),))
 PROTOCOLS = [BENCHMARKS[name] for name in BENCHMARKS.names()]
 
@@ -44,7 +43,7 @@ ANSWERS = {
 
 def test_a_benchmark_can_ask_for_every_ability_and_only_for_these():
     needed = {ability for solver in SOLVERS.values() for ability in solver.needs}
-    assert needed == set(ABILITIES) - NO_BENCHMARK
+    assert needed == set(ABILITIES)
 
 
 def test_every_solver_has_protocols_and_every_protocol_a_solver():

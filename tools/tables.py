@@ -26,6 +26,7 @@ GIVES = {
     "grounds": "Boxes",
     "segments": "Masks",
     "segments_change": "Masks of change",
+    "embeds": "Vectors of pictures",
     "matches": "Vectors of pictures and texts",
     "localises": "Maps of where a text is true",
 }

@@ -126,8 +126,8 @@ IMAGE_TOKEN = -200  # stands in `prompt` where one visual token goes; never embe
 IGNORE = -100  # a label that carries no loss
 
 # The batch contract. B samples, I pictures: `num_images` of the system (1 unless it says otherwise) for each row of
-# `prompt` that has some, in order, earlier dates first, or a single blank one where none has. H = W the tower's input
-# size, P prompt tokens, R reply tokens, K visual tokens.
+# `prompt` that has some, in order, earlier dates first, or a single blank one where none has; in a stage of views, two
+# of each sample side by side. H = W the tower's input size, P prompt tokens, R reply tokens, K visual tokens.
 BATCH_CONTRACT: Mapping[str, str] = {
     "image": "float32 (I, 3, H, W), RGB in [0, 1]; absent when `levels` is given",
     "levels": "list of (I, N_l, D_l): cached feature levels of a frozen tower, shallow to deep; absent when `image` is",
@@ -151,6 +151,9 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "image_key": "int64 (B,): equal for equal pictures",
     "text_class": "int64 (B,): the class that a text names, -1 = it is a caption",
     "image_class": "int64 (B,): the picture's class, -1 = not known; equal numbers are equal names",
+    "hidden": "bool (I, n, n): the blocks of a view that the student does not see, n a side; views stage only",
+    "window": "float32 (I, 5): height, width, top, left of a view in the picture's square in pixels, 1 = mirrored",
+    "step": "int64 (2,): which step of the stage it is, from 0, and how many there are; views stage only",
     "tags": "float32 (B, T) in [0, 1]: share of an image's captions that use a word, -1 = not known; tag stage only",
 }
 
@@ -180,4 +183,7 @@ class Batch(TypedDict, total=False):
     image_key: Any
     text_class: Any
     image_class: Any
+    hidden: Any
+    window: Any
+    step: Any
     tags: Any

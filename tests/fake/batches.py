@@ -54,6 +54,19 @@ def pairs(model, tokenizer, count: int = 4) -> dict:
     return {"image": pictures(model, count), **pad_texts(tokenizer, texts, model.max_text)}
 
 
+def views(model, count: int = 4) -> dict:
+    """A batch of two views each of `count` pictures, in the middle of the training: noise in the colours of each."""
+    side, generator = model.vision.size, torch.Generator().manual_seed(1)
+    colour = torch.rand(count, 1, 3, 1, 1, generator=generator)
+    image = (colour + 0.2 * torch.rand(count, 2, 3, side, side, generator=generator)).clamp(0, 1).flatten(0, 1)
+    blocks = side // model.block
+    windows = torch.tensor([[side * 0.75, side * 0.5, 3.0, 5.0, 0.0], [side, side, 0.0, 0.0, 1.0]])
+    return {
+        "image": image, "hidden": torch.rand(2 * count, blocks, blocks, generator=generator) < model.mask_ratio,
+        "window": windows.repeat(count, 1), "step": torch.tensor([3, 6]),
+    }  # fmt: skip
+
+
 def tags(model, count: int = 4) -> dict:
     """A batch for the tag head: every third tag is known."""
     wanted = torch.full((count, model.tags.out.out_features), -1.0)

@@ -20,7 +20,12 @@ RELEASES = releases()
 EVERY = pytest.mark.parametrize("system", RELEASES)
 SPEAKING = pytest.mark.parametrize("system", [system for system, release in RELEASES.items() if release.base])
 ADAPTED = pytest.mark.parametrize("system", [system for system, release in RELEASES.items() if release.adapters])
-MATCHING = pytest.mark.parametrize("system", [system for system, release in RELEASES.items() if not release.base])
+MATCHING = pytest.mark.parametrize(
+    "system", [system for system, release in RELEASES.items() if "text" in release.recipe.model]
+)
+SEEING = pytest.mark.parametrize(
+    "system", [s for s, r in RELEASES.items() if not {"language", "text"} & r.recipe.model.keys()]
+)
 
 
 def cases(of):

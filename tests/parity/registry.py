@@ -25,7 +25,8 @@ class Parity:
     the original that are several of ours, before they and their gradients are compared. `run(module, inputs, config)`
     gives the outputs under the recording's names; tensors of a state dict after the call (`after.<original name>`) as
     they lie in ours. `loss(outputs, inputs)` is needed only where the recorded loss is prose: sums of outputs, or of
-    output times input, are read from the recording.
+    output times input, are read from the recording. `all_gradients` is False where the recording holds those of some
+    parameters only.
     """
 
     build: Callable[[Mapping[str, Any]], nn.Module]
@@ -33,6 +34,7 @@ class Parity:
     table: WeightTable
     loss: Callable[[Tensors, Tensors], Tensor] | None = None
     split: Callable[[Tensors], dict[str, Tensor]] = dict
+    all_gradients: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ def papers():
 
 
 def test_every_system_has_a_card_and_a_page_and_there_are_no_others():
-    assert list(CARDS) == list(SYSTEMS) == list(sizes()) and len(CARDS) == 8
+    assert list(CARDS) == list(SYSTEMS) == list(sizes()) and len(CARDS) == 9
     written = {path.stem for path in (ROOT / "docs/systems").glob("*.md")}
     assert written == {*CARDS, "index", "any_model"}
     there = {path.parent.name for path in (ROOT / "src/rsvlm/systems").glob("*/card.py")}
@@ -74,7 +74,8 @@ def test_a_card_says_something_of_everything(name):
     assert min(map(len, (card.published, card.missing, card.ours, card.traps))) > 0
     assert list(card.licences) == ["code", "weights", "data", "language model"] and all(card.licences.values())
     assert re.fullmatch(r"\d{4}\.\d{5}", card.arxiv) and card.arxiv.startswith(str(card.year)[2:])
-    commands = ["train", "evaluate", *(["ask"] if "answers" in card.abilities else [])]
+    last = {"answers": ["ask"], "embeds": ["export"], "matches": []}[card.abilities[0]]
+    commands = ["train", "evaluate", *last]
     assert list(card.commands) == (["convert", *commands] if card.weights else commands)
 
 
@@ -85,7 +86,8 @@ def test_a_card_is_true_to_the_system(name, papers):
     assert card.arxiv in (sys.modules[system.__module__].__doc__ or "")
     speaker = build(read_recipe(RECIPES / f"{name}/tiny.yaml"))
     answers = ("answers", "grounds") if getattr(speaker, "box_dialect", "") else ("answers",)
-    assert card.abilities == (answers if "language" in speaker.objectives else ("matches",))
+    kinds = {"language": answers, "contrastive": ("matches",), "views": ("embeds",)}
+    assert card.abilities == kinds[speaker.objectives[0]]
     assert set(card.abilities) <= set(SOLVERS)
     for module, _, part in (part.rpartition(".") for part in card.parts):
         wanted = getattr(importlib.import_module(f"rsvlm.parts.{module}"), part)

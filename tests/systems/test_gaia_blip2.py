@@ -184,7 +184,10 @@ def test_each_visit_draws_captions_and_all_may_be_learned_at_once():
     small = read_recipe(runs.tiny("gaia_blip2"))
     model, tokenizer, frame = build(small), build_tokenizer(small), CHAT_TEMPLATES["blip2"]
     texts = tuple(f"caption {number}" for number in range(5))
-    turns = (Turn(question="", answer="forest", task="scene"), Turn(question="", answer=texts[0], references=texts, task="caption"))
+    turns = (
+        Turn(question="", answer="forest", task="scene"),
+        Turn(question="", answer=texts[0], references=texts, task="caption"),
+    )
     sample = Sample(id="x", images=(Image(path=""),), turns=turns)
 
     def drawn(most, visit):

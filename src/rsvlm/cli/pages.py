@@ -8,7 +8,7 @@ from rsvlm.systems.cards import CARDS, UNKNOWN, SystemCard, sizes
 
 GROUPS = {
     "vision": "vision", "text": "text tower", "bridge": "bridge", "language": "language model",
-    "adapters": "LoRA, experts, router",
+    "adapters": "LoRA, experts, heads",
 }  # fmt: skip
 _RECIPES = "../../src/rsvlm/recipes"  # from docs/systems
 

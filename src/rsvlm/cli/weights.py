@@ -1,7 +1,7 @@
 """Published weights: what a checkpoint is, and the model folder that it becomes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -43,6 +43,25 @@ def convert(
         say(f"  {note}")
     for reason in sorted({*account.ignored.values(), *account.elsewhere.values()}):
         say(f"  not in it: {reason}")
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model folder, or mini.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")],
+    part: Annotated[
+        Literal["student", "teacher"], typer.Option(help="Of a model that CMID trained: what learned, or its average.")
+    ] = "student",
+    layout: Annotated[
+        Literal["plain", "transformers"], typer.Option(help="One file for mmseg, mmdet and recipes, or a SwinModel.")
+    ] = "plain",
+    pth: Annotated[bool, typer.Option("--pth", help="Write backbone.pth, too, which mmseg and mmdet read.")] = False,
+) -> None:
+    """Write the tower of a model as a plain file, with what pictures must be to it beside it."""
+    from rsvlm.systems.convert.export import export_tower
+
+    written = export_tower(model, out, part=part, layout=layout, pth=pth)
+    say(f"{written}: the {part}'s tower; {written.with_name('preprocessing.json')} says how pictures are normalised")
 
 
 @app.command()

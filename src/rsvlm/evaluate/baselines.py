@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rsvlm.data.images import picture_size
+from rsvlm.data.images import picture_size, read_rgb
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.solvers import write_map, write_vector
@@ -33,7 +33,7 @@ def constants(protocol: Protocol, train: Sequence[Item], items: Sequence[Item]) 
             return found if typical is None else found | {"typical_box": _boxes(items, typical)}
         case "segments" | "segments_change":
             return {"whole_picture": _masks(items, 0.0), "centre_box": _masks(items, 0.25)}
-        case "matches":
+        case "matches" | "embeds":
             rng = np.random.default_rng(0)
             chance: list[Row] = [{"vector": write_vector(rng.standard_normal(CHANCE_WIDTH))} for _ in items]
             return _most_frequent_class(train, items) | {"chance": chance}
@@ -42,6 +42,16 @@ def constants(protocol: Protocol, train: Sequence[Item], items: Sequence[Item]) 
             return {"uniform_map": [{"map": write_map(np.full(size[::-1], 128, np.uint8))} for size in sizes]}
         case _:
             raise ValueError(f"no constant baseline is known for {protocol.ability!r}")
+
+
+def colour_histograms(items: Sequence[Item]) -> list[Row]:
+    """Rows of vectors that know a picture's colours alone: the share of each of 4 x 4 x 4, as square roots."""
+    rows: list[Row] = []
+    for item in items:
+        pixels = read_rgb(item.image)[::2, ::2].reshape(-1, 3).astype(np.int64) // 64
+        counts = np.bincount(pixels @ (16, 4, 1), minlength=64)
+        rows.append({"vector": write_vector(np.sqrt(counts / counts.sum()))})
+    return rows
 
 
 def most_frequent(train: Sequence[Item], items: Sequence[Item]) -> list[str]:

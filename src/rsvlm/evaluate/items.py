@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rsvlm.data.prompt import LETTERS, TASK_QUESTIONS
@@ -89,6 +89,16 @@ def items_over(samples: Sequence[Sample], questions: Sequence[str], reference: s
         Item(id=f"{samples[at].id}?{index}", images=samples[at].images[:1], question=question, references=(reference,))
         for index, (at, question) in enumerate(zip(places, questions, strict=True))
     ]
+
+
+def as_support(item: Item) -> Item:
+    """An item of another split that is asked so that what is scored can be compared with it: it is never scored."""
+    return replace(item, meta={**item.meta, "support": True})
+
+
+def is_support(item: Item) -> bool:
+    """Whether an item is only there for others to be compared with."""
+    return bool(item.meta.get("support"))
 
 
 def number_pictures(items: Sequence[Item]) -> list[int]:

@@ -28,16 +28,16 @@ class Protocol:
     """A way to measure on a data set, complete enough that two people get one number.
 
     `name` is "benchmark/protocol@version". `dataset` is a name of `rsvlm.data.catalogue`, `split` the one whose figures
-    the field quotes. `ability` is a key of `rsvlm.evaluate.solvers.SOLVERS`. `ask` makes the questions, `wording` the
-    frozen text of them (hashed; "" = the data set's own questions), `max_new_tokens` bounds a reply. `reader` makes the
-    parser, `measure` the metrics; `dialect` says which tokenizer, matching rule or IoU. `headline` names the metrics to
-    quote, `per_item` the one shown beside each sample, marked where it is below `wrong_below`. `graded`: `per_item` is
-    1 for a right answer and 0 for a wrong one, so confidences can be checked against it. `counts` are the numbers of
-    items that the authors publish for each split. `shared`: items without a picture (the prompts of all classes)
-    belong to all samples, so that a limit leaves them. `raw_texts`: vectors of texts are kept as they leave the
-    encoder, where the model gives them so (`EncodesTexts`), and not brought to unit length. `legacy`: what is wrong
-    with it ("" = nothing known). `requires` raises MissingPart where a program that the metric needs is absent; it is
-    called before anything is asked.
+    the field quotes, `support` another whose items are asked too, as what is known ("" = none). `ability` is a key of
+    `rsvlm.evaluate.solvers.SOLVERS`. `ask` makes the questions, `wording` the frozen text of them (hashed; "" = the
+    data set's own questions), `max_new_tokens` bounds a reply. `reader` makes the parser, `measure` the metrics;
+    `dialect` says which tokenizer, matching rule or IoU. `headline` names the metrics to quote, `per_item` the one
+    shown beside each sample, marked where it is below `wrong_below`. `graded`: `per_item` is 1 for a right answer and 0
+    for a wrong one, so confidences can be checked against it. `counts` are the numbers of items that the authors
+    publish for each split. `shared`: items without a picture (the prompts of all classes) belong to all samples, so
+    that a limit leaves them. `raw_texts`: vectors of texts are kept as they leave the encoder, where the model gives
+    them so (`EncodesTexts`), and not brought to unit length. `legacy`: what is wrong with it ("" = nothing known).
+    `requires` raises MissingPart where a program that the metric needs is absent; it is called before anything is asked.
     """
 
     name: str
@@ -51,6 +51,7 @@ class Protocol:
     per_item: str
     ability: str = "answers"
     split: str = "test"
+    support: str = ""
     dialect: str = ""
     wrong_below: float = 1.0
     graded: bool = True

@@ -13,9 +13,9 @@ from rsvlm.data.catalogue import DATASETS, load
 from rsvlm.data.images import read_rgb
 from rsvlm.data.ingredients import dataset_names
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.evaluate.baselines import Embed, constants, nearest_image
+from rsvlm.evaluate.baselines import Embed, colour_histograms, constants, nearest_image
 from rsvlm.evaluate.benchmarks import find
-from rsvlm.evaluate.items import Item
+from rsvlm.evaluate.items import Item, is_support
 from rsvlm.evaluate.native_prompts import with_native_prompts
 from rsvlm.evaluate.protocol import Row
 from rsvlm.evaluate.reply_log import ReplyLog
@@ -76,6 +76,8 @@ def evaluate(
         if blind and SOLVERS[protocol.ability].blind and isinstance(model, Answers):
             baselines |= {"blind": _ask_blind(asked_task, model, blind_log, batch, progress)}
         baselines |= _nearest(task, model, notes, progress)
+        if protocol.ability == "embeds":
+            baselines |= {"colour_histogram": colour_histograms(task.items)}
         found, leaked = _leaks(task, model, notes, progress) if leak else ({}, frozenset[str]())
     rows = [log.rows[item.id] for item in task.items]
     output = RunOutput(
@@ -185,7 +187,7 @@ def _leaks(task: Task, model: Any, notes: list[str], progress: Progress) -> tupl
             notes.append(f"the leak check leaves out {name}: {error}")
     if not train or task.split in ("train", "all"):
         return {}, frozenset()
-    tested = {image.key: image for item in task.items for image in item.images}
+    tested = {image.key: image for item in task.items for image in item.images if not is_support(item)}
     leak = find_leaks(list(train.values()), list(tested.values()))
     free = {item.id for item in leak_free(task.items, leak)}
     return {"against": checked} | leak.summary(task.data.resolve()), frozenset(

@@ -8,6 +8,7 @@
 | grounds | `Detects`, or `Answers` with a box dialect | boxes in pixels (or null), scores or answer, confidence |
 | segments | `Segments` | mask, COCO run-length encoding |
 | segments_change | `SegmentsChange` (two dates) | mask |
+| embeds | `Embeds` | vector, base64 of float32 |
 | matches | `Matches` | vector, base64 of float32 |
 | localises | `Matches` | map, base64 of an 8-bit PNG |
 
@@ -36,6 +37,7 @@ from rsvlm.systems.abilities import (
     Answers,
     Compares,
     Detects,
+    Embeds,
     EncodesTexts,
     Matches,
     Pixels,
@@ -43,6 +45,7 @@ from rsvlm.systems.abilities import (
     Segments,
     SegmentsChange,
     ability_error,
+    features_of,
 )  # fmt: skip
 from rsvlm.systems.choices import choice_log_likelihoods, choice_probabilities
 from rsvlm.systems.matching import checked_vectors
@@ -138,6 +141,11 @@ def _segments_change(model: SegmentsChange, protocol: Protocol, items: Sequence[
     return [{"mask": encode_rle(mask)} for mask in masks]
 
 
+def _embeds(model: Embeds, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
+    features = features_of(model) or model.embed_images
+    return [{"vector": write_vector(vector)} for vector in features([picture[0] for picture in pictures])]
+
+
 def _matches(model: Matches, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
     """Items with a picture are embedded as pictures, those without as texts."""
     rows: list[Row] = [{}] * len(items)
@@ -226,6 +234,7 @@ SOLVERS: Mapping[str, Solver] = {
     "grounds": Solver((Detects, Answers), "boxes", _grounds, blind=True),
     "segments": Solver((Segments,), "mask", _segments),
     "segments_change": Solver((SegmentsChange,), "mask", _segments_change),
+    "embeds": Solver((Embeds,), "vector", _embeds),
     "matches": Solver((Matches,), "vector", _matches),
     "localises": Solver((Matches,), "map", _localises),
 }

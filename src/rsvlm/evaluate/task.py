@@ -8,7 +8,7 @@ from rsvlm.data.catalogue import load
 from rsvlm.data.images import picture_size
 from rsvlm.data.prompt import REFUSAL
 from rsvlm.errors import BadInput
-from rsvlm.evaluate.items import Item, digest
+from rsvlm.evaluate.items import Item, as_support, digest
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.sample import Image
 
@@ -49,6 +49,11 @@ def prepare(protocol: Protocol, data: str | Path, split: str = "", limit: int | 
         protocol.requires()
     if limit is not None and limit < 1:
         raise BadInput(f"The limit must be at least 1; found {limit}.")
+    if protocol.support and split in (protocol.support, "all"):
+        raise BadInput(
+            f"{protocol.name} learns from the {protocol.support} split, so that {split!r} cannot be scored; choose "
+            "another split."
+        )
     items = _items(protocol, data, split, limit)
     if not items:
         raise BadInput(f"{protocol.dataset} at {data} has no questions of {protocol.name} in its {split} split.")
@@ -56,6 +61,8 @@ def prepare(protocol: Protocol, data: str | Path, split: str = "", limit: int | 
     published = protocol.counts.get(split)
     if published is not None and len(items) != published:
         notes.append(f"{len(items)} items; the authors publish {published}: figures do not compare with published ones")
+    if protocol.support:
+        items += map(as_support, _items(protocol, data, protocol.support))
     train, more = _train(protocol, data, split, items)
     return Task(
         protocol=protocol, data=Path(data), split=split, items=items, train=train, limit=limit, notes=[*notes, *more]

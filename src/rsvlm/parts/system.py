@@ -51,6 +51,11 @@ class System(nn.Module):
         """The heads by the objective that each has."""
         return {name: child for name, child in self.named_children() if isinstance(child, Head)}
 
+    @property
+    def state_without_gradient(self) -> set[str]:
+        """Names of the tensors that steps change without a gradient (averages, queues): checkpoints hold them too."""
+        return set()
+
     def attach(self, head: Head) -> None:
         """Add a head under the name of its objective."""
         self.add_module(head.objective, head)

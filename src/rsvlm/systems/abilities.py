@@ -111,7 +111,7 @@ class Compares(Protocol):
 
 @runtime_checkable
 class Embeds(Protocol):
-    """Turns pictures into vectors: the features behind the nearest-image baseline."""
+    """Turns pictures into vectors: features, which probes and the nearest-image baseline compare."""
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length."""
@@ -223,6 +223,7 @@ MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
     "mini": (Answers, ScoresReplies, Embeds, Matches, Detects),
     "torch:mini": (Answers, ScoresReplies, Embeds, Matches, Detects),
     "<a run's model folder>": (Answers, ScoresReplies, Embeds),
+    "<the model folder of a run of CMID>": (Embeds,),
     "<a run's model folder with a box head>": (Answers, ScoresReplies, Embeds, Detects),
     "<a dual encoder's model folder>": (Embeds, Matches),
     "hf:<a Hugging Face folder or id>": (Answers, ScoresReplies, Compares),

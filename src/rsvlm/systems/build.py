@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from rsvlm import assets
 from rsvlm.data.resize import RESIZE_MODES
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.files import is_folder
+from rsvlm.files import is_file, is_folder
 from rsvlm.parts.budget import measured
 from rsvlm.parts.checkpoints import clip as clip_checkpoint
+from rsvlm.parts.checkpoints.backbones import read_backbone
 from rsvlm.parts.checkpoints.shards import read_config
 from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.heads.boxes import BoxHead
@@ -27,8 +28,10 @@ from rsvlm.parts.text.sentence import SentenceEncoder, sentence_encoder
 from rsvlm.parts.vision import eva
 from rsvlm.parts.vision.clip import CLIPLevels
 from rsvlm.parts.vision.efficientnet import EfficientNetLite0, lite0_state
+from rsvlm.parts.vision.resnet import ResNet
 from rsvlm.parts.vision.siglip import SigLIPLevels
-from rsvlm.parts.vision.tower import Tower
+from rsvlm.parts.vision.swin import Swin
+from rsvlm.parts.vision.tower import StemmedTower, Tower
 from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
 from rsvlm.systems.model_dir import OTHER_KIND, model_folder, unfinished
@@ -39,6 +42,8 @@ _TOWERS = {
     "clip": CLIPLevels,
     "siglip": SigLIPLevels,
     "eva_clip": eva.EVACLIP,
+    "resnet": ResNet,
+    "swin": Swin,
 }
 MOST_SIDE = 4096  # of the square that a tower or a head sees, which is made for every picture
 HEADS = {
@@ -109,12 +114,14 @@ def check_objectives(recipe: Recipe) -> None:
 
 
 def build_tokenizer(recipe: Recipe, objective: str = "", model_dir: Path | None = None) -> Any:
-    """The tokenizer of the recipe's language model, or `text.tokenizer` where it has none.
+    """The tokenizer of the recipe's language model, or `text.tokenizer` where it has none; None where nothing reads.
 
     For "contrastive" that of the match head's text encoder, where the recipe has one. A byte tokenizer for random
     models, and where it is called "bytes"; where it is called "clip", the one in the model's folder `model_dir`, else
     CLIP's.
     """
+    if not {"language", "text"} & recipe.model.keys():
+        return None
     language, match = recipe.model.get("language"), recipe.model.get("match")
     if match and objective == "contrastive":
         base, folder = match["text"]["base"], _text_folder
@@ -263,6 +270,8 @@ def _load_tower(model: Tower, weights: str) -> None:
         load_weights(model, eva.read_published(Path(weights), model)[0], source=weights)
     elif isinstance(model, CLIPLevels):
         load_weights(model, clip_checkpoint.read_published(Path(weights), model)[0], source=weights)
+    elif isinstance(model, StemmedTower) and is_file(Path(weights)):
+        load_weights(model, read_backbone(Path(weights), model)[0], source=weights)
     else:  # the tower of a finished model
         path = model_folder(weights) / "model.safetensors"
         state = {n.removeprefix("vision."): t for n, t in read_state(path).items() if n.startswith("vision.")}
@@ -287,4 +296,6 @@ def _folder(base: str) -> Path:
         )
     if is_folder(Path(base)):
         return Path(base)
-    raise BadInput(unknown("language model", base, ["smollm2-135m-instruct", *GATED, *language_models.RANDOM, "<a folder>"]))
+    raise BadInput(
+        unknown("language model", base, ["smollm2-135m-instruct", *GATED, *language_models.RANDOM, "<a folder>"])
+    )

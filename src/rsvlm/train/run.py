@@ -103,6 +103,7 @@ class _Run:
         self.forms.enter(index, self.folder)
         freeze(self.model, stage.trainable)
         self.forms.moved |= {name for name, p in self.model.named_parameters() if p.requires_grad}
+        self.forms.moved |= self.model.state_without_gradient
         batches = self.data.batches(index, self.model)
         self.model.train()
         model = distribute(self.accelerator, self.model, sharded=self.recipe.fsdp)

@@ -14,11 +14,11 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from fake.conformance import EVERY, MATCHING, RELEASES, SPEAKING, cases, reader
+from fake.conformance import EVERY, MATCHING, RELEASES, SEEING, SPEAKING, cases, reader
 from fake.published import write_llama
 from rsvlm.errors import MissingPart
 from rsvlm.recipe import RECIPES, read_recipe
-from rsvlm.systems.abilities import Matches
+from rsvlm.systems.abilities import Embeds, Matches
 from rsvlm.systems.build import build, load_weights
 from rsvlm.systems.convert import convert as door
 from rsvlm.systems.convert.convert import convert, identify, readers
@@ -28,7 +28,10 @@ from rsvlm.systems.load import load
 
 def test_every_system_with_a_reader_has_a_release_here():
     assert list(RELEASES) == list(readers()) == [release.system for release in RELEASES.values()]
-    assert {"gaia_blip2", "georsclip", "lhrs_bot", "lhrs_bot_nova", "rs_gpt4v", "skyeyegpt", "skyscript"} <= set(RELEASES)
+    assert {
+        *("cmid", "gaia_blip2", "georsclip", "lhrs_bot", "lhrs_bot_nova"),
+        *("rs_gpt4v", "skyeyegpt", "skyscript"),
+    } <= set(RELEASES)
 
 
 # The published files.
@@ -133,6 +136,18 @@ def test_a_converted_folder_matches(folder, tmp_path, system):
     assert isinstance(model, Matches) and images.shape == texts.shape == (2, 10) and model.trace["system"] == system
     assert np.allclose(np.linalg.norm([*images, *texts], axis=1), 1, atol=1e-5)
     assert np.abs(images[0] - images[1]).max() > 1e-3 < np.abs(texts[0] - texts[1]).max()
+    whole = verify(tmp_path / "out")
+    assert whole["complete"] and "language_model" not in whole and whole["checksums"] == "2 as written"
+
+
+@SEEING
+def test_a_converted_folder_sees(folder, tmp_path, system):
+    convert(RELEASES[system].write(folder), tmp_path / "out", recipe=RELEASES[system].recipe)
+    pictures = [np.random.default_rng(seed).integers(0, 256, (40, 50, 3), dtype=np.uint8) for seed in range(2)]
+    model = load(str(tmp_path / "out"))
+    vectors = model.embed_images(pictures)
+    assert isinstance(model, Embeds) and not isinstance(model, Matches) and model.trace["system"] == system
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5) and np.abs(vectors[0] - vectors[1]).max() > 1e-3
     whole = verify(tmp_path / "out")
     assert whole["complete"] and "language_model" not in whole and whole["checksums"] == "2 as written"
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fake import lhrs_release, llava_release, minigpt_release, nova_release
+from fake.releases import cmid as cmid_release
 from rsvlm.systems.convert.identified import Adapter
 from rsvlm.systems.convert.identify import find_adapter, identify_tensors
 from rsvlm.systems.discovery import submodule, system_names
@@ -23,8 +24,20 @@ DENSE = nova_release.nova_pooler_shapes(queries=9, width=16, depth=2, output=24,
 RUNNER = {"merged": 5632, "layers": 2, "hidden": 4096, "r": 64}
 SKYEYE = meta(minigpt_release.runner_shapes(**RUNNER))
 ADAPTED = meta(minigpt_release.runner_shapes(**RUNNER, bridge_r=8))
+RESNET, SWIN = (cmid_release.tensors(cmid_release.recipe(tower)) for tower in (cmid_release.RESNET, cmid_release.SWIN))
+BYOL = cmid_release.tensors(cmid_release.recipe(cmid_release.SWIN, variant="byol"))
+
+
+def alone(whole, front="online_encoder.model."):
+    """The backbone of a CMID by the names that its own file has."""
+    return {name.removeprefix(front): tensor for name, tensor in whole.items() if name.startswith(front)}
+
 
 SEEN = {
+    "cmid": (RESNET, "cmid", "resnet, MoCo", "views"),
+    "cmid, Swin by BYOL": (BYOL, "cmid", "swin, BYOL", "views"),
+    "cmid, a ResNet alone": (alone(RESNET), "cmid", "resnet", "unknown"),
+    "cmid, a Swin alone": (alone(SWIN), "cmid", "swin", "unknown"),
     "lhrs_bot, stage 2": (CLIP | OLD | LORA, "lhrs_bot", "dense perceiver", "2 or 3"),
     "lhrs_bot, stage 1": (CLIP | OLD, "lhrs_bot", "dense perceiver", "1, unless its TextLoRA"),
     "nova, stage 1": (meta(DENSE, "other_ckpt.rgb_pooler."), "lhrs_bot_nova", "dense perceiver", "1"),

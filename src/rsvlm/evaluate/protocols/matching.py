@@ -44,7 +44,7 @@ def vector_of(_: Sequence[Item]) -> Read:
     return read
 
 
-def _features(predictions: Sequence[Any]) -> Array:
+def feature_rows(predictions: Sequence[Any]) -> Array:
     """(N, D); rows of NaN, which match nothing, where there is no vector or one of another length than most."""
     found = [None if p is None else read_vector(p) for p in predictions]
     width = Counter(len(vector) for vector in found if vector is not None).most_common(1)
@@ -86,7 +86,7 @@ def _merged(samples: Sequence[Sample]) -> list[Item]:
 
 
 def _recalls(items: Sequence[Item], predictions: Sequence[Any], merged: bool) -> Mapping[str, Score]:
-    features = _features(predictions)
+    features = feature_rows(predictions)
     number = {item.id: at for at, item in enumerate(items) if item.images}
     texts = [at for at, item in enumerate(items) if not item.images]
     owners = [items[at].meta["images"] if merged else [items[at].meta["image"]] for at in texts]
@@ -150,7 +150,7 @@ def _prompted(
 
 
 def _accuracies(items: Sequence[Item], predictions: Sequence[Any], average: Average) -> Mapping[str, Score]:
-    features = _features(predictions)
+    features = feature_rows(predictions)
     shown = np.array([bool(item.images) for item in items], bool)
     of: dict[str, list[int]] = {}
     for at in np.flatnonzero(~shown).tolist():

@@ -206,4 +206,8 @@ def _pairs(
     if len(first) != len(items) or len(second) != len(items):
         return []
     each = zip(items, rows[0], rows[1], sign * (second - first), strict=True)
-    return [Pair(item=item, first=one, second=other, gain=float(gain)) for item, one, other, gain in each]
+    return [
+        Pair(item=item, first=one, second=other, gain=float(gain))
+        for item, one, other, gain in each
+        if np.isfinite(gain)  # an item that is never scored has none
+    ]

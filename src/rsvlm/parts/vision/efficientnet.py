@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rsvlm.parts.vision.tower import Tower
+from rsvlm.parts.vision.tower import StemmedTower
 
 # kernel, stride, expansion, output channels, repeats of EfficientNet-Lite0 (arXiv:1905.11946, Lite variant: no squeeze,
 # ReLU6, stem and head not scaled).
@@ -26,14 +26,38 @@ class _SameConv(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding: on stride 2 the odd pixel goes to the right and the bottom."""
 
     def forward(self, input: Tensor) -> Tensor:
+        return self.with_weights(input, self.weight, self.bias)
+
+    def with_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """As `forward`, with these weights in place of its own."""
         kernel, stride = self.kernel_size[0], self.stride[0]
-        rows, cols = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in input.shape[-2:])
-        return super().forward(F.pad(input, (cols // 2, cols - cols // 2, rows // 2, rows - rows // 2)))
+        if stride == 1:  # the same on all sides: the convolution pads by itself, and nothing is copied
+            return F.conv2d(x, weight, bias, padding=kernel // 2, groups=self.groups)
+        rows, cols = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:])
+        x = F.pad(x, (cols // 2, cols - cols // 2, rows // 2, rows - rows // 2))
+        return F.conv2d(x, weight, bias, stride, groups=self.groups)
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Sequential:
+class _ConvNorm(nn.Sequential):
+    """Convolution, batch norm, activation. A norm that is frozen while its tower trains is part of the convolution.
+
+    It is then one factor and one summand a channel, which cost a pass over the weights instead of three over the maps.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        conv, norm, act = self
+        assert isinstance(conv, _SameConv) and isinstance(norm, nn.BatchNorm2d)
+        if norm.training or not self.training:
+            return super().forward(input)
+        assert norm.running_mean is not None and norm.running_var is not None
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        shift = norm.bias - norm.running_mean * scale
+        return act(conv.with_weights(input, conv.weight * scale[:, None, None, None], shift))
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True) -> _ConvNorm:
     layers = [_SameConv(inputs, outputs, kernel, stride, groups=groups, bias=False), nn.BatchNorm2d(outputs, eps=1e-3)]
-    return nn.Sequential(*layers, nn.ReLU6() if act else nn.Identity())
+    return _ConvNorm(*layers, nn.ReLU6(inplace=True) if act else nn.Identity())
 
 
 class _InvertedResidual(nn.Module):
@@ -50,7 +74,7 @@ class _InvertedResidual(nn.Module):
         return x + y if self.shortcut else y
 
 
-class EfficientNetLite0(Tower):
+class EfficientNetLite0(StemmedTower):
     """EfficientNet-Lite0 whose levels are the maps after the blocks named in `taps`, average-pooled to `grids`.
 
     image (B, 3, 224, 224) in [0, 1] -> [(B, g*g, D)] for each tap. Block indices run 0..15 (strides 8, 16, 32 end at
@@ -64,16 +88,21 @@ class EfficientNetLite0(Tower):
         super().__init__()
         self.taps, self.grids, self.size = tuple(taps), tuple(grids), size
         self.stem = _conv(3, 32, 3, 2)
-        blocks, channels, dims = [], 32, []
+        self.stem_dim = 32
+        self.stem_stride = 2
+        self.mean, self.std = (127 / 255,) * 3, (128 / 255,) * 3
+        blocks, channels, dims, strides = [], 32, [], [2]
         for kernel, stride, expansion, outputs, repeats in _LITE0:
             for i in range(repeats):
                 blocks.append(_InvertedResidual(channels, outputs, kernel, stride if i == 0 else 1, expansion))
                 channels = outputs
                 dims.append(outputs)
+                strides.append(strides[-1] * (stride if i == 0 else 1))
         self.blocks = nn.ModuleList(blocks)
         self.head = _conv(channels, 1280, 1)
         self.dims = tuple([*dims, 1280][tap] for tap in self.taps)
         self.tokens = tuple(grid * grid for grid in self.grids)
+        self.stride = [*strides[1:], strides[-1]][self.taps[-1]]
 
     def at(self, *, size: int, grids: Sequence[int]) -> "EfficientNetLite0":
         """As every Tower; being convolutions, it takes any size."""
@@ -89,15 +118,21 @@ class EfficientNetLite0(Tower):
                 module.eval()
         return self
 
-    def maps(self, image: Tensor) -> list[Tensor]:
-        """Image (B, 3, H, W) in [0, 1] -> the maps (B, D, h, w) after the blocks of `taps`, not pooled yet."""
-        x = ((image * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
-        x = self.stem(x)
+    def normalised(self, image: Tensor) -> Tensor:
+        """As every StemmedTower; the published weights take (255 x - 127) / 128."""
+        return ((image * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
+
+    def stem_map(self, pixels: Tensor) -> Tensor:
+        """As every StemmedTower: (B, 32, H / 2, W / 2)."""
+        return self.stem(pixels)
+
+    def deep_maps(self, stem: Tensor) -> list[Tensor]:
+        """As every StemmedTower: the maps after the blocks of `taps`, not pooled yet."""
         levels = {}
         for i, block in enumerate([*self.blocks, self.head][: max(self.taps) + 1]):
-            x = block(x)
+            stem = block(stem)
             if i in self.taps:
-                levels[i] = x
+                levels[i] = stem
         return [levels[tap] for tap in self.taps]
 
     def forward(self, image: Tensor) -> list[Tensor]:

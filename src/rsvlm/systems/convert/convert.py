@@ -61,8 +61,7 @@ def convert(
 
     The system is `system`, that of `recipe`, or what the names look like; the sizes are `recipe`'s, else those that the
     system knows the file by (`size_of` of its weights.py), else the paper's, with the adapters' rank and alpha of the
-    file. Raises BadInput, or MissingPart for a part that is published apart,
-    and then leaves nothing at `out`.
+    file. Raises BadInput, or MissingPart for a part that is published apart, and then leaves nothing at `out`.
     """
     out = out.parent if out.suffix == ".safetensors" else out
     if out.exists():

@@ -82,7 +82,10 @@ def convert_published(
         base = str(language_model.resolve()) if language_model else "opt-2.7b"
         if whole:
             spoken = _language_config(numbers["language"], config.get("text_config"))
-            state, base = write_language(aside / "language", state, spoken, path.parent), str((out / "language").absolute())
+            state, base = (
+                write_language(aside / "language", state, spoken, path.parent),
+                str((out / "language").absolute()),
+            )
         final = recipe.model_copy(update={"model": {**numbers, "language": {"base": base}}, "stages": ()})
         write_model_dir(aside, state, final, files, account)
     return replace(account, notes=("a bias of queries, keys and values is three tensors here, and counted so",))
