@@ -37,7 +37,7 @@ class Protocol:
     publish for each split. `shared`: items without a picture (the prompts of all classes) belong to all samples, so
     that a limit leaves them. `raw_texts`: vectors of texts are kept as they leave the encoder, where the model gives
     them so (`EncodesTexts`), and not brought to unit length. `legacy`: what is wrong with it ("" = nothing known).
-    `requires` raises MissingPart where a program that the metric needs is absent; it is called before anything is asked.
+    `requires` raises MissingPart where a program that the metric needs is absent, before anything is asked.
     """
 
     name: str

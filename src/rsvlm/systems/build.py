@@ -23,6 +23,7 @@ from rsvlm.parts.language import model as language_models
 from rsvlm.parts.language.local_files import offline
 from rsvlm.parts.precision import Precision, dtype_of, precision_of
 from rsvlm.parts.system import System, objectives_of
+from rsvlm.parts.text.byte_tokenizer import byte_tokenizer
 from rsvlm.parts.text.clip_tokenizer import clip_tokenizer
 from rsvlm.parts.text.sentence import SentenceEncoder, sentence_encoder
 from rsvlm.parts.vision import eva
@@ -135,23 +136,6 @@ def build_tokenizer(recipe: Recipe, objective: str = "", model_dir: Path | None 
 
     with offline():
         return AutoTokenizer.from_pretrained(folder(base), local_files_only=True, trust_remote_code=False)
-
-
-def byte_tokenizer() -> Any:
-    """Bytes as tokens (ids 6..261) and the special tokens of our frames (0..5): for random models in tests."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>", "</s>", "<unk>"]
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: i for i, token in enumerate([*specials, *letters])}
-    raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
-    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    raw.decoder = decoders.ByteLevel()
-    raw.add_special_tokens(specials)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<|endoftext|>"
-    )
 
 
 def own_tensors(recipe: Recipe, model: nn.Module) -> set[str]:
