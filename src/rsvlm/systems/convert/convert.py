@@ -49,7 +49,8 @@ def identify(path: Path) -> Identified:
             tensors |= {f"{folder.name}.{name}": tensor for name, tensor in checkpoint.tensors(part).items()}
     found = identify_tensors(tensors)
     if found.system is None and (row := row_of(parts[0])):  # of several systems by its names, of one by its file's name
-        found = replace(found, system=row[0], what=f"{row[1].name}, {found.what}")
+        known = f"{row[1].activation} by its name, because its tensors do not tell"
+        found = replace(found, system=row[0], what=f"{row[1].name}, {found.what}", variant=known)
     return replace(found, notes=tuple(notes))
 
 
