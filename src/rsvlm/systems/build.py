@@ -10,12 +10,9 @@ from torch import Tensor, nn
 from rsvlm import assets
 from rsvlm.data.resize import RESIZE_MODES
 from rsvlm.errors import BadInput, MissingPart
-from rsvlm.files import is_file, is_folder
+from rsvlm.files import is_folder
 from rsvlm.parts.budget import measured
-from rsvlm.parts.checkpoints import clip as clip_checkpoint
-from rsvlm.parts.checkpoints.backbones import read_backbone
 from rsvlm.parts.checkpoints.shards import read_config
-from rsvlm.parts.checkpoints.weights import read_state
 from rsvlm.parts.heads.boxes import BoxHead
 from rsvlm.parts.heads.match import MatchHead
 from rsvlm.parts.heads.tags import TagHead
@@ -26,26 +23,13 @@ from rsvlm.parts.system import System, objectives_of
 from rsvlm.parts.text.byte_tokenizer import byte_tokenizer
 from rsvlm.parts.text.clip_tokenizer import clip_tokenizer
 from rsvlm.parts.text.sentence import SentenceEncoder, sentence_encoder
-from rsvlm.parts.vision import eva
-from rsvlm.parts.vision.clip import CLIPLevels
-from rsvlm.parts.vision.efficientnet import EfficientNetLite0, lite0_state
-from rsvlm.parts.vision.resnet import ResNet
-from rsvlm.parts.vision.siglip import SigLIPLevels
-from rsvlm.parts.vision.swin import Swin
-from rsvlm.parts.vision.tower import StemmedTower, Tower
+from rsvlm.parts.vision.tower import Tower
 from rsvlm.recipe import Recipe
 from rsvlm.registry import unknown
-from rsvlm.systems.model_dir import OTHER_KIND, model_folder, unfinished
+from rsvlm.systems.model_dir import OTHER_KIND, unfinished
 from rsvlm.systems.registry import SYSTEMS
+from rsvlm.systems.towers import TOWERS, tower_state
 
-_TOWERS = {
-    "efficientnet_lite0": EfficientNetLite0,
-    "clip": CLIPLevels,
-    "siglip": SigLIPLevels,
-    "eva_clip": eva.EVACLIP,
-    "resnet": ResNet,
-    "swin": Swin,
-}
 MOST_SIDE = 4096  # of the square that a tower or a head sees, which is made for every picture
 HEADS = {
     "num_tags": "tags",
@@ -200,13 +184,14 @@ class _Parts:
 
     def vision(self, *, tower: str, weights: str = "random", fit: str = "squash", **numbers: Any) -> Tower:
         """The tower called `tower`; `weights` are "random", "imagenet", a published file or a finished model's name."""
-        for kind, name, known in (("vision tower", tower, list(_TOWERS)), ("fit", fit, RESIZE_MODES)):
+        for kind, name, known in (("vision tower", tower, list(TOWERS)), ("fit", fit, RESIZE_MODES)):
             if name not in known:
                 raise BadInput(unknown(kind, name, known))
-        model: Tower = _TOWERS[tower](**numbers)
+        model: Tower = TOWERS[tower](**numbers)
         model.fit = fit
         if self.for_training and weights != "random":
-            _load_tower(model, weights)
+            state, source, needed = tower_state(model, weights)
+            load_weights(model, state, source=source, needed=needed)
         return model
 
     def language(
@@ -245,21 +230,6 @@ class _Measured(_Parts):
 def _check_published(numbers: Mapping[str, Any]) -> None:
     if strange := sorted(set(numbers) - {"dtype"}):
         raise BadInput(f"model.language has the key {strange[0]!r}; beside base and lora it takes dtype.")
-
-
-def _load_tower(model: Tower, weights: str) -> None:
-    if weights == "imagenet":
-        load_weights(model, lite0_state(read_state(assets.vision_weights())), source="EfficientNet-Lite0")
-    elif isinstance(model, eva.EVACLIP):  # a published file, which this package does not fetch
-        load_weights(model, eva.read_published(Path(weights), model)[0], source=weights)
-    elif isinstance(model, CLIPLevels):
-        load_weights(model, clip_checkpoint.read_published(Path(weights), model)[0], source=weights)
-    elif isinstance(model, StemmedTower) and is_file(Path(weights)):
-        load_weights(model, read_backbone(Path(weights), model)[0], source=weights)
-    else:  # the tower of a finished model
-        path = model_folder(weights) / "model.safetensors"
-        state = {n.removeprefix("vision."): t for n, t in read_state(path).items() if n.startswith("vision.")}
-        load_weights(model, state, source=str(path), needed=dict(model.named_parameters()))
 
 
 def _text_folder(base: str) -> Path:

@@ -54,8 +54,8 @@ CARD = SystemCard(
         "A published Swin has the names of MMClassification, and its merging the channel order of `nn.Unfold`: timm's "
         "and transformers' Swin need norm and reduction in another order. `rsvlm weights export --layout transformers` "
         "puts them so.",
-        "`residual` in the released configuration sets two things, the form of the focal L1 and how the mask token "
-        "enters. Off, the token is added to what the mean colour gives.",
+        "One word of the released configuration, `residual`, sets two things, the form of the focal L1 and how the "
+        "mask token enters. Off, the token is added to what the mean colour gives.",
         "The momentum follows the steps of the whole run: a run that goes on with other steps has another curve.",
         "The first step is not followed by the teacher, and each later one has the momentum of the one before.",
         "The queue must be a multiple of the samples of a step over all processes.",
