@@ -98,7 +98,7 @@ def split_arguments(
     if not questions and len(paths) > 1 and not is_file(paths[-1]) and not is_folder(paths[-1]):
         raise BadInput(
             f"No {what} was found: {str(paths[-1])!r} ends like the name of a file, which is not there; "
-            f"a {what} is no path and ends otherwise."
+            f"a {what} ends otherwise."
         )
     if not questions:
         raise BadInput(f"No {what} was found after {paths[-1]}; add one: rsvlm {command} {paths[-1]} {example}")

@@ -19,6 +19,7 @@ _VIRIDIS = np.array([
 _OPAQUE = 0.6  # of a window's colour over the scene, which is shown grey so that only the number has colour
 _MAX_SIDE, _MIN_SIDE = 1600, 640  # pixels of the picture
 _TICKS = 5
+_LONGEST = 300  # letters of a title that are looked at
 
 
 def colours(values: ArrayLike, low: float, high: float) -> NDArray[np.float64]:
@@ -81,7 +82,7 @@ def _with_scale(picture: Image.Image, title: str, measure: str, low: float, high
 
 def _fitted(text: str, width: float, font: Any, pen: ImageDraw.ImageDraw) -> str:
     """The text on one line, cut with dots where it is wider than `width` pixels."""
-    text = " ".join(text.split())
+    text = " ".join(text.split())[:_LONGEST]
     if pen.textlength(text, font=font) <= width:
         return text
     while text and pen.textlength(f"{text}...", font=font) > width:

@@ -91,6 +91,7 @@ class Assistant(MatchesScenes):
         `advance` is called with the views done and their number. Raises BadInput for an empty question, an unknown
         task, classes that are none, or a file that is no scene.
         """
+        self._check_answers()
         asked = check_questions([questions] if isinstance(questions, str) else questions)
         settings = Settings(
             bands=bands, tile=tile, max_new_tokens=max_new_tokens, batch=batch, task=task, raw=raw,
@@ -115,8 +116,7 @@ class Assistant(MatchesScenes):
         self, scene: Scene, questions: Sequence[str], settings: Settings = DEFAULTS, *, advance: Advance = _silent
     ) -> list[Cell]:
         """As `answers`, but a question that gets no reply is a Cell that says so, and the others are answered."""
-        if not isinstance(self.model, Answers):
-            raise ability_error(self.model.name, Answers)
+        self._check_answers()
         started = time.perf_counter()
         asked, planned = check_questions(questions), plan_tiles(scene, settings.tile, raw=settings.raw)
         parts = self._plan(scene, asked, tiled=bool(planned.windows), settings=settings)
@@ -138,6 +138,10 @@ class Assistant(MatchesScenes):
             self._answer(question, own, [[replies[_same(ask)] for ask in part.asks] for part in own], scene, common)
             for question, own in zip(asked, parts, strict=True)
         ]
+
+    def _check_answers(self) -> None:
+        if not isinstance(self.model, Answers):
+            raise ability_error(self.model.name, Answers)
 
     def _plan(
         self, scene: Scene, questions: Sequence[str], *, tiled: bool, settings: Settings
