@@ -156,3 +156,12 @@ def test_the_two_retrieval_protocols_never_share_a_table(root, tmp_path):
     assert len(heads) == 2 and heads[0].startswith("grouped-captions@1") and heads[1].startswith("merged-texts@1")
     assert {"matches", "localises"} <= {BENCHMARKS[name].ability for name in BENCHMARKS}
     assert DATASETS["aid"].also == ("RSICD",)
+
+
+@pytest.mark.parametrize("protocol", ["merged-texts", "grouped-captions"])
+def test_a_leaked_picture_takes_the_texts_of_it_alone_along(root, protocol):
+    task = prepare(find(f"rsicd_retrieval/{protocol}"), root, "val")
+    kept = task.items[1:]
+    vectors = np.random.default_rng(0).normal(size=(len(kept), 4)).tolist()
+    scores = task.protocol.measure(kept, vectors)
+    assert 0 <= scores[task.protocol.headline[0]].value <= 1

@@ -90,7 +90,9 @@ def _recalls(items: Sequence[Item], predictions: Sequence[Any], merged: bool) ->
     number = {item.id: at for at, item in enumerate(items) if item.images}
     texts = [at for at, item in enumerate(items) if not item.images]
     owners = [items[at].meta["images"] if merged else [items[at].meta["image"]] for at in texts]
-    pairs = [(at, number[image]) for at, images in zip(texts, owners, strict=True) for image in images]
+    pairs = [  # without leaked pictures, texts of those alone are no candidates
+        (at, number[image]) for at, images in zip(texts, owners, strict=True) for image in images if image in number
+    ]
     columns = np.array([at for at, _ in pairs], dtype=np.int64)
     return retrieval_scores(
         (features[: len(number)], features[columns]),
