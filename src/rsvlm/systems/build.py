@@ -287,4 +287,6 @@ def _folder(base: str) -> Path:
         )
     if is_folder(Path(base)):
         return Path(base)
-    raise BadInput(unknown("language model", base, ["smollm2-135m-instruct", *GATED, *language_models.RANDOM, "<a folder>"]))
+    raise BadInput(
+        unknown("language model", base, ["smollm2-135m-instruct", *GATED, *language_models.RANDOM, "<a folder>"])
+    )

@@ -28,7 +28,9 @@ from rsvlm.systems.load import load
 
 def test_every_system_with_a_reader_has_a_release_here():
     assert list(RELEASES) == list(readers()) == [release.system for release in RELEASES.values()]
-    assert {"gaia_blip2", "georsclip", "lhrs_bot", "lhrs_bot_nova", "rs_gpt4v", "skyeyegpt", "skyscript"} <= set(RELEASES)
+    assert {"gaia_blip2", "georsclip", "lhrs_bot", "lhrs_bot_nova", "rs_gpt4v", "skyeyegpt", "skyscript"} <= set(
+        RELEASES
+    )
 
 
 # The published files.

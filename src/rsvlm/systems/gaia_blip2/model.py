@@ -35,6 +35,4 @@ class GAIABLIP2(VisionLanguageModel):
         self, tokenizer: Any, frame: ChatTemplate, *, image_tokens: int, seed: int, most: int, max_tokens: int
     ) -> EncodeFn:
         """Captions as they are learned: `most` of a picture's at a visit, without a question."""
-        return caption_encoder(
-            tokenizer, frame, image_tokens=image_tokens, seed=seed, most=most, max_tokens=max_tokens
-        )
+        return caption_encoder(tokenizer, frame, image_tokens=image_tokens, seed=seed, most=most, max_tokens=max_tokens)
