@@ -17,6 +17,7 @@ from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.sample import IGNORE, Image, Sample, Turn
 from rsvlm.systems.build import build, build_tokenizer
 from rsvlm.systems.convert.convert import convert, identify
+from rsvlm.systems.convert.verify import verify
 from rsvlm.systems.gaia_blip2.weights import convert_published
 from rsvlm.systems.load import load
 from rsvlm.train.objectives.language import pad_conversations
@@ -106,7 +107,7 @@ def test_a_whole_model_lands_with_its_language_model_apart(converted, theirs):
     assert language == {"base": str(out / "language")}
     config = json.loads((out / "language" / "config.json").read_text())
     assert (config["model_type"], config["vocab_size"], config["ffn_dim"]) == ("opt", 266, 40)
-    assert not any(name.startswith("language.") for name in saved)
+    assert not any(name.startswith("language.") for name in saved) and verify(out)["complete"]
 
 
 def test_a_question_is_not_read(converted):
@@ -129,7 +130,7 @@ def lavis(tree):
 
 @pytest.mark.parametrize(("change", "match"), [
     (lavis, "found Qformer, opt_proj, .*It looks like LAVIS' own layout; give transformers' port"),
-    (lambda tree: tree | {"language_model.encoder.final_layer_norm.weight": torch.ones(3)}, "has an encoder.* like a T5"),
+    (lambda tree: tree | {"language_model.encoder.final_layer_norm.weight": torch.ones(3)}, "an encoder.* like a T5"),
 ])  # fmt: skip
 def test_another_blip2_is_refused(tmp_path, change, match):
     RELEASE.write(tmp_path / "release")

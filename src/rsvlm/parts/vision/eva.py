@@ -55,8 +55,9 @@ class EVACLIP(Tower):
 
     image (B, 3, size, size) in [0, 1] -> one level (B, (size / patch)^2, width), row by row; with `class_token` one
     token more, the class token first. The transformer has no norm of its own after the last block: `norm` adds the one
-    that BLIP-2 and its children put there (`ln_vision`, eps 1e-5; transformers' port has `norm_eps` 1e-6). EVA-CLIP-g is width 1408, depth 39 (its fortieth
-    block is not used), 16 heads, patch 14; the MLP is int(width * mlp_ratio) wide. Pixels are normalised as CLIP's.
+    that BLIP-2 and its children put there (`ln_vision`, eps 1e-5; transformers' port has `norm_eps` 1e-6). EVA-CLIP-g
+    is width 1408, depth 39 (its fortieth block is not used), 16 heads, patch 14; the MLP is int(width * mlp_ratio)
+    wide. Pixels are normalised as CLIP's.
     """
 
     mean: Tensor

@@ -40,7 +40,7 @@ CARD = SystemCard(
     traps=(
         "It captions whatever it is asked: a question is not read, and an answer to it is a caption all the same.",
         "The captions lie in the JSON of a sample; its text file is the picture's alt text.",
-        "GAIA's captions begin with \"The image showcases:\" and are several sentences long: give it new tokens enough.",
+        "GAIA's captions begin with \"The image showcases:\" and are several sentences long: allow for them.",
         "A whole file has biases of the keys, which softmax takes out again; they are left out and counted so.",
         "The README counts 205,150 pairs of 41,030 pictures, a later abstract 201,005 of 40,201; links rot.",
     ),
@@ -50,7 +50,7 @@ CARD = SystemCard(
         "language model": "OPT-2.7B, `facebook/opt-2.7b`: OPT-175B licence, not for commercial use",
     },
     stages=(
-        Phase(name="captions", moves=("bridge",), data="GAIA's training split, 28.9 k pictures with five captions each"),
+        Phase(name="captions", moves=("bridge",), data="GAIA's training split, 28.9 k pictures, five captions each"),
     ),
     parameters={"total": "unknown"},
     counted="nothing; the sizes are ours",

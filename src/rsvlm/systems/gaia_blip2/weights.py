@@ -35,9 +35,10 @@ _TABLE = eva.TRANSFORMERS.under("vision_model.", "vision.") | WeightTable(
         r"language_model\.(.+)": r"language.model.\1",
     }
 )
+_POSITIONS = "vision_model.embeddings.position_embedding"
 _BASE = "the language model, which is published apart (facebook/opt-2.7b)"
 _TIED = "the embedding, to which it is tied"
-# What a config.json may say otherwise: where, and what it says by leaving it out.
+# Where a config.json tells the heads of a part, and how many it means by leaving them out.
 _HEADS = {"vision": ("vision_config", 16), "bridge": ("qformer_config", 12), "language": ("text_config", 12)}
 
 
@@ -82,16 +83,11 @@ def convert_published(
         base = str(language_model.resolve()) if language_model else "opt-2.7b"
         if whole:
             spoken = _language_config(numbers["language"], config.get("text_config"))
-            state, base = (
-                write_language(aside / "language", state, spoken, path.parent),
-                str((out / "language").absolute()),
-            )
+            state = write_language(aside / "language", state, spoken, path.parent)
+            base = str((out / "language").absolute())
         final = recipe.model_copy(update={"model": {**numbers, "language": {"base": base}}, "stages": ()})
         write_model_dir(aside, state, final, files, account)
     return replace(account, notes=("a bias of queries, keys and values is three tensors here, and counted so",))
-
-
-_POSITIONS = "vision_model.embeddings.position_embedding"
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -101,8 +97,8 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not {"query_tokens", "language_projection"} <= set(found) or any("qformer.embeddings." in n for n in names):
         like = next((f" It looks like {what}." for sign, what in _OTHERS.items() if sign in found), "")
         raise BadInput(
-            f"{path} is no checkpoint of BLIP-2 in transformers' layout: expected query_tokens, language_projection and "
-            f"a qformer without words, found {', '.join(found[:5])}{', ...' if len(found) > 5 else ''}.{like}"
+            f"{path} is no checkpoint of BLIP-2 in transformers' layout: expected query_tokens, language_projection "
+            f"and a qformer without words, found {', '.join(found[:5])}{', ...' if len(found) > 5 else ''}.{like}"
         )
     if any(name.startswith(("language_model.encoder.", "language_model.decoder.")) for name in names):
         raise BadInput(f"The language model of {path} has an encoder, like a T5; expected one of OPT, as opt-2.7b.")
