@@ -134,7 +134,7 @@ def told(model, batch):
 def test_every_system_has_recipes_and_every_recipe_a_system():
     for size in ("tiny", "paper"):
         assert [path.parent.name for path in sorted(RECIPES.glob(f"*/{size}.yaml"))] == list(SYSTEMS)
-    assert len(SYSTEMS) == 9 and len(STAGES) == 16 and {name for name, _ in SPEAKING.values()} == set(CHAT)
+    assert len(SYSTEMS) == 10 and len(STAGES) == 17 and {name for name, _ in SPEAKING.values()} == set(CHAT)
     assert len(MATCHING) == 3 and {*CHAT, *MATCHING} == set(SYSTEMS) - {"cmid"}
 
 
