@@ -30,6 +30,7 @@ FIGURES = {
     "indices": "labels target_iou pixels seconds peak_mib",
     "meteor": "images references real_images distinct_pairs seconds ratio target_ratio equal_to",
     "packing": ("target_ratio pack batch layers packed_tokens_s padded_tokens_s ratio packed_real padded_real threads"),
+    "retrieval": "pictures captions target_ratio ours_s argsort_s ratio equal",
     "router": "questions target_ms ms ratio right",
     "runtimes": "caption eight_captions decode_tokens_per_s dtype threads",
     "same_words": "prompts real_images same gaps largest_difference shipped dtype threads",
@@ -61,7 +62,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 15
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 16
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -71,7 +72,7 @@ def test_a_script_runs_at_its_smallest_size(name, started):
         pytest.skip(line["skipped"])
     assert list(line)[:2] == ["benchmark", "smallest"] and line["benchmark"] == name and line["smallest"] is True
     assert set(line) - {"benchmark", "smallest"} == set(FIGURES[name].split())
-    assert line.get("same_tokens", True) and line.get("same") == line.get("prompts") and line.get("real_images", 0) == 0
+    assert line.get("same_tokens", True) and line.get("equal", True) and line.get("same") == line.get("prompts") and line.get("real_images", 0) == 0
 
 
 def test_a_script_without_what_it_needs_says_so_in_its_line(started, monkeypatch):
