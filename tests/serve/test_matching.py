@@ -111,14 +111,21 @@ def test_what_a_model_was_not_trained_for_is_not_believed(scene):
     assert found.shares["unsure"] == 1
     model.limits = ModelLimits(unsure_below={"match": 0.99999999999})
     assert Assistant(model).match_scene(scene, TEXTS, tile=64).shares["unsure"] == 1
-    mean = np.zeros(3, np.float32)
-    model.limits = ModelLimits(mean=mean, exemplars=np.array([[1, 0, 0], [0, 0, 1]], np.float32), least_similarity=-0.9)
-    assert Assistant(model).match_scene(scene, TEXTS, tile=64).shares["unsure"] == 0
-    model.limits = ModelLimits(mean=mean, exemplars=np.eye(3, dtype=np.float32)[:1], least_similarity=0.9)
-    strange = Assistant(model).match_scene(scene, TEXTS, tile=64)
-    assert strange.shares["unsure"] == 1 and any(
-        "unlike those that the model was trained on" in n for n in strange.notes
-    )
+
+
+def test_tiles_unlike_training_are_not_believed_and_most_of_them_doubt_all(scene):
+    model = Colours(scale=20)
+
+    def unsure(*exemplars):
+        rows = np.eye(3, dtype=np.float32)[[*exemplars] * 3]
+        model.limits = ModelLimits(mean=np.zeros(3, np.float32), exemplars=rows, least_similarity=0.9)
+        found = Assistant(model).match_scene(scene, TEXTS, tile=64)
+        said = [note for note in found.notes if "unlike those that the model was trained on: unsure" in note]
+        return found.shares["unsure"], found.label(found.whole) == "unsure", len(said)
+
+    assert unsure(0, 1, 2)[0] == 0
+    assert unsure(0, 1) == (pytest.approx(0.25), True, 1)  # blue is strange, and so is the mixture of the whole
+    assert unsure(0) == (1, True, 1)
 
 
 def test_what_a_pixel_cannot_show_is_said(tmp_path):

@@ -112,10 +112,8 @@ class _Embedder:
         failed: list[str] = []
         for path in todo:
             try:
-                for row, pixels in _views(path, self.settings):
-                    self.waiting.append((row, pixels))
+                self.waiting += _views(path, self.settings)
             except BadInput as error:
-                self.waiting = [one for one in self.waiting if one[0][0] != path]
                 failed.append(Path(path).name)
                 progress.console.print(printable(f"rsvlm: {error}"), markup=False, highlight=False, soft_wrap=True)
             if len(self.waiting) >= self.settings.batch or sum(one.nbytes for _, one in self.waiting) > _BYTES:
