@@ -72,7 +72,12 @@ def test_a_script_runs_at_its_smallest_size(name, started):
         pytest.skip(line["skipped"])
     assert list(line)[:2] == ["benchmark", "smallest"] and line["benchmark"] == name and line["smallest"] is True
     assert set(line) - {"benchmark", "smallest"} == set(FIGURES[name].split())
-    assert line.get("same_tokens", True) and line.get("equal", True) and line.get("same") == line.get("prompts") and line.get("real_images", 0) == 0
+    assert (
+        line.get("same_tokens", True)
+        and line.get("equal", True)
+        and line.get("same") == line.get("prompts")
+        and line.get("real_images", 0) == 0
+    )
 
 
 def test_a_script_without_what_it_needs_says_so_in_its_line(started, monkeypatch):

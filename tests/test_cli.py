@@ -104,6 +104,7 @@ def test_ask_of_several_models_passes_them_on(stand_in):
     assert kwargs == {"out": None, "json": True, "bands": None, "tile": None, **defaults}
 
 
+<<<<<<< HEAD
 def test_match_and_embed_pass_everything_on(stand_in, tmp_path):
     calls = stand_in("rsvlm.serve.match_commands", "run")
     options = "--json --out out --bands 4,3,2 --tile 256 --batch 2 --model own --cut --template"
@@ -134,6 +135,8 @@ def test_advice_about_scenes_and_texts_is_that_of_the_command(tmp_path):
         assert str(run(*words).exception).startswith(says)
 
 
+=======
+>>>>>>> 15958ffab26e53e8d25bb7ab7cb4bfc65cc823b6
 def test_scenes_come_first_and_questions_after(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("water").mkdir()

@@ -1,6 +1,7 @@
 """Vectors of many pictures into one file: what a row holds, going on after a kill, and what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet
@@ -119,6 +120,16 @@ def test_a_killed_run_goes_on_where_it_was(folder, monkeypatch, tmp_path, suffix
     embedding.run([folder], out=other, model="m", settings=embedding.EmbedSettings())
     for one, again in zip(rows(out)[1].values(), rows(other)[1].values(), strict=True):
         assert (one == again).all() or np.array_equal(one, again, equal_nan=True)
+
+
+def test_parts_that_are_in_the_file_already_are_not_added_again(folder, model, monkeypatch, tmp_path):
+    out, parts = tmp_path / "v.npz", tmp_path / ".v.npz.parts"
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # killed before that
+        run(folder, "--out", out)
+    assert [path.name for path in parts.iterdir()] == ["000000.npz"]
+    (folder / "6.png").write_bytes((folder / "0.png").read_bytes())
+    assert run(folder, "--out", out).stdout == f"{out}: 7 rows, 1 pictures new\n" and not parts.exists()
 
 
 @every_format

@@ -28,15 +28,18 @@ class VectorStore:
         for file in self._files():
             made, parts = read_vectors(file)
             self._check(made)
-            for part in parts:
-                self.done |= {*part.paths.tolist()}
-                self.new += len(part) if file != path else 0
+            paths = [name for part in parts for name in part.paths.tolist()]
+            if file != path and self.done.issuperset(paths):  # the run was killed when the file was there already
+                file.unlink()
+                continue
+            self.done |= {*paths}
+            self.new += len(paths) if file != path else 0
 
     def add(self, rows: Vectors) -> None:
         """Keep rows of whole pictures as one more part."""
         self.check_width(rows.vectors.shape[1])
         self.folder.mkdir(parents=True, exist_ok=True)
-        number = len(self._parts())
+        number = max((int(part.stem) for part in self._parts()), default=-1) + 1
         self.new += write_vectors(self.folder / f"{number:06}.npz", self.about, iter([rows]))
         self.done |= {*rows.paths.tolist()}
 
@@ -61,7 +64,7 @@ class VectorStore:
         return [*([self.path] if self.path.exists() else []), *self._parts()]
 
     def _parts(self) -> list[Path]:
-        return sorted(self.folder.glob("*.npz"))
+        return sorted(self.folder.glob("[0-9]*[0-9].npz"))
 
     def _check(self, made: Mapping[str, Any]) -> None:
         own, other = _identity(self.about), _identity(made)
