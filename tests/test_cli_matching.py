@@ -33,8 +33,8 @@ def test_match_and_embed_pass_everything_on(calls):
     assert (kept.bands, kept.tile, kept.batch, kept.cut, kept.templates) == (
         "4,3,2", 256, 2, True, ("a photo of {}.",)
     )  # fmt: skip
-    words = "folder b.png --out v.parquet --model own --bands 1,2,3 --tile 64 --batch 9".split()
-    assert run("embed", *words).stdout == "v.parquet: 5 rows, 3 pictures new\n"
+    options = "--out v.parquet --model own --bands 1,2,3 --tile 64 --batch 9"
+    assert run("embed", "folder", "b.png", *options.split()).stdout == "v.parquet: 5 rows, 3 pictures new\n"
     (args, kwargs) = calls.pop()
     assert args == ([Path("folder"), Path("b.png")],) and kwargs["out"] == Path("v.parquet")
     kept = kwargs["settings"]

@@ -170,16 +170,16 @@ def _middle(view: ViewMatch, found: SceneMatch) -> str:
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows in columns: words left, numbers right."""
+    """Rows in columns: the first and, of several, the last hold words and stand left, numbers stand right."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    last = len(widths) - 1
+    left = {0, len(widths) - 1} if len(widths) > 2 else {0}
     return [
         "  ".join(
-            cell.ljust(width) if (at in (0, last) and last > 1) or at == 0 else cell.rjust(width)
+            cell.ljust(width) if at in left else cell.rjust(width)
             for at, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def _support(answer: Answer) -> str:
