@@ -30,7 +30,8 @@ def bare_model(*, width: int, depth: int, patch: int, size: int) -> CLIPModel:
         vision_config={"hidden_size": width, "intermediate_size": 4 * width, "num_hidden_layers": depth,
                        "num_attention_heads": heads, "patch_size": patch, "image_size": size},
         text_config={"vocab_size": 514, "hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 1,
-                     "num_attention_heads": 1, "max_position_embeddings": 77},
+                     "num_attention_heads": 1, "max_position_embeddings": 77,
+                     "bos_token_id": 512, "eos_token_id": 513},
         projection_dim=width,
     )).eval()  # fmt: skip
 

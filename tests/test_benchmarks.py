@@ -27,6 +27,7 @@ FIGURES = {
     "choices": "target_ratio likelihood_s free_s likelihood_to_free rules_s raw_s raw_to_rules",
     "cold_ask": "target_s ours_s bare_transformers_s ratio",
     "decode": "tokens_per_s ratio target_ratio bandwidth_limit_tokens_per_s share_of_limit same_tokens threads",
+    "embed_images": "pictures batch target_ratio ours_s transformers_s ratio threads largest_difference",
     "indices": "labels target_iou pixels seconds peak_mib",
     "meteor": "images references real_images distinct_pairs seconds ratio target_ratio equal_to",
     "packing": ("target_ratio pack batch layers packed_tokens_s padded_tokens_s ratio packed_real padded_real threads"),
@@ -62,7 +63,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 16
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 17
 
 
 @pytest.mark.parametrize("name", FIGURES)
