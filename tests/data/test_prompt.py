@@ -217,7 +217,7 @@ def test_every_frame_shows_the_image_once_and_every_question(name):
     frame = CHAT_TEMPLATES[name]
     assert frame.first_turn.count("{image}") == 1 and "{image}" not in frame.later_turn
     assert frame.answer_end.endswith(frame.stop)
-    if name != "plain":
+    if name not in ("plain", "blip2"):  # these show no question
         assert frame.first_turn.count("{question}") == 1 and frame.later_turn.count("{question}") == 1
 
 
@@ -225,4 +225,4 @@ def test_every_frame_shows_the_image_once_and_every_question(name):
 def test_braces_in_a_question_stay(name):
     before, after = prompt_text(CHAT_TEMPLATES[name], "{image} {x} {0}")
     assert "{image}" not in before
-    assert name == "plain" or "{image} {x} {0}" in after
+    assert name in ("plain", "blip2") or "{image} {x} {0}" in after

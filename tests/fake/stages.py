@@ -21,7 +21,7 @@ def setting(
     return Setting(
         recipe=Recipe(system="fake", size="tiny", seed=text_seed, model={"frame": "chatml", "num_tags": 8}),
         stage=stage, samples=samples, tokenizer=byte_tokenizer(),
-        model=SimpleNamespace(image_tokens=4, num_images=1, vision=SimpleNamespace(size=size, fit="squash")),
+        model=SimpleNamespace(image_tokens=4, num_images=1, tasks=(), vision=SimpleNamespace(size=size, fit="squash")),
         pictures=ImageCollator(size=size, views=views, seed=seed, levels=levels, first=first),
     )  # fmt: skip
 

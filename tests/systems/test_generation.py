@@ -51,6 +51,8 @@ def by_transformers(chat, batch, expert, stop):
 
 @torch.inference_mode()
 def test_tokens_and_probabilities_are_those_of_transformers(chat):
+    if "{question}" not in chat.frame.first_turn:
+        pytest.skip("its prompts show no question")
     asked = asks(chat, QUESTIONS)
     batch = chat.batch([(picture,) for picture in PICTURES], asked, NEW)
     assert batch["prompt_mask"].sum(1).unique().numel() == 3  # left-padded
@@ -122,6 +124,8 @@ def test_a_reply_ends_before_a_stop_string(chat):
 
 
 def test_a_prompt_longer_than_the_context_says_so(chat):
+    if "{question}" not in chat.frame.first_turn:
+        pytest.skip("its prompts show no question")
     before = len(chat.batch([PICTURES[:1]], asks(chat, [""]), 1)["prompt"][0])
     fits = "a" * (512 - before - 3)
     chat.batch([PICTURES[:1]], asks(chat, [fits]), 3)

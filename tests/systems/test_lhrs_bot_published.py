@@ -225,7 +225,7 @@ def run(monkeypatch, *words):
 
 
 def test_the_command_refuses_other_systems(final, tmp_path, monkeypatch, capsys):
-    (tmp_path / "other.yaml").write_text("{system: cmid, size: paper}")
+    (tmp_path / "other.yaml").write_text("{system: no_such, size: paper}")
     with pytest.raises(SystemExit) as left:
         run(monkeypatch, "weights", "convert", final, "--recipe", tmp_path / "other.yaml", "--out", tmp_path / "out")
-    assert left.value.code == 2 and "No system is named 'cmid'" in capsys.readouterr().err
+    assert left.value.code == 2 and "No system is named 'no_such'" in capsys.readouterr().err

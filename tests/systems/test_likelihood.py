@@ -89,7 +89,9 @@ def test_replies_that_are_unlikely_cost_nothing():
     assert sharp.rows * 4 < flat.rows
 
 
-@pytest.mark.parametrize("path", runs.CHAT[:2], ids=lambda path: path.parent.name)
+@pytest.mark.parametrize(
+    "path", [path for path in runs.CHAT if path.parent.name != "gaia_blip2"][:2], ids=lambda path: path.parent.name
+)
 def test_one_pass_over_all_replies_gives_what_each_has_alone(path, tmp_path):
     """Branches do not see one another, and a reply's likelihood is the product of what `steps` gives its tokens."""
     _, system, _ = batches.tiny(path)

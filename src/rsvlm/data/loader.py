@@ -78,15 +78,15 @@ def pad_prompts(rows: Sequence[Sequence[int]], pad: int = 0) -> Batch:
     """Ids of prompts as `prompt` and `prompt_mask` of the batch contract: (B, P), padded on the left."""
     width = max(map(len, rows))
     return {
-        "prompt": torch.tensor([[*[pad] * (width - len(row)), *row] for row in rows]),
-        "prompt_mask": torch.tensor([[i >= width - len(row) for i in range(width)] for row in rows]),
+        "prompt": torch.tensor([[*[pad] * (width - len(row)), *row] for row in rows], dtype=torch.int64),
+        "prompt_mask": torch.tensor([[i >= width - len(row) for i in range(width)] for row in rows], dtype=torch.bool),
     }
 
 
 def pad_right(rows: Sequence[Sequence[int]]) -> Tensor:
     """Token ids as (B, longest), padded on the right with -1 (`question` of the batch contract)."""
     width = max(map(len, rows))
-    return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows])
+    return torch.tensor([[*row, *[-1] * (width - len(row))] for row in rows], dtype=torch.int64)
 
 
 def pad_texts(tokenizer: Any, texts: Sequence[str], most: int) -> Batch:

@@ -128,7 +128,7 @@ def test_tensors_that_are_missing_are_not_made_up(copy):
         ("model.safetensors", b"x" * 100, "cannot be opened"),
         ("model.safetensors", b"", "cannot be opened"),
         ("config.json", b"{}", "cannot be opened"),
-        ("config.json", b"[", "not readable JSON"),
+        ("config.json", b"[", "not valid JSON"),
         ("config.json", b'{"model_type": "of_tomorrow"}', "cannot be opened.*of_tomorrow"),
         ("config.json", b'{"model_type": "llama"}', "holds no processor for pictures"),
         ("preprocessor_config.json", b"{", r"preprocessor_config\.json is not readable JSON"),
