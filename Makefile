@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt $(MINI)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet '$(TORCH)' -c constraints.txt
 	$(BIN)/python -m pip install --quiet -e '.[dev]' $(if $(MINI),-e packages/rsvlm-mini) -c constraints.txt
-	-$(BIN)/rsvlm setup  # without it the tests of the embedded model are skipped
+	-$(BIN)/rsvlm setup --train  # without it the tests of the embedded model, and of CLIP's tokenizer, are skipped
 	@touch $@
 
 $(ASK): pyproject.toml constraints.txt $(MINI)

@@ -51,13 +51,12 @@ def by_transformers(chat, batch, expert, stop):
 
 @torch.inference_mode()
 def test_tokens_and_probabilities_are_those_of_transformers(chat):
-    if "{question}" not in chat.frame.first_turn:
-        pytest.skip("its prompts show no question")
     asked = asks(chat, QUESTIONS)
     batch = chat.batch([(picture,) for picture in PICTURES], asked, NEW)
-    assert batch["prompt_mask"].sum(1).unique().numel() == 3  # left-padded
+    lengths = 3 if "{question}" in chat.frame.first_turn else 1  # a captioner's prompt is the picture
+    assert batch["prompt_mask"].sum(1).unique().numel() == lengths  # left-padded
     free, _ = chat.model.answer(batch, stop=frozenset(), max_new_tokens=NEW)
-    assert len({tuple(row) for row in free}) > 1
+    assert len({tuple(row) for row in free}) > 1 or lengths == 1
     stop = frozenset([free[1][3]])  # one that comes: rows end at different tokens
     for ends in (frozenset(), stop):
         *_, ours = chat.model.steps(batch, stop=ends, max_new_tokens=NEW)
@@ -124,9 +123,10 @@ def test_a_reply_ends_before_a_stop_string(chat):
 
 
 def test_a_prompt_longer_than_the_context_says_so(chat):
-    if "{question}" not in chat.frame.first_turn:
-        pytest.skip("its prompts show no question")
     before = len(chat.batch([PICTURES[:1]], asks(chat, [""]), 1)["prompt"][0])
+    if "{question}" not in chat.frame.first_turn:  # a captioner's prompt stays as long as it is
+        assert len(chat.batch([PICTURES[:1]], asks(chat, ["a" * 999]), 1)["prompt"][0]) == before
+        return
     fits = "a" * (512 - before - 3)
     chat.batch([PICTURES[:1]], asks(chat, [fits]), 3)
     said = r"reads 512 tokens at once; the prompt has 509, the reply up to 4: give .* a shorter question or fewer new"

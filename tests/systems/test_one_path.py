@@ -120,7 +120,7 @@ def as_asked(batch):
     return begun | {key: batch[key] for key in ("image", "question") if key in batch}
 
 
-def told(model, batch):
+def outputs(model, batch):
     """What a model gives: the logits of each reply's first word, vectors of pictures and texts, or the last level."""
     with torch.no_grad():
         if hasattr(model, "speak"):
@@ -227,7 +227,7 @@ def test_a_saved_model_is_the_trained_one(name, whole):
     assert not differing(tensors(opened), tensors(kept))
     batch = batch_of(recipe.stages[-1], recipe, opened, build_tokenizer(recipe))
     # Nothing needs a gradient: even without one, PyTorch multiplies by a weight that does in another order.
-    said = [told(model.requires_grad_(False), batch) for model in (opened, kept)]
+    said = [outputs(model.requires_grad_(False), batch) for model in (opened, kept)]
     assert torch.equal(*said) and said[0].isfinite().all()
 
 

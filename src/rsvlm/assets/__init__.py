@@ -89,10 +89,7 @@ def language_model() -> Path:
 
     Raises MissingPart where `rsvlm setup` has not been run.
     """
-    folder = cache_root() / _LANGUAGE_FOLDER
-    if not _complete(folder, _LANGUAGE_FILES):
-        raise MissingPart(f"The language model is not in {cache_root()}; run: rsvlm setup")
-    return folder
+    return _ready(_LANGUAGE_FOLDER, _LANGUAGE_FILES, "The language model is")
 
 
 def packed_language_model() -> Path:
@@ -100,10 +97,7 @@ def packed_language_model() -> Path:
 
     Raises MissingPart where `rsvlm setup` has not been run.
     """
-    folder = cache_root() / _PACKED_FOLDER
-    if not _complete(folder, _PACKED_FILES):
-        raise MissingPart(f"The language model is not in {cache_root()}; run: rsvlm setup")
-    return folder
+    return _ready(_PACKED_FOLDER, _PACKED_FILES, "The language model is")
 
 
 def vision_weights() -> Path:
@@ -111,10 +105,10 @@ def vision_weights() -> Path:
 
     Raises MissingPart where `rsvlm setup --train` has not been run.
     """
-    folder = cache_root() / _VISION_FOLDER
-    if not _complete(folder, _VISION_FILES):
-        raise MissingPart(f"The ImageNet vision weights are not in {cache_root()}; run: rsvlm setup --train")
-    return folder / "model.safetensors"
+    return (
+        _ready(_VISION_FOLDER, _VISION_FILES, "The ImageNet vision weights are", "rsvlm setup --train")
+        / "model.safetensors"
+    )
 
 
 def text_encoder() -> Path:
@@ -122,10 +116,7 @@ def text_encoder() -> Path:
 
     Raises MissingPart where `rsvlm setup` has not been run.
     """
-    folder = cache_root() / _TEXT_FOLDER
-    if not _complete(folder, _TEXT_FILES):
-        raise MissingPart(f"The text encoder is not in {cache_root()}; run: rsvlm setup")
-    return folder
+    return _ready(_TEXT_FOLDER, _TEXT_FILES, "The text encoder is")
 
 
 def clip_merges() -> list[str]:
@@ -133,9 +124,7 @@ def clip_merges() -> list[str]:
 
     Raises MissingPart where `rsvlm setup --train` has not been run.
     """
-    folder = cache_root() / _VOCABULARY_FOLDER
-    if not _complete(folder, _VOCABULARY_FILES):
-        raise MissingPart(f"CLIP's vocabulary is not in {cache_root()}; run: rsvlm setup --train")
+    folder = _ready(_VOCABULARY_FOLDER, _VOCABULARY_FILES, "CLIP's vocabulary is", "rsvlm setup --train")
     return (folder / MERGES).read_text(encoding="utf-8").splitlines()
 
 
@@ -278,6 +267,13 @@ def _write_receipt(folder: Path, source: Wheel, first: str) -> None:
         "model_sha256": sha256(folder / first),
     }
     (folder / _RECEIPT).write_text(json.dumps(receipt, indent=2) + "\n", encoding="utf-8")
+
+
+def _ready(name: str, files: Sequence[str], what: str, command: str = "rsvlm setup") -> Path:
+    """The folder of the cache that `what` ("The ... is") lies in. Raises MissingPart where it is not whole."""
+    if not _complete(cache_root() / name, files):
+        raise MissingPart(f"{what} not in {cache_root()}; run: {command}")
+    return cache_root() / name
 
 
 def _complete(folder: Path, files: Sequence[str]) -> bool:

@@ -26,7 +26,7 @@ def run(
 ) -> None:  # fmt: skip
     """Answers on `stream` (`json`: one object a question), files in `out`, the rest on stderr.
 
-    A model is loaded once the first scene is open, so that a mistake is told at once. The answers of one model are
+    A model is loaded once the first scene is open, so that a mistake is reported at once. The answers of one model are
     shown and written scene by scene, those of several when the last model is done, with a page that shows them side by
     side. Of several scenes, those that cannot be read are named and the others answered; of several models, a failing
     one loses nothing of the others. Raises BadInput at the end where a model or a scene failed.

@@ -66,7 +66,7 @@ class ComparedModel:
         self, path: Path, questions: Sequence[str], settings: Settings, advance: Advance = lambda done, total: None
     ) -> Side:
         """The model's Side. Raises BadInput where `path` is no scene."""
-        with open_scene(path, bands=settings.bands) as scene:  # first, so that a mistake is told at once
+        with open_scene(path, bands=settings.bands) as scene:  # first, so that a mistake is reported at once
             if (assistant := self._load()) is None:
                 return Side(model=self.name, error=_sentence(self.load_error))
             try:

@@ -113,7 +113,7 @@ def _scaled(region: Region, scale: tuple[float, float]) -> Region:
 
 
 def counted_views(scene: Scene, planned: TilePlan, advance: Advance) -> Iterator[View]:
-    """The views of a scene that have data, the whole last; `advance` is told of each, and of those without."""
+    """The views of a scene that have data, the whole last; `advance` is called for each, and for those without."""
     for number, view in enumerate(read_views(scene, planned), start=1):
         if view is not None:
             yield view

@@ -26,7 +26,7 @@ CARD = SystemCard(
         "Captions are several sentences long, and CLIP reads 77 tokens: the rest is cut.",
         "The captions lie in the JSON of a sample; its text file is the picture's alt text.",
         "The README counts 205,150 pairs of 41,030 pictures, a later abstract 201,005 of 40,201; links rot.",
-        "Places are told by a language model and may be wrong by a continent.",
+        "Places come from a language model and may be wrong by a continent.",
         "\"GAIA\" is a benchmark of agents and a space mission, too.",
     ),
     licences={
