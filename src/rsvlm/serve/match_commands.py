@@ -24,8 +24,8 @@ def run(
 ) -> None:  # fmt: skip
     """Scores on `stream` (`json`: an object a scene), files in `out`, the rest on stderr.
 
-    The model is loaded once the first scene is open, so that a mistake is reported at once. Of several scenes, those that
-    cannot be read are named and the others matched. Raises BadInput at the end where a scene failed.
+    The model is loaded once the first scene is open, so that a mistake is reported at once. Of several scenes, those
+    that cannot be read are named and the others matched. Raises BadInput at the end where a scene failed.
     """
     check_texts(texts)
     check_templates(settings.templates)

@@ -61,10 +61,10 @@ def _check(setting: Setting, most: int) -> None:
                 f"stage {stage.name!r} sets that have one."
             )
         if stage.long_texts == "refuse":
-            check_lengths(setting.tokenizer, texts, most, f"{sample.source or 'A set'}, sample {sample.id}")
+            _check_lengths(setting.tokenizer, texts, most, f"{sample.source or 'A set'}, sample {sample.id}")
 
 
-def check_lengths(tokenizer: Any, texts: Sequence[str], most: int, source: str) -> None:
+def _check_lengths(tokenizer: Any, texts: Sequence[str], most: int, source: str) -> None:
     """Raises BadInput for the first text of more than `most` tokens."""
     for text in texts:
         if len(text) > most and (count := len(tokenizer(text, add_special_tokens=True)["input_ids"])) > most:
