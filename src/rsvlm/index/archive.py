@@ -4,10 +4,8 @@ Two tables: `tiles` has the rows, `scenes` what each scene's file was when its r
 that can be opened again until `compact` removes it.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,36 +15,14 @@ from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
 from rsvlm.index.filters import Filters, one_of
-from rsvlm.index.rows import FORMAT, SCENES, Hit, Tile, tiles_schema
+from rsvlm.index.layout import ArchiveFacts, Version, about, fresh_tables
+from rsvlm.index.rows import Hit, Tile
 from rsvlm.index.searching import Search, enough, fused, hits
 from rsvlm.index.store import connect, is_remote, store_errors
 from rsvlm.index.vector_matrix import VectorMatrix
 from rsvlm.index.writing import SceneRows, Writer
-from rsvlm.json_text import load_json
 
-_ABOUT = b"rsvlm"  # of the schema's metadata: what the archive is of
 _ALL = Filters()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveFacts:
-    """What an archive is of: the model and its weights, the length of a vector, the version of its layout; its size."""
-
-    model: str
-    weights_hash: str
-    width: int
-    format: int
-    rows: int
-    scenes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A commit: its number for `Archive.open`, when it was made (local time), and the rows there were."""
-
-    number: int
-    time: datetime
-    rows: int
 
 
 class Archive:
@@ -57,9 +33,9 @@ class Archive:
 
     def __init__(self, uri: str, tiles: Any, scenes: Any, *, frozen: bool = False) -> None:
         self.uri, self._tiles, self._scenes, self._frozen = uri, tiles, scenes, frozen
-        about = _about(uri, tiles)
-        self.width, self.model, self.weights_hash = int(about["width"]), about["model"], about["weights"]
-        self.format = int(about["format"])
+        kind = about(uri, tiles)
+        self.width, self.model, self.weights_hash = int(kind["width"]), kind["model"], kind["weights"]
+        self.format = int(kind["format"])
         self._matrix: VectorMatrix | None = None
 
     @classmethod
@@ -68,25 +44,9 @@ class Archive:
         storage_options: Mapping[str, str] | None = None,
     ) -> "Archive":  # fmt: skip
         """A new, empty archive. Raises BadInput where there is one, or a folder with something else in it."""
-        if not is_remote(uri):
-            folder = Path(uri)
-            if folder.exists() and (not folder.is_dir() or not _only_ours(folder)):
-                raise BadInput(f"{uri} holds something else already; give the path of a new archive.")
+        kind = {"model": model, "weights": weights_hash, "width": str(width)}
         with store_errors(uri):
-            database = connect(uri, storage_options)
-            if "tiles" in (names := database.list_tables().tables) and _opens(database):
-                raise BadInput(f"{uri} is an archive already; open it, or give another path.")
-            if foreign := sorted({*names} - {"tiles", "scenes"}):
-                raise BadInput(
-                    f"{uri} is a LanceDB database with a table {foreign[0]}; give the path of a new archive."
-                )
-            about = {"format": str(FORMAT), "model": model, "weights": weights_hash, "width": str(width)}
-            schema = tiles_schema(width).with_metadata({_ABOUT: json.dumps(about).encode()})
-            for left in database.list_tables().tables:  # of a `create` that was killed
-                database.drop_table(left)
-            scenes = database.create_table("scenes", schema=SCENES)
-            tiles = database.create_table("tiles", schema=schema)  # last: without it there is no archive
-            made = cls(str(uri), tiles, scenes)
+            made = cls(str(uri), *fresh_tables(uri, connect(uri, storage_options), kind))
             made.build_index()
         return made
 
@@ -126,8 +86,8 @@ class Archive:
         """Raises BadInput, which names both, where vectors of this model do not compare with those here."""
         if (self.weights_hash, self.width) != (weights_hash, width or self.width):
             raise BadInput(
-                f"{self.uri} holds vectors of {self.model} ({self.width} numbers, weights {self.weights_hash}), these are "
-                f"of {model} ({width or self.width} numbers, weights {weights_hash}) and do not compare: take the "
+                f"{self.uri} holds vectors of {self.model} ({self.width} numbers, weights {self.weights_hash}), these "
+                f"are of {model} ({width or self.width} numbers, weights {weights_hash}) and do not compare: take the "
                 "archive's model, or another archive."
             )
 
@@ -260,32 +220,6 @@ class Archive:
     @cached_property
     def _approximate(self) -> bool:
         return any("vector" in one.columns for one in self._tiles.list_indices())
-
-
-def _about(uri: str, tiles: Any) -> dict[str, str]:
-    found = (tiles.schema.metadata or {}).get(_ABOUT)
-    if found is None:
-        raise BadInput(f"{uri} is a LanceDB database, but no archive of rsvlm; give the path of one.")
-    about = load_json(found.decode())
-    if int(about["format"]) > FORMAT:
-        raise BadInput(
-            f"{uri} was written by a newer rsvlm (layout {about['format']}, this one reads up to {FORMAT}); upgrade: "
-            "pip install --upgrade rsvlm"
-        )
-    return about
-
-
-def _only_ours(folder: Path) -> bool:
-    """Whether there is nothing in a folder but what an unfinished `create` leaves, or an archive."""
-    return all(one.name in ("tiles.lance", "scenes.lance") or one.name.startswith(".") for one in folder.iterdir())
-
-
-def _opens(database: Any) -> bool:
-    try:
-        database.open_table("tiles")
-    except (OSError, RuntimeError, ValueError):
-        return False
-    return True
 
 
 def _meeting(polygon: bytes) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from lancedb.query import MatchQuery
 from numpy.typing import NDArray
 
 from rsvlm.index.rows import SHOWN, Hit, Tile, to_tiles
@@ -15,6 +16,7 @@ PROBES = 24  # partitions of the vector index that are looked through
 REFINED = 4  # times the rows wanted: so many are compared again with their whole vectors
 _RRF = 60  # of reciprocal rank fusion (Cormack, Clarke and Buettcher 2009)
 _FUSED = 5  # times the rows wanted: so many of each side are fused
+_MatchQuery: Any = MatchQuery  # a pydantic dataclass, whose defaults pyright does not see
 Ranked = dict[int, float]  # row id -> score, best first
 
 
@@ -47,9 +49,7 @@ class Search:
 
     def texts(self, text: str, count: int) -> tuple[Ranked, Ranked]:
         """The `count` rows whose captions fit a text best: their scores (BM25), and their cosines with the vector."""
-        from lancedb.query import MatchQuery
-
-        search = self.tiles.search(MatchQuery(text, "caption")).limit(count)
+        search = self.tiles.search(_MatchQuery(text, "caption")).limit(count)
         if self.where:
             search = search.where(self.where, prefilter=True)
         table = search.select(["vector", "_score"]).with_row_id(True).to_arrow()

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from lancedb.index import FTS, BTree, IvfSq
 from numpy.typing import NDArray
 
@@ -50,7 +49,7 @@ class Writer:
         self.fingerprints: dict[str, str] = dict(
             zip(records["scene"].to_pylist(), records["fingerprint"].to_pylist(), strict=True)
         )
-        if tiles.count_rows() != (pc.sum(records["rows"]).as_py() or 0):
+        if tiles.count_rows() != int(records["rows"].to_numpy().sum()):
             self.recount(forget_unknown=True)
 
     def close(self) -> None:
@@ -96,7 +95,7 @@ class Writer:
         `forget_unknown` takes out rows of scenes without a record, `forget_empty` the records of scenes without rows.
         """
         column = self._tiles.search().select(["scene"]).limit(self._tiles.count_rows()).to_arrow()["scene"]
-        counts = {one["values"]: one["counts"] for one in pc.value_counts(column).to_pylist()}
+        counts = {one["values"]: one["counts"] for one in column.value_counts().to_pylist()}
         if forget_unknown:
             for part in _parts([scene for scene in counts if scene not in self.fingerprints]):
                 self._tiles.delete(one_of("scene", part))
