@@ -1,7 +1,10 @@
 """What `rsvlm index` is given, as scenes: folders, files, patterns, and STAC items, collections and catalogues."""
 
 import json
+import tempfile
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +17,8 @@ from rsvlm.serve.inputs import SUFFIXES
 
 _ASSETS = ("visual", "image", "data", "overview", "thumbnail")  # keys and roles of STAC, the first that is there
 _RASTERS = ("image/tiff", "image/jp2", "image/png", "image/jpeg", "image/vnd.stac.geotiff")
+_TIMEOUT = 60.0  # seconds without an answer from a server
+_CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,3 +165,17 @@ def _asset(assets: Mapping[str, Any]) -> Any | None:
 def _is_raster(asset: Any) -> bool:
     kind, suffix = (asset.media_type or "").split(";")[0].strip().lower(), Path(urlsplit(asset.href).path).suffix
     return kind in _RASTERS or (not kind and suffix.lower() in SUFFIXES)
+
+
+@contextmanager
+def local_file(source: Source) -> Iterator[Path]:
+    """The file of a source; one behind a URL is downloaded for as long as the block lasts. Raises BadInput, OSError."""
+    if source.path is not None:
+        yield source.path
+        return
+    with tempfile.TemporaryDirectory(prefix="rsvlm.") as folder:
+        path = Path(folder) / (Path(source.key.split("?")[0]).name or "scene.tif")
+        with urllib.request.urlopen(source.key, timeout=_TIMEOUT) as answer, path.open("wb") as file:
+            while part := answer.read(_CHUNK):
+                file.write(part)
+        yield path

@@ -22,7 +22,7 @@ from rsvlm.geo.scene import Scene
 from rsvlm.index.rows import Tile
 from rsvlm.index.writing import SceneRows
 from rsvlm.serve import footprints
-from rsvlm.serve.archive_sources import Source
+from rsvlm.serve.archive_sources import Source, local_file
 from rsvlm.serve.scene_facts import usable_gsd
 from rsvlm.serve.tiling import TilePlan, View, default_side, partition, read_views
 from rsvlm.systems.abilities import Pixels
@@ -136,19 +136,21 @@ class SceneEmbedder:
     _scenes: list[tuple[str, str, int]] = field(default_factory=list[tuple[str, str, int]])  # key, mark, rows so far
     _since: float = field(default_factory=time.monotonic)
 
-    def add(self, source: Source, path: Path, mark: str, advance: Advance = lambda share: None) -> bool:
-        """Embed a scene whose file is at `path`; False where that cannot be read."""
+    def add(self, source: Source, mark: Mapping[str, Any], advance: Advance = lambda share: None) -> bool:
+        """Embed a scene, whose file is `mark` now; False where it cannot be read."""
         start = len(self._done) + len(self._waiting)
         try:
-            for row in scene_tiles(source, path, self.settings, self.captions, advance):
-                self._waiting.append(row)
-                if len(self._waiting) >= self.settings.batch:
-                    self._embed()
-        except BadInput as error:
-            self.failed[source.key] = str(error)
+            with local_file(source) as path:
+                whole = with_hash(mark, source.path)
+                for row in scene_tiles(source, path, self.settings, self.captions, advance):
+                    self._waiting.append(row)
+                    if len(self._waiting) >= self.settings.batch:
+                        self._embed()
+        except (BadInput, OSError) as error:
+            self.failed[source.key] = f"{source.key} cannot be read: {error}"
             del self._waiting[max(0, start - len(self._done)) :], self._done[start:]
             return False
-        self._scenes.append((source.key, mark, len(self._done) + len(self._waiting)))
+        self._scenes.append((source.key, whole, len(self._done) + len(self._waiting)))
         if len(self._done) >= ROWS or time.monotonic() - self._since > SECONDS:
             self.finish()
         return True

@@ -1,11 +1,8 @@
 """What `rsvlm index` does: scenes into an archive; what has not changed is left out, a killed run goes on."""
 
 import json
-import tempfile
 import time
-import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -35,8 +32,6 @@ from rsvlm.systems.load import load
 
 Engine = Literal["local", "ray"]
 Job = tuple[Source, dict[str, Any]]  # a scene to make, and what its file is now
-_TIMEOUT = 60.0  # seconds without an answer from a server
-_CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +143,7 @@ def _embed(work: SceneEmbedder, todo: Sequence[Job], advance: Advance) -> dict[s
             left.append(-share)
             advance(share)
 
-        embed_source(work, source, mark, count)
+        work.add(source, mark, count)
         advance(sum(shares))  # what had no data, or could not be read
     work.finish()
     return work.failed
@@ -168,28 +163,3 @@ def _keep(rows: Iterable[SceneRows | tuple[str, str]], archive: Archive, advance
             waiting, since = [], time.monotonic()
     archive.replace_scenes(waiting)
     return failed
-
-
-def embed_source(
-    work: SceneEmbedder, source: Source, mark: Mapping[str, Any], advance: Advance = lambda _: None
-) -> None:
-    """Embed a scene from wherever it is; one that cannot be read is among `work.failed`."""
-    try:
-        with local_file(source) as path:
-            work.add(source, path, with_hash(mark, source.path), advance)
-    except (BadInput, OSError) as error:
-        work.failed[source.key] = f"{source.key} cannot be read ({error})."
-
-
-@contextmanager
-def local_file(source: Source) -> Iterator[Path]:
-    """The file of a source; one behind a URL is downloaded for as long as the block lasts. Raises BadInput, OSError."""
-    if source.path is not None:
-        yield source.path
-        return
-    with tempfile.TemporaryDirectory(prefix="rsvlm.") as folder:
-        path = Path(folder) / (Path(source.key.split("?")[0]).name or "scene.tif")
-        with urllib.request.urlopen(source.key, timeout=_TIMEOUT) as answer, path.open("wb") as file:
-            while part := answer.read(_CHUNK):
-                file.write(part)
-        yield path

@@ -67,10 +67,8 @@ class SceneWorker:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A batch {"at": numbers of scenes} as {"scene", "mark", "rows", "error"}."""
-        from rsvlm.serve.indexing import embed_source
-
         for at in batch["at"]:
-            embed_source(self.embedder, *self.todo[int(at)])
+            self.embedder.add(*self.todo[int(at)])
         self.embedder.finish()
         made = [(one.scene, one.fingerprint, _stream(one), "") for one in self.made]
         made += [(key, "", b"", sentence) for key, sentence in self.embedder.failed.items()]
