@@ -1,6 +1,7 @@
 """Archives: rows scene by scene, filters, texts, versions, one writer, and what is refused."""
 
 import dataclasses
+import importlib
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import shapely
 
-from rsvlm.errors import BadInput
+from rsvlm.errors import BadInput, MissingPart
 from rsvlm.index import searching, writing
 from rsvlm.index.archive import Archive
 from rsvlm.index.filters import Filters
@@ -215,6 +216,13 @@ def test_what_is_no_archive_is_refused(archive, tmp_path):
     lancedb.connect(tmp_path / "newer").create_table("scenes", schema=archive._scenes.schema)
     with pytest.raises(BadInput, match=r"written by a newer rsvlm \(layout 2, this one reads up to 1\); upgrade"):
         Archive.open(tmp_path / "newer")
+
+
+def test_an_absent_package_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lancedb", None)
+    monkeypatch.delitem(sys.modules, "rsvlm.index.store")
+    with pytest.raises(MissingPart, match=r"'lancedb' is not installed; run: pip install 'rsvlm\[archive\]'"):
+        importlib.import_module("rsvlm.index.store")
 
 
 FULL = """
