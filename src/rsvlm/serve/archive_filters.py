@@ -28,6 +28,7 @@ Numbers = str | Sequence[float]
 _ORDER = "west,south,east,north in degrees, as in -122.52,37.70,-122.35,37.83"
 _ADVICE = "make one with: ogr2ogr -f GeoJSON -t_srs EPSG:4326 area.geojson FILE"
 _DAY = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?")
+_COARSEST = 1e9  # metres per pixel, which stand for infinity: SQL has no word for it
 _WIDE = 180.0  # degrees: a box or polygon of more is rarely meant
 
 
@@ -64,12 +65,15 @@ class Where:
             found[" ".join(filter(None, ("dates", since, until)))] = Filters(start=start, end=end)
         if self.gsd is not None:
             low, high = read_gsd(self.gsd)
-            found[f"{low:g} to {high:g} m per pixel"] = Filters(gsd=(low, high))
+            found[f"{low:g} to {high:g} m per pixel"] = Filters(gsd=(low, min(high, _COARSEST)))
         if self.sensors:
             found[f"the sensor {' or '.join(self.sensors)}"] = Filters(sensors=tuple(self.sensors))
         if self.scenes:
             found[f"the scene {' or '.join(self.scenes)}"] = Filters(scenes=tuple(self.scenes))
         return found
+
+
+ANYWHERE = Where()
 
 
 def together(conditions: Sequence[Filters]) -> Filters:
