@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rsvlm.index.rows import LARGE, LARGEST
+
 Box = tuple[float, float, float, float]  # west, south, east, north in degrees
+_MOST_RANGES = 64  # of cells in one condition; a box that needs more is found by its bounds alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +55,32 @@ def _any_box(boxes: tuple[Box, ...]) -> str:
 
 
 def _in_box(box: Box) -> str:
-    """Bounds that meet the box. A row across 180 degrees has an east above 180, and lies 360 degrees further west too.
+    """Bounds that meet the box, found by the cells around it first.
 
-    `float` keeps numpy's scalars from writing their type into the SQL.
+    A row across 180 degrees has an east above 180, and lies 360 degrees further west too. `float` keeps numpy's scalars
+    from writing their type into the SQL.
     """
     west, south, east, north = map(float, box)
-    rows = f"north >= {south!r} AND south <= {north!r} AND "
-    plain = f"west <= {east!r} AND east >= {west!r}"
-    return f"({rows}({plain} OR east >= {west + 360!r}))" if west < 0 else f"({rows}{plain})"
+    across = f"west <= {east!r} AND east >= {west!r}"
+    if west < 0:
+        across = f"({across} OR east >= {west + 360!r})"
+    bounds = f"north >= {south!r} AND south <= {north!r} AND {across}"
+    near = " OR ".join(f"cell BETWEEN {first} AND {last}" for first, last in _cells(west, south, east, north))
+    return f"((cell = {LARGE} OR {near}) AND {bounds})" if near else f"({bounds})"
+
+
+def _cells(west: float, south: float, east: float, north: float) -> list[tuple[int, int]]:
+    """Ranges of cells with the middle of every tile of at most `LARGEST` that meets the box; none for a large box."""
+    half = LARGEST / 2
+    rows = range(max(0, int(south - half + 90)), min(180, int(north + half + 90)) + 1)
+    first, last = int((west - half + 180) // 1), int((east + half + 180) // 1)
+    if last - first >= 359:
+        return []
+    spans = [(max(first, 0), min(last, 359))]
+    spans += [(first + 360, 359)] if first < 0 else []
+    spans += [(0, last - 360)] if last > 359 else []
+    ranges = [(row * 360 + one, row * 360 + other) for row in rows for one, other in spans]
+    return ranges if len(ranges) <= _MOST_RANGES else []
 
 
 def _polygon_boxes(polygon: bytes) -> tuple[Box, ...]:

@@ -17,7 +17,9 @@ except ImportError as error:  # pragma: no cover - the core install
     raise missing_extra("lancedb", "archive") from error
 
 Bounds = tuple[float, float, float, float]  # west, south, east, north in degrees
-FORMAT = 1
+FORMAT = 1  # of the layout; an archive of a larger number is refused
+LARGE = -1  # the cell of a tile that is wider or higher than `LARGEST`
+LARGEST = 0.5  # degrees
 SHOWN = (
     "id", "scene", "window", "footprint", "west", "south", "east", "north", "date", "gsd", "sensor", "caption",
 )  # fmt: skip
@@ -50,7 +52,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A row that was found: cosine in [-1, 1], and the score of its caption (BM25) where text was searched, else None."""
+    """A row that was found: its cosine in [-1, 1], and its caption's score (BM25) where the text was found in it."""
 
     tile: Tile
     score: float
@@ -72,6 +74,7 @@ def tiles_schema(width: int) -> pa.Schema:
         pa.field("window", pa.list_(pa.int32(), 4), nullable=False),
         pa.field("footprint", pa.binary()),
         *degrees,
+        pa.field("cell", pa.int32()),
         pa.field("date", pa.timestamp("us")),
         pa.field("gsd", pa.float64()),
         pa.field("sensor", pa.string()),
@@ -98,11 +101,17 @@ def to_table(tiles: Sequence[Tile], vectors: NDArray[np.floating]) -> pa.Table:
     }
     columns["date"] = [_utc(tile.date) for tile in tiles]
     columns |= {name: [box[at] for box in bounds] for at, name in enumerate(("west", "south", "east", "north"))}
+    columns["cell"] = [_cell(*box) for box in bounds]
     windows = pa.array(np.asarray([tile.window for tile in tiles], np.int32).ravel())
     columns["window"] = pa.FixedSizeListArray.from_arrays(windows, 4)
     columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
     schema = tiles_schema(rows.shape[1])
     return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+
+
+def cell_at(longitude: float, latitude: float) -> int:
+    """The degree of the globe that a point lies in: row by row from the south, 360 cells a row."""
+    return int(latitude + 90) * 360 + int((longitude + 180) % 360)
 
 
 def to_tiles(table: pa.Table) -> list[Tile]:
@@ -127,6 +136,15 @@ def _unwrapped(bounds: Bounds | None) -> tuple[float | None, ...]:
         return (None,) * 4
     west, south, east, north = bounds
     return west, south, east + 360 * (east < west), north
+
+
+def _cell(west: float | None, south: float | None, east: float | None, north: float | None) -> int | None:
+    """The cell of the middle of bounds, from which the store finds what lies near: four ranges alone find too much."""
+    if west is None or south is None or east is None or north is None:
+        return None
+    if max(east - west, north - south) > LARGEST:
+        return LARGE
+    return cell_at((west + east) / 2, (south + north) / 2)
 
 
 def _wrapped(row: dict[str, Any]) -> Bounds | None:
