@@ -58,8 +58,8 @@ def test_a_polygon_file_of_any_kind_of_geojson(tmp_path):
     plain = {"type": "Polygon", "coordinates": SQUARE}
     feature = {"type": "Feature", "properties": {}, "geometry": plain}
     other = {"type": "MultiPolygon", "coordinates": [[[[20, 5, 7], [21, 5, 7], [21, 6, 7], [20, 5, 7]]]]}
-    more = {"type": "FeatureCollection", "features": [feature, {**feature, "geometry": other},
-            {**feature, "geometry": {"type": "Point", "coordinates": [0, 0]}}, {**feature, "geometry": None}]}  # fmt: skip
+    shapes = (plain, other, {"type": "Point", "coordinates": [0, 0]}, None)
+    more = {"type": "FeatureCollection", "features": [{**feature, "geometry": one} for one in shapes]}
     for value, area in (
         (plain, 1), (feature, 1), (more, 1.5), ({"type": "GeometryCollection", "geometries": [plain, other]}, 1.5)
     ):  # fmt: skip

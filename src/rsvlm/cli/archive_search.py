@@ -72,5 +72,6 @@ def search(
         )  # fmt: skip
         run(
             archive, text, stream=stream, like=like or (), without=without or (), where=where, k=k, out=out or (),
-            json=as_json, model=model, version=version, captions=captions, exact=exact, templates=template or (), cut=cut,
+            json=as_json, model=model, version=version, captions=captions, exact=exact,
+            templates=template or (), cut=cut,
         )  # fmt: skip

@@ -19,7 +19,8 @@ from rsvlm.systems import matching
 from rsvlm.systems.model_limits import limits_of
 
 ODDS = 10.0  # ours: so many times as likely makes another class speak against a text; under it they may be one thing
-_NAMED = 4  # reasons that a note lists
+_NAMED = 4  # reasons, and classes of one, that a note lists
+_FAR_LIKELIER = f" is more than {ODDS:g} times as likely"
 Rows = NDArray[np.float64]
 
 
@@ -45,15 +46,18 @@ def doubts(
 
 def notes(text: str, reasons: Sequence[str]) -> list[str]:
     """The reasons of all tiles as one sentence, which says so where no tile is likely; none without a reason."""
-    counts = Counter(filter(None, reasons))
-    if not counts:
+    classes = Counter(one.removesuffix(_FAR_LIKELIER) for one in reasons if one.endswith(_FAR_LIKELIER))
+    counts = Counter(one for one in reasons if one and not one.endswith(_FAR_LIKELIER))
+    if not counts and not classes:
         return []
     listed = [f"{reason} ({count})" if count > 1 else reason for reason, count in counts.most_common(_NAMED)]
-    rest = ["and other reasons"] if len(counts) > _NAMED else []
-    why = "; ".join([*listed, *rest])
+    if classes:
+        names = [name for name, _ in classes.most_common(_NAMED)]
+        listed.append(f"{' or '.join([*names, *['another class'] * (len(classes) > _NAMED)])}{_FAR_LIKELIER}")
+    why = "; ".join([*listed, *["and other reasons"] * (len(counts) > _NAMED)])
     if all(reasons):
         return [f"None of the {len(reasons)} tiles is likely to show {text!r}: {why}." if text else f"Unsure: {why}."]
-    return [f"{counts.total()} of {len(reasons)} tiles are unsure: {why}."]
+    return [f"{sum(map(bool, reasons))} of {len(reasons)} tiles are unsure: {why}."]
 
 
 def _beyond(model: Any, text: str, tile: Tile) -> str:
@@ -86,6 +90,6 @@ def _likelier(model: Any, vector: Rows, tiles: Sequence[Tile], rows: Rows, cosin
     allowed = np.array([[name in classes for name in names] for classes in offered]) & other
     odds = np.where(allowed, odds, 0.0)
     return [
-        f"{names[best]} is more than {ODDS:g} times as likely" if row[best] > ODDS else ""
+        f"{names[best]}{_FAR_LIKELIER}" if row[best] > ODDS else ""
         for row, best in zip(odds, odds.argmax(1), strict=True)
     ]

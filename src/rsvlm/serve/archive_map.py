@@ -18,7 +18,7 @@ _WIDTH = 1000.0  # units of the SVG's longer side
 _MARGIN = 0.12  # of the extent, on each side
 _LEAST = 1e-3  # degrees that a map shows at least
 _STEPS = (90, 45, 30, 20, 10, 5, 2, 1)
-_LINES = 4  # of the graticule each way, at least
+_LINES = 5  # of the graticule along the longer side, at least
 
 
 def svg_map(hits: Sequence[FoundTile]) -> str:
@@ -93,7 +93,7 @@ def _mark(hit: FoundTile, shape: Any, x_y: Any) -> str:
 def _graticule(extent: tuple[float, float, float, float], x_y: Any) -> str:
     """Lines of longitude and latitude at round degrees with their names."""
     west, south, east, north = extent
-    step = _step(min(east - west, north - south))
+    step = _step(max(east - west, north - south))
     lines = []
     for lon in _round(west, east, step):
         (x, y1), (_, y2) = x_y(lon, north), x_y(lon, south)

@@ -48,7 +48,7 @@ if (map) {
   const steps = [90, 45, 30, 20, 10, 5, 2, 1], svg = 'http://www.w3.org/2000/svg';
   function step(span) {
     for (let power = 1; ; power /= 10) for (const one of power == 1 ? steps : [5, 2, 1])
-      if (one * power * 4 <= span) return one * power;
+      if (one * power * 5 <= span) return one * power;
   }
   function add(name, set, text) {
     const one = document.createElementNS(svg, name);
@@ -62,7 +62,7 @@ if (map) {
     map.style.setProperty('--u', u);
     for (const one of map.querySelectorAll('.hit text')) one.setAttribute('font-size', 11 * u);
     net.replaceChildren();
-    const s = step(Math.min(view[2] / d.x, view[3] / d.y)), digits = Math.max(0, -Math.floor(Math.log10(s) + 1e-9));
+    const s = step(Math.max(view[2] / d.x, view[3] / d.y)), digits = Math.max(0, -Math.floor(Math.log10(s) + 1e-9));
     const west = +d.west + view[0] / d.x, north = +d.north - view[1] / d.y;
     for (let n = Math.ceil(west / s); n * s <= west + view[2] / d.x; n++) {
       const x = (n * s - d.west) * d.x, lon = ((n * s + 180) % 360 + 360) % 360 - 180;
@@ -131,7 +131,7 @@ def page(result: SearchResult) -> str:
     """A self-contained page; see the module."""
     drawn = svg_map(result.hits)
     unplaced = sum(hit.tile.footprint is None for hit in result.hits)
-    off = f'<p class="quiet">{unplaced} of the tiles have no place on Earth.</p>' if drawn and unplaced else ""
+    off = f'<p class="quiet">Not on the map, without a place on Earth: {unplaced}.</p>' if drawn and unplaced else ""
     bar = (
         '<div class="bar"><button id="in">Closer</button><button id="out">Farther</button>'
         '<button id="all">All tiles</button></div>'

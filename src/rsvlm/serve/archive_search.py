@@ -129,8 +129,7 @@ class SearchableArchive:
         worded = words[0] if query.text else None
         seen = matching.image_vectors(model, pictures) if pictures else np.zeros((0, width))
         for rows in (words, seen):
-            if rows.shape[1] != width:
-                raise self._foreign(f"gives vectors of {rows.shape[1]} numbers", f"holds vectors of {width}")
+            self.archive.check_model(model.name, _weights(model), rows.shape[1])
         wanted = np.concatenate([*([words[:1]] if query.text else []), seen]).mean(0)
         return wanted / max(float(np.linalg.norm(wanted)), 1e-12), worded, words[len(texts) - len(query.without) :]
 
@@ -169,7 +168,7 @@ class SearchableArchive:
         def leaves(*some: Filters) -> bool:
             return bool(self.archive.search(direction, filters=together(some), k=1))
 
-        rows = f"of the {self.archive.facts.rows} tiles of {self.archive.uri}"
+        none = f"Of the {self.archive.facts.rows} tiles of {self.archive.uri}, none"
         for name, one in conditions.items():
             if not leaves(one):
                 turned = swapped(one)
@@ -178,12 +177,12 @@ class SearchableArchive:
                     if turned and leaves(turned)
                     else ""
                 )
-                return f"None {rows} is left by {name}{hint}; give another, or leave it out."
+                return f"{none} holds to {name}{hint}; give another, or leave it out."
         names = [*conditions]
         for count in range(2, len(names) + 1):
             if not leaves(*(conditions[name] for name in names[:count])):
                 before = " and ".join(names[: count - 1])
-                return f"None {rows} is left by {before} together with {names[count - 1]}; leave one of them out."
+                return f"{none} holds to {before} and to {names[count - 1]} at once; leave one of them out."
         return f"Nothing was found in {self.archive.uri}."
 
     def _checked(self, model: str | Assistant) -> Assistant:
@@ -196,23 +195,14 @@ class SearchableArchive:
                 f"{self.archive.uri} was made with the model {self.archive.model}, which cannot be loaded; say "
                 f"where it is with --model. {error}"
             ) from error
-        self._assistant = assistant
         matching.check_matches(assistant.model)
-        own, made = str(assistant.model.trace.get("weights", "")), self.archive.weights_hash
-        if own and made and own != made:
-            self._assistant = None
-            raise _foreign(self.archive, assistant.model.name, f"has the weights {own}", f"is of the weights {made}")
+        self.archive.check_model(assistant.model.name, _weights(assistant.model))
         return assistant
 
-    def _foreign(self, found: str, expected: str) -> BadInput:
-        return _foreign(self.archive, self.assistant.model.name, found, expected)
 
-
-def _foreign(archive: Archive, name: str, found: str, expected: str) -> BadInput:
-    return BadInput(
-        f"The model {name} {found}, but {archive.uri} {expected} ({archive.model}): they do not compare; search with "
-        "the model that made it, or index again."
-    )
+def _weights(model: Any) -> str:
+    """The hash of a model's weights, "" where it has none."""
+    return str(model.trace.get("weights", ""))
 
 
 def _query(text: str, like: Picture | Sequence[Picture], without: str | Sequence[str]) -> tuple[Query, list[Picture]]:
