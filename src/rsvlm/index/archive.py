@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
+from rsvlm.index import upkeep
 from rsvlm.index.filters import Filters, one_of
 from rsvlm.index.layout import ArchiveFacts, Version, about, fresh_tables
 from rsvlm.index.rows import Hit, Tile
@@ -61,7 +62,9 @@ class Archive:
             database = connect(uri, storage_options)
             if is_remote(uri) and "tiles" not in database.list_tables().tables:
                 raise BadInput(f"{uri} is no archive; make one with: rsvlm index FOLDER --out {uri}")
-            tiles, scenes = database.open_table("tiles"), database.open_table("scenes")
+            tiles = database.open_table("tiles")
+            about(uri, tiles)  # before anything else is looked for
+            scenes = database.open_table("scenes")
             if version is not None:
                 try:
                     tiles.checkout(version)
@@ -156,6 +159,16 @@ class Archive:
         if "_writer" in self.__dict__:
             self._writer.close()
             del self.__dict__["_writer"]
+
+    def check(self) -> upkeep.Faults:
+        """What is wrong with rows, vectors and records. Reads everything, except pictures."""
+        return upkeep.check(self._tiles, self._scenes, self.uri)
+
+    def repair(self, faults: upkeep.Faults) -> int:
+        """Take out what `check` found to be wrong, and say how many rows; the next indexing makes them again."""
+        with store_errors(self.uri):
+            self._matrix = None
+            return upkeep.repair(faults, self._writer, self._tiles)
 
     def versions(self) -> list[Version]:
         """The commits that can still be opened, oldest first."""

@@ -42,14 +42,12 @@ def fresh_tables(uri: str | Path, database: Any, kind: Mapping[str, str]) -> tup
 
     Raises BadInput where there is an archive, or a folder with something else in it.
     """
-    if not is_remote(uri) and not _only_ours(Path(uri)):
+    if not is_remote(uri) and not _has_only_tables(Path(uri)):
         raise BadInput(f"{uri} holds something else already; give the path of a new archive.")
     names = database.list_tables().tables
     if "tiles" in names and _opens(database):
         raise BadInput(f"{uri} is an archive already; open it, or give another path.")
-    if foreign := sorted({*names} - {*_TABLES}):
-        raise BadInput(f"{uri} is a LanceDB database with a table {foreign[0]}; give the path of a new archive.")
-    for left in names:  # of a run that was killed here
+    for left in {*names} & {*_TABLES}:  # of a run that was killed here
         database.drop_table(left)
     schema = tiles_schema(int(kind["width"]))
     written = json.dumps({"format": str(FORMAT), **kind}).encode()
@@ -71,13 +69,11 @@ def about(uri: str, tiles: Any) -> dict[str, str]:
     return kind
 
 
-def _only_ours(folder: Path) -> bool:
-    """Whether there is nothing in a folder but what an unfinished `create` leaves, or an archive."""
+def _has_only_tables(folder: Path) -> bool:
+    """Whether there is nothing in a folder but tables of LanceDB."""
     if not folder.exists():
         return True
-    return folder.is_dir() and all(
-        one.name.removesuffix(".lance") in _TABLES or one.name.startswith(".") for one in folder.iterdir()
-    )
+    return folder.is_dir() and all(one.suffix == ".lance" or one.name.startswith(".") for one in folder.iterdir())
 
 
 def _opens(database: Any) -> bool:

@@ -4,6 +4,7 @@ Rows are committed first, then the record of their scene. A run that was killed 
 record speaks: the next writer finds their number wrong and takes out what is unknown, so that it is made again.
 """
 
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -129,8 +130,10 @@ class Writer:
 
     def compact(self, keep: timedelta) -> None:
         """Put small files together, bring indices up to date, and remove versions that are older than `keep`."""
-        for table in (self._scenes, self._tiles):
-            table.optimize(cleanup_older_than=keep, delete_unverified=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a `keep` of 0, which was asked for
+            for table in (self._scenes, self._tiles):
+                table.optimize(cleanup_older_than=keep)
         self._version = self._tiles.version
 
     def _append(self, scenes: Sequence[SceneRows]) -> None:
@@ -161,9 +164,7 @@ class Writer:
         """Raises BadInput where another process has written since: on a remote store nothing else keeps it away."""
         self._tiles.checkout_latest()
         if self._tiles.version != self._version:
-            raise BadInput(
-                f"Another process wrote to {self.uri} at the same time; wait until it has ended and run again."
-            )
+            raise BadInput(f"Another process writes to {self.uri}; wait until it has ended, then run again.")
 
     def __del__(self) -> None:
         with suppress(AttributeError):
