@@ -154,7 +154,7 @@ def test_the_command_prints_and_writes(path, loaded, tmp_path):
     assert (
         lines[0] == '"red", like like.png not "blue", the box -20,40,20,60, dates from 2020 to 2021, 0 to 1 m per pixel'
     )
-    assert lines[1].split() == ["score", "scene", "and", "window", "date", "pixel", "place", "caption"]
+    assert lines[1].split() == ["score", "text", "scene", "and", "window", "date", "pixel", "place", "caption"]
     assert "red.tif 0,0,48,48" in lines[2] and "2020-01-05" in lines[2] and "50.0500 N, 10.0500 E" in lines[2]
     assert len(json.loads(outs[0].read_text())["features"]) == 1 and Image.open(io.BytesIO(outs[1].read_bytes())).width
     assert len(json.loads(outs[2].read_text())["features"]) == 1 and outs[3].read_text().startswith("<!doctype html>")

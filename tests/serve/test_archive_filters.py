@@ -134,6 +134,8 @@ def test_conditions_have_names_and_hold_together(tmp_path):
     whole = together([*found.values()])
     assert whole.boxes == ((1, 2, 3, 4),) and whole.start.year == 2020 and whole.gsd == (0, 1)
     assert whole.sensors == ("S2", "L8") and shapely.from_wkb(whole.polygon).area == 1
+    (scenes,) = Where(scenes=[str(area.parent / "b" / ".." / "a.tif")]).conditions().values()
+    assert str(tmp_path.resolve() / "a.tif") in scenes.scenes
     assert Where().conditions() == {} and notes(found) == []
     assert [*Where(start="2020").conditions()] == ["dates from 2020"]
 

@@ -225,6 +225,12 @@ class Archive:
             raise BadInput(f"{self.uri} holds no row {missing[0]}.")
         return rows[[at[one] for one in ids]]
 
+    def without_place(self) -> list[str]:
+        """The scenes that have rows without a place on Earth."""
+        with store_errors(self.uri):
+            search = self._tiles.search().where("west IS NULL").select(["scene"]).limit(self._tiles.count_rows() or 1)
+            return sorted(set(search.to_arrow()["scene"].to_pylist()))
+
     def column(self, name: str) -> list[Any]:
         """The values of a column for all rows, in the order of the store."""
         with store_errors(self.uri):

@@ -55,7 +55,7 @@ def fresh_tables(uri: str | Path, database: Any, kind: Mapping[str, str]) -> tup
     return database.create_table("tiles", schema=schema.with_metadata({_ABOUT: written})), scenes
 
 
-def about(uri: str, tiles: Any) -> dict[str, str]:
+def about(uri: str | Path, tiles: Any) -> dict[str, str]:
     """What an archive is of, as it was made. Raises BadInput for none, and for one of a newer layout."""
     found = (tiles.schema.metadata or {}).get(_ABOUT)
     if found is None:

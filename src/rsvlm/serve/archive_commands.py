@@ -34,17 +34,18 @@ def run(
 
 
 def _lines(found: SearchResult) -> list[str]:
-    heads = ["", "score", "scene and window", "date", "pixel", "place", "caption"]
+    heads = ["", "score", "text", "scene and window", "date", "pixel", "place", "caption"]
     rows = [heads, *map(_row, found.hits)]
-    used = [at for at in range(len(heads)) if at < 3 or any(row[at] for row in rows[1:])]
-    return [found.title, *columns([[row[at] for at in used] for row in rows], left=(2, *range(3, len(used)))),
-            *found.notes]  # fmt: skip
+    used = [at for at in range(len(heads)) if any(row[at] for row in rows[1:])]
+    words = {place for place, at in enumerate(used) if at >= heads.index("scene and window")}
+    return [found.title, *columns([[row[at] for at in used] for row in rows], left=words), *found.notes]
 
 
 def _row(hit: FoundTile) -> list[str]:
     middle = hit.shape.centroid if hit.tile.footprint else None
     return [
-        str(hit.rank), f"{hit.score:.3f}{' unsure' * bool(hit.doubt)}", hit.place, hit.date,
+        str(hit.rank), f"{hit.score:.3f}{' unsure' * bool(hit.doubt)}",
+        "" if hit.text_score is None else f"{hit.text_score:.1f}", hit.place, hit.date,
         f"{hit.tile.gsd:.3g} m" if hit.tile.gsd else "", format_lonlat(middle.x, middle.y) if middle else "",
         shorten(hit.tile.caption, _CAPTION, placeholder="..."),
     ]  # fmt: skip

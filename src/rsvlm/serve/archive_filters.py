@@ -18,6 +18,7 @@ import shapely.geometry
 from shapely.errors import ShapelyError
 
 from rsvlm.errors import BadInput
+from rsvlm.files import resolved
 from rsvlm.geo.earth_shapes import make_polygonal, oriented, split_at_antimeridian
 from rsvlm.index.filters import Filters
 from rsvlm.json_text import read_json_object
@@ -38,7 +39,7 @@ class Where:
 
     `bbox`: west, south, east, north. `polygon`: a GeoJSON file, or what one holds. `start`, `end`: days (2024-05-31),
     months or years, both included, or datetimes. `gsd`: least and most metres per pixel ("0.3,1"; ",1" for at most 1).
-    `sensors`, `scenes`: names as the archive has them, of which one must fit.
+    `sensors`, `scenes`: names as the archive has them (of a scene also a path to it), of which one must fit.
     """
 
     bbox: Numbers | None = None
@@ -69,7 +70,8 @@ class Where:
         if self.sensors:
             found[f"the sensor {' or '.join(self.sensors)}"] = Filters(sensors=tuple(self.sensors))
         if self.scenes:
-            found[f"the scene {' or '.join(self.scenes)}"] = Filters(scenes=tuple(self.scenes))
+            keys = (one if "://" in one else str(resolved(Path(one))) for one in self.scenes)
+            found[f"the scene {' or '.join(self.scenes)}"] = Filters(scenes=(*self.scenes, *keys))
         return found
 
 

@@ -15,7 +15,7 @@ _LONGEST = 400  # letters of a caption
 _OWN_STYLE = """
 .found { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1rem; align-items: start }
 .found.off { display: block }
-.where { position: sticky; top: .5rem } .earth { border: 1px solid #9aa; background: #f3f6f7; touch-action: none;
+.where { position: sticky; top: .5rem } .earth { border: 1px solid #9aa; background: #f3f6f7; touch-action: pan-y;
   max-height: 80vh; --u: 1 }
 #net path { stroke: #b9c4c8; stroke-width: 1; vector-effect: non-scaling-stroke }
 #net text { fill: #5a666b; font-size: calc(var(--u) * 11px) }

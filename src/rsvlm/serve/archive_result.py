@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
@@ -44,14 +43,19 @@ class FoundTile:
     doubt: str = ""
 
     @property
+    def scene(self) -> str:
+        """The name of the scene, without its folder."""
+        return PurePath(self.tile.scene).name
+
+    @property
     def place(self) -> str:
         """Scene and window, as a name."""
-        return f"{PurePath(self.tile.scene).name} {','.join(map(str, self.tile.window))}"
+        return f"{self.scene} {','.join(map(str, self.tile.window))}"
 
     @property
     def date(self) -> str:
         """The day, "" where it is not known."""
-        return day(self.tile.date)
+        return self.tile.date.date().isoformat() if self.tile.date else ""
 
     @property
     def shape(self) -> Any:
@@ -98,11 +102,6 @@ class SearchResult:
             "trace": dict(self.trace),
         }  # fmt: skip
         return {"type": "FeatureCollection", "features": [one.feature() for one in self.hits], "search": about}
-
-
-def day(when: datetime | None) -> str:
-    """A date as YYYY-MM-DD, "" for None."""
-    return when.date().isoformat() if when else ""
 
 
 def picture_url(jpeg: bytes) -> str:

@@ -21,6 +21,7 @@ from rsvlm.index.rows import Hit
 from rsvlm.serve import archive_doubt
 from rsvlm.serve.archive_files import write
 from rsvlm.serve.archive_filters import ANYWHERE, Where, notes, swapped, together
+from rsvlm.serve.archive_model import weights_hash
 from rsvlm.serve.archive_result import FoundTile, Query, SearchResult
 from rsvlm.serve.assistant import Assistant, load
 from rsvlm.serve.matching import Picture, is_one_picture, whole_pictures
@@ -129,7 +130,7 @@ class SearchableArchive:
         worded = words[0] if query.text else None
         seen = matching.image_vectors(model, pictures) if pictures else np.zeros((0, width))
         for rows in (words, seen):
-            self.archive.check_model(model.name, _weights(model), rows.shape[1])
+            self.archive.check_model(model.name, weights_hash(model), rows.shape[1])
         wanted = np.concatenate([*([words[:1]] if query.text else []), seen]).mean(0)
         return wanted / max(float(np.linalg.norm(wanted)), 1e-12), worded, words[len(texts) - len(query.without) :]
 
@@ -196,13 +197,8 @@ class SearchableArchive:
                 f"where it is with --model. {error}"
             ) from error
         matching.check_matches(assistant.model)
-        self.archive.check_model(assistant.model.name, _weights(assistant.model))
+        self.archive.check_model(assistant.model.name, weights_hash(assistant.model))
         return assistant
-
-
-def _weights(model: Any) -> str:
-    """The hash of a model's weights, "" where it has none."""
-    return str(model.trace.get("weights", ""))
 
 
 def _query(text: str, like: Picture | Sequence[Picture], without: str | Sequence[str]) -> tuple[Query, list[Picture]]:

@@ -51,9 +51,10 @@ def _draw(sheet: Image.Image, pen: ImageDraw.ImageDraw, hit: FoundTile, x: int, 
     if hit.doubt:
         pen.text((x + pen.textlength(said, font=_font(15)) + 10, y + _SIDE + 4), "unsure", font=_font(13), fill=_DOUBT)
         pen.rectangle((x, y, x + _SIDE - 1, y + _SIDE - 1), outline=_DOUBT, width=3)
-    where = "  ".join(filter(None, (hit.date, f"{hit.tile.gsd:.3g} m" if hit.tile.gsd else "")))
-    for at, line in enumerate((_cut(pen, hit.place), where)):
-        pen.text((x, y + _SIDE + 3 + (at + 1) * _LINE), printable(line), font=_font(12), fill=_QUIET)
+    window = ",".join(map(str, hit.tile.window))
+    facts = "   ".join(filter(None, (window, hit.date, f"{hit.tile.gsd:.3g} m" if hit.tile.gsd else "")))
+    for at, line in enumerate((hit.scene, facts), start=1):
+        pen.text((x, y + _SIDE + 3 + at * _LINE), _cut(pen, line), font=_font(12), fill=_QUIET)
 
 
 def _cut(pen: ImageDraw.ImageDraw, words: str) -> str:
