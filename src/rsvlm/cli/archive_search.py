@@ -10,6 +10,13 @@ from rsvlm.cli.scenes import silence
 from rsvlm.cli.show import answers_on_stdout
 
 _Words = list[str] | None
+_Out = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write .geojson, .json (STAC ItemCollection), .png (contact sheet) or .html (map); several times.",
+    ),
+]
 
 
 def search(
@@ -39,13 +46,7 @@ def search(
     ] = None,
     scene: Annotated[_Words, typer.Option(metavar="PATH", help="Only of this scene, as the archive names it.")] = None,
     k: Annotated[int, typer.Option("-k", metavar="N", min=1, help="How many tiles.")] = 20,
-    out: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write .geojson, .json (STAC ItemCollection), .png (contact sheet) or .html (map); several times.",
-        ),
-    ] = None,
+    out: _Out = None,
     as_json: AsJson = False,
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Default: the one that made the archive.", show_default=False)

@@ -34,7 +34,7 @@ def run(
 
 
 def _lines(found: SearchResult) -> list[str]:
-    heads = ["", "score", "text", "scene and window", "date", "pixel", "place", "caption"]
+    heads = ["", "score", "unwanted", "text", "scene and window", "date", "pixel", "place", "caption"]
     rows = [heads, *map(_row, found.hits)]
     used = [at for at in range(len(heads)) if any(row[at] for row in rows[1:])]
     words = {place for place, at in enumerate(used) if at >= heads.index("scene and window")}
@@ -42,10 +42,11 @@ def _lines(found: SearchResult) -> list[str]:
 
 
 def _row(hit: FoundTile) -> list[str]:
-    middle = hit.shape.centroid if hit.tile.footprint else None
+    tile, middle = hit.tile, hit.shape.centroid if hit.tile.footprint else None
     return [
         str(hit.rank), f"{hit.score:.3f}{' unsure' * bool(hit.doubt)}",
-        "" if hit.text_score is None else f"{hit.text_score:.1f}", hit.place, hit.date,
-        f"{hit.tile.gsd:.3g} m" if hit.tile.gsd else "", format_lonlat(middle.x, middle.y) if middle else "",
-        shorten(hit.tile.caption, _CAPTION, placeholder="..."),
+        "" if hit.against is None else f"{hit.against:.3f}",
+        "" if hit.text_score is None else f"{hit.text_score:.1f}",
+        hit.place, hit.date, f"{tile.gsd:.3g} m" if tile.gsd else "",
+        format_lonlat(middle.x, middle.y) if middle else "", shorten(tile.caption, _CAPTION, placeholder="..."),
     ]  # fmt: skip

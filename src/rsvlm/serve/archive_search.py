@@ -173,11 +173,9 @@ class SearchableArchive:
         for name, one in conditions.items():
             if not leaves(one):
                 turned = swapped(one)
-                hint = (
-                    f" (latitude and longitude exchanged, it would: {_box(turned)})"
-                    if turned and leaves(turned)
-                    else ""
-                )
+                hint = " (tiles of unknown date never do)" if one.start or one.end else ""
+                if turned and leaves(turned):
+                    hint = f" (latitude and longitude exchanged, some do: {_box(turned)})"
                 return f"{none} holds to {name}{hint}; give another, or leave it out."
         names = [*conditions]
         for count in range(2, len(names) + 1):
