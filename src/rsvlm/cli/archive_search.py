@@ -21,9 +21,7 @@ _Out = Annotated[
 
 def search(
     archive: Annotated[str, typer.Argument(metavar="ARCHIVE", help="What rsvlm index made: a folder or s3://...")],
-    text: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="What to look for, in quotes.", show_default=False)
-    ] = "",
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for, in quotes.", show_default=False)] = "",
     like: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A picture of what to look for; several: their mean.")
     ] = None,

@@ -25,18 +25,19 @@ Rows = NDArray[np.float64]
 
 
 def doubts(
-    model: Any, text: str, vector: Rows | None, tiles: Sequence[Tile], rows: Rows, without: Sequence[str], against: Rows
-) -> list[str]:
+    model: Any, text: str, vector: Rows | None, tiles: Sequence[Tile], rows: Rows, without: Sequence[str], against: Rows,
+    templates: Sequence[str] = matching.PLAIN,
+) -> list[str]:  # fmt: skip
     """For each tile why it should not be believed, or "".
 
     `vector` (D,) is that of `text`, None without one; `rows` (N, D) are those of the tiles; `against` (N, W) the
-    cosines with the unwanted texts `without`.
+    cosines with the unwanted texts `without`; `templates` are those of all texts.
     """
     found = [_beyond(model, text, tile) for tile in tiles]
     if vector is None:
         return found
     cosines = rows @ vector
-    for at, reason in enumerate(_likelier(model, vector, tiles, rows, cosines)):
+    for at, reason in enumerate(_likelier(model, vector, tiles, rows, cosines, templates)):
         worst = int(against[at].argmax()) if len(without) else 0
         if len(without) and against[at, worst] > cosines[at]:
             reason = f"the unwanted {without[worst]!r} is likelier"
@@ -69,7 +70,9 @@ def _beyond(model: Any, text: str, tile: Tile) -> str:
     return seen.sentence.rstrip(".").lower() if seen and seen.verdict == "too small" else ""
 
 
-def _likelier(model: Any, vector: Rows, tiles: Sequence[Tile], rows: Rows, cosines: Rows) -> list[str]:
+def _likelier(
+    model: Any, vector: Rows, tiles: Sequence[Tile], rows: Rows, cosines: Rows, templates: Sequence[str]
+) -> list[str]:
     """For each tile the class that the model finds far likelier than the text there, as a reason; or "".
 
     The classes are those that `rsvlm ask` chooses from at the tile's resolution. One whose own vector is nearer to that
@@ -82,7 +85,7 @@ def _likelier(model: Any, vector: Rows, tiles: Sequence[Tile], rows: Rows, cosin
         return [f"its probability is under {least:g}" if one < least else "" for one in likely]
     offered = [vocabulary(tile.gsd).classes for tile in tiles]
     names = [*dict.fromkeys(name for classes in offered for name in classes)]
-    vectors = matching.text_vectors(model, names, cut=True)
+    vectors = matching.text_vectors(model, names, templates=templates, cut=True)
     near = vectors @ vector
     other = near < (1 + near.mean()) / 2
     odds = np.exp(np.clip(getattr(model, "logit_scale", matching.DEFAULT_SCALE) * (rows @ vectors.T - cosines[:, None]),

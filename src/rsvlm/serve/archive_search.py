@@ -97,7 +97,7 @@ class SearchableArchive:
         if not found:
             raise BadInput(self._nothing(direction, conditions))
         with assistant.lock:
-            hits = self._judged(found, query, wanted, worded, unwanted)
+            hits = self._judged(found, query, wanted, worded, unwanted, frames)
             strange = self._strange(pictures)
         said = [*archive_doubt.notes(query.text, [one.doubt for one in hits]), *strange, *notes(conditions)]
         if len(hits) < k and conditions:
@@ -135,7 +135,13 @@ class SearchableArchive:
         return wanted / max(float(np.linalg.norm(wanted)), 1e-12), worded, words[len(texts) - len(query.without) :]
 
     def _judged(
-        self, found: Sequence[Hit], query: Query, wanted: Rows, worded: Rows | None, unwanted: Rows
+        self,
+        found: Sequence[Hit],
+        query: Query,
+        wanted: Rows,
+        worded: Rows | None,
+        unwanted: Rows,
+        templates: Sequence[str],
     ) -> tuple[FoundTile, ...]:
         """Each tile with its cosines and its doubt."""
         tiles = [one.tile for one in found]
@@ -143,7 +149,7 @@ class SearchableArchive:
         rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         scores, against = rows @ wanted, rows @ unwanted.T
         model = self.assistant.model
-        reasons = archive_doubt.doubts(model, query.text, worded, tiles, rows, query.without, against)
+        reasons = archive_doubt.doubts(model, query.text, worded, tiles, rows, query.without, against, templates)
         return tuple(
             FoundTile(
                 rank=at + 1, tile=one.tile, score=round(float(scores[at]), 6), text_score=one.text_score,
