@@ -127,7 +127,15 @@ def _stac(path: Path, fetch: bool) -> Iterator[Source | str]:
         else:
             read: Any = pystac.read_file(str(resolved(path)), stac_io=LocalIO())
             items = [read] if isinstance(read, pystac.Item) else list(read.get_items(recursive=True))
-    except (pystac.STACError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (
+        pystac.STACError,
+        pystac.STACTypeError,
+        OSError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+    ) as error:
         raise BadInput(f"{path} is no STAC item, collection or catalogue that can be read ({error!s:.200}).") from error
     for item in items:
         yield _of_item(item, fetch)

@@ -52,18 +52,18 @@ class IndexReport:
 
 
 def run(
-    arguments: Sequence[str], *, out: str, model: str = "mini", settings: IndexSettings, captions: str = "",
+    arguments: Sequence[str], *, out: str, model: Any = "mini", settings: IndexSettings, captions: str = "",
     engine: Engine = "local", workers: int = 0, fetch: bool = False,
 ) -> IndexReport:  # fmt: skip
     """Index the scenes of folders, files, patterns or STAC files into the archive `out`, which is made where none is.
 
-    `captions`: a JSON file {scene: caption}, or a model that describes tiles. `workers`: of Ray (0 = as many as it has
-    CPUs). `fetch`: download pictures that STAC names by URL, one at a time, and forget them. Raises BadInput where
-    there is no scene, and where `out` is no archive or one of another model.
+    `model`: a name, or (not of Ray) an open one. `captions`: a JSON file {scene: caption}, or a model that describes
+    tiles. `workers`: of Ray (0 = as many as it has CPUs). `fetch`: download pictures that STAC names by URL, one at a
+    time, and forget them. Raises BadInput where there is no scene, and where `out` is no archive or of another model.
     """
     found = find_sources(arguments, fetch=fetch, leave=None if is_remote(out) else Path(out).absolute())
     texts, describe = read_captions(captions)
-    embedder = load_embedder(model)
+    embedder = load_embedder(model) if isinstance(model, str) else model
     archive = open_or_create(out, embedder)
     try:
         todo = list(_changed(found.sources, archive, settings, captions))
