@@ -24,7 +24,7 @@ CARD = SystemCard(
         "Adapters stand in both towers; the paper says that the weights are frozen and names AdapterHub's defaults. "
         "LoRA and the encoder of prefixes are peft's; bottlenecks, attention with prefixes and UniPELT's gates, ours.",
         "Bottlenecks start at zero, so that training starts at the model that is adapted.",
-        "Pictures in training are flipped and turned by quarters (`views`); theirs are cropped and turned freely.",
+        "Pictures are turned by bicubic resampling in training, theirs by the nearest pixel.",
         "What a recipe calls unknown, ours: AdamW's betas, the warm-up, the clipping of the first training.",
     ),
     switches={

@@ -21,8 +21,7 @@ CARD = SystemCard(
         "The appendix of the paper could not be read.",
     ),
     ours=(
-        "Pictures in training are flipped and turned by quarters (`views`); theirs are cropped, coloured and turned by "
-        "quarters, not flipped.",
+        "Parts of pictures are resampled bicubically in training, theirs so or bilinearly, by chance.",
     ),
     switches={
         "activation": "`quick_gelu` for L/14, which starts from OpenAI's weights, `gelu` for B/32, which starts from "
