@@ -72,6 +72,7 @@ CARD = SystemCard(
         "train": "rsvlm train georsclip/paper --data path/to/data --out runs/georsclip",
         "evaluate": "rsvlm evaluate aid_scenes/zero-shot-georsclip@1 --data path/to/data --model georsclip --out "
         "results/georsclip",
+        "match": 'rsvlm match scene.tif "a harbour" "a forest" --model georsclip --out answer',
     },
 )
 # fmt: on

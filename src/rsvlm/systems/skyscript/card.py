@@ -62,6 +62,7 @@ CARD = SystemCard(
         "train": "rsvlm train skyscript/paper --data path/to/data --out runs/skyclip",
         "evaluate": "rsvlm evaluate skyscript_roof_shape/label-v1@1 --data path/to/data --model skyclip --out "
         "results/skyclip",
+        "match": 'rsvlm match scene.tif "a harbour" "a forest" --model skyclip --out answer',
     },
 )
 # fmt: on
