@@ -25,8 +25,8 @@ Rows = NDArray[np.float64]
 
 
 def doubts(
-    model: Any, text: str, vector: Rows | None, tiles: Sequence[Tile], rows: Rows, without: Sequence[str], against: Rows,
-    templates: Sequence[str] = matching.PLAIN,
+    model: Any, text: str, vector: Rows | None, tiles: Sequence[Tile], rows: Rows, without: Sequence[str],
+    against: Rows, templates: Sequence[str] = matching.PLAIN,
 ) -> list[str]:  # fmt: skip
     """For each tile why it should not be believed, or "".
 

@@ -135,14 +135,9 @@ class SearchableArchive:
         return wanted / max(float(np.linalg.norm(wanted)), 1e-12), worded, words[len(texts) - len(query.without) :]
 
     def _judged(
-        self,
-        found: Sequence[Hit],
-        query: Query,
-        wanted: Rows,
-        worded: Rows | None,
-        unwanted: Rows,
+        self, found: Sequence[Hit], query: Query, wanted: Rows, worded: Rows | None, unwanted: Rows,
         templates: Sequence[str],
-    ) -> tuple[FoundTile, ...]:
+    ) -> tuple[FoundTile, ...]:  # fmt: skip
         """Each tile with its cosines and its doubt."""
         tiles = [one.tile for one in found]
         rows = self.archive.vectors_of([tile.id for tile in tiles]).astype(np.float64)
