@@ -21,7 +21,7 @@ from rsvlm.index.filters import one_of
 from rsvlm.index.rows import SCENES, Tile, to_table
 from rsvlm.index.store import lock_writer
 
-APPROXIMATE = 100_000  # rows from which an approximate index pays (docs/archive.md)
+APPROXIMATE = 50_000  # rows from which an approximate index pays (docs/archive.md)
 SCALAR = ("id", "scene", "cell", "date")
 _PARTITION = 1024  # rows, about, of the vector index
 _NAMES = 500  # strings in one condition
