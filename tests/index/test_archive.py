@@ -106,6 +106,8 @@ def test_many_candidates_go_through_the_index_and_few_are_exact(archive, monkeyp
     rows = unit(300, 5)
     archive.replace_scene("large", "f", [Tile(scene="large", window=(at, 0, 1, 1)) for at in range(300)], rows)
     archive.build_index()
+    indices = [archive._tiles.index_stats(one.name) for one in archive._tiles.list_indices()]
+    assert len(indices) == 6 and not any(one.num_unindexed_rows for one in indices)
     assert archive._approximate and archive.search(rows[7], k=1)[0].tile.window[0] == 7
     assert archive.search(rows[7], k=1, filters=Filters(scenes=("large",)))[0].score == pytest.approx(1, abs=1e-4)
 

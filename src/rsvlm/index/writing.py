@@ -124,8 +124,7 @@ class Writer:
         if rows >= APPROXIMATE and "vector" not in there:
             parts = max(1, round(rows / _PARTITION))
             self._tiles.create_index("vector", config=IvfSq(distance_type="cosine", num_partitions=parts))
-        else:
-            self._tiles.optimize(cleanup_older_than=timedelta(days=36500))
+        self._tiles.optimize(cleanup_older_than=timedelta(days=36500))  # rows that came since are in no index yet
         self._version = self._tiles.version
 
     def compact(self, keep: timedelta) -> None:
