@@ -1,1 +1,1 @@
-"""Memory: stores and retrieval (empty so far)."""
+"""Memory: exact search, and re-ranking of what was retrieved."""
