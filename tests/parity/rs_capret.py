@@ -23,7 +23,8 @@ from rsvlm.train.stages import freeze, optimizer
 
 TABLE_NAME = "model.lm.model.decoder.embed_tokens.weight"
 MAPS = ("bridge", "language.ret", "logit_scale")
-TIED = (TABLE_NAME, "model.lm.lm_head.weight", "model.input_embeddings.weight")
+HEAD = "model.lm.lm_head.weight"
+TIED = (TABLE_NAME, HEAD, "model.input_embeddings.weight")
 
 
 def _build(config: Mapping[str, Any]) -> RSCapRet:
@@ -48,10 +49,12 @@ def _build(config: Mapping[str, Any]) -> RSCapRet:
 
 
 def _split(tensors: Tensors) -> dict[str, Tensor]:
-    """The tied table as its words, under each of its names, and the row of [RET]."""
-    cut = {name: tensor[:-1] for name, tensor in tensors.items() if name in TIED}
+    """The tied table as its words, and the row of [RET]; of gradients, the head's is that of the table once more."""
+    state = "model.lm.model.decoder.embed_positions.weight" in tensors
+    kept = {name: tensor for name, tensor in tensors.items() if state or name != HEAD}
+    cut = {name: tensor[:-1] for name, tensor in kept.items() if name in TIED}
     rows = {"ret_input_embeddings.weight": tensors[TABLE_NAME][-1:]} if TABLE_NAME in tensors else {}
-    return {**tensors, **cut, **rows}
+    return {**kept, **cut, **rows}
 
 
 def _batch(config: Mapping[str, Any], inputs: Tensors, *, prefix: Tensor | None = None) -> dict[str, Any]:
@@ -80,24 +83,21 @@ def _labels(batch: dict[str, Any]) -> Tensor:
 
 
 def _concat(model: RSCapRet, config: Mapping[str, Any], inputs: Tensors) -> dict[str, Tensor]:
-    """Two neighbours in one row: the first without its [RET], the second with zeros up to the longest row that can be."""
-    batch, visual = _batch(config, inputs), config["n_vis"]
-    size = 2 * (visual + inputs["tokens"].shape[1])
-    tokens, embedded = model.tokens(batch), model.language.embed(batch["reply"])
-    rows, labels = [], []
-    for one in range(0, len(tokens), 2):
-        most = int(inputs["caption_len"][one]) - 1
-        x = torch.cat([tokens[one], embedded[one, :most], tokens[one + 1], embedded[one + 1]])
-        rows.append(F.pad(x, (0, 0, 0, size - len(x))))
-        own = torch.cat([_labels(batch)[one, : visual + most], _labels(batch)[one + 1]])
-        labels.append(F.pad(own, (0, size - len(own)), value=IGNORE))
-    x = torch.stack(rows)
+    """Two neighbours in one row, and behind both what the first and the second have from their [RET] on."""
+    batch, length = _batch(config, inputs), config["n_vis"] + inputs["caption_len"] - 1
+    embedded = torch.cat([model.tokens(batch), model.language.embed(batch["reply"])], 1)
+
+    def laid(rows: Tensor) -> Tensor:
+        cut = [(row[:end], row[end:]) for row, end in zip(rows, length.tolist(), strict=True)]
+        pairs = zip(cut[::2], cut[1::2], strict=True)
+        return torch.stack([torch.cat([one[0], other[0], one[1], other[1]]) for one, other in pairs])
+
+    x = laid(embedded)
     logits = model.language.head(model.language(x, torch.ones(x.shape[:2], dtype=torch.bool))[0])
-    ends = batch["labels"] != IGNORE
-    together = {**batch, "reply_mask": ends, "sequence": torch.arange(len(tokens)) // 2}
+    together = {**batch, "reply_mask": batch["labels"] != IGNORE, "sequence": torch.arange(len(length)) // 2}
     return {
-        "cap_concat_labels": torch.stack(labels), "cap_concat_logits": logits,
-        "cap_concat_loss": super(RSCapRet, model).loss(together)["language"],
+        "cap_concat_labels": laid(_labels(batch)), "cap_concat_logits": logits,
+        "cap_concat_loss": model.loss(together)["caption"],
     }  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def _run_modes(module: Any, inputs: Tensors, config: Mapping[str, Any]) -> Tenso
     scaled = model.logit_scale.exp() * images
     logits, pairs = scaled @ texts.T, torch.arange(len(images))
     hidden = model.language(model.language.embed(batch["text"]), batch["text_mask"])[0]
-    last = hidden[pairs, inputs["caption_len"] - 1]
+    last = hidden[pairs, inputs["caption_len"] - 2]
     by_text, by_image = F.cross_entropy(logits.T, pairs), F.cross_entropy(logits, pairs)
     assert torch.allclose((by_text + by_image) / 2, found["contrastive"], atol=1e-6)
     return {
