@@ -5,6 +5,7 @@ the temperature and the row of [RET], model_args.json lies beside it; the tower 
 own files. RS-CapRet's own bridge is not published. Its encoder is (joaodaniel/rs-clip-cap4, transformers' CLIPModel).
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from rsvlm.systems.build import GATED, build
 from rsvlm.systems.convert.identified import Has, Identified, Layout
 from rsvlm.systems.convert.provenance import write_model_dir
 
-LAYOUT = Layout(fronts=("visual_embeddings.", "visual_fc.", "text_hidden_fcs."))
+_PARTS = ("visual_embeddings", "visual_fc", "text_hidden_fcs")
+LAYOUT = Layout(fronts=tuple(f"{part}." for part in _PARTS))
 
 SETTINGS = "model_args.json"
 TABLE = WeightTable({
@@ -42,17 +44,16 @@ _UNPRUNED = WeightTable({}, {
     r"visual_model\..+": "the vision tower, which is frozen and published apart",
     r"input_embeddings\.weight": "the language model's embedding, of which only the row of [RET] is learned",
 })  # fmt: skip
-_MATRIX, _ROW = "input_embeddings.weight", "ret_input_embeddings.weight"
+_MATRIX, _ROW, _OUT = "input_embeddings.weight", "ret_input_embeddings.weight", "ret_output_embeddings.weight"
+_FRONT = r"^(module\.)?(model\.)?"  # prune_model_ckpt.py leaves both, but for the row that it adds
 _TOWER = "the CLIP, which is published apart (openai/clip-vit-large-patch14, or joaodaniel/rs-clip-cap4)"
 
 
 def identify(has: Has) -> Identified | None:
     """What a checkpoint in FROMAGe's layout is; None for any other, GILL's among them."""
-    if not all(has(rf"^{front}") for front in (r"visual_embeddings\.", r"visual_fc\.", r"text_hidden_fcs\.")):
+    if not all(has(rf"{_FRONT}{part}\.") for part in _PARTS) or has(r"(gen|ret)_text_hidden_fcs\."):
         return None
-    if has(r"^(gen|ret)_text_hidden_fcs\."):
-        return None
-    spoken = "pruned to what is trained" if not has(r"^lm\.") else "with the frozen models in it"
+    spoken = "with the frozen models in it" if has(rf"{_FRONT}lm\.") else "pruned to what is trained"
     return Identified("FROMAGe, or RS-CapRet in its layout", variant=spoken, stage="unknown")
 
 
@@ -74,7 +75,7 @@ def convert_published(
     """Turn a checkpoint in FROMAGe's layout into the model folder `out`: weights, recipe.yaml, provenance.json.
 
     `recipe` gives the sizes (rs_capret/fromage_default for FROMAGe's own), but for the number of visual tokens, which
-    is the file's. `vision` is the folder or file of the CLIP that it was trained with, always needed; `language_model`
+    is the file's, and the prefix of captions, which is that of model_args.json. `vision` is the folder or file of the CLIP that it was trained with, always needed; `language_model`
     the folder of the language model, without which the folder says so when asked. Files with the whole embedding
     instead of the row of [RET], or with the frozen models in them, are read, too; over an untied head they have to have
     `ret_output_embeddings.weight` (ours: nobody published such a file). `lora` does nothing, there are no adapters.
@@ -88,11 +89,12 @@ def convert_published(
     _check_settings(settings, recipe, path.parent / SETTINGS)
     with weights.new_folder(out) as aside:
         numbers = {**recipe.model, "bridge": _bridge(published, recipe)}
+        numbers |= {"prefix": str(settings["input_prompt"])} if settings.get("input_prompt") else {}
         with torch.device("meta"):
             model = build(recipe.model_copy(update={"model": numbers}), for_training=False)
         own, tower = model.state_dict(), model.vision
         assert isinstance(tower, CLIPLevels)
-        if "language.ret_out" in own and "ret_output_embeddings.weight" not in published:
+        if "language.ret_out" in own and _OUT not in published:
             raise BadInput(
                 f"{path} has no row of [RET] for the head of the language model, which is not its embedding here: "
                 "[RET] would never be said; give the language model that it was trained over, FROMAGe's is an OPT."
@@ -128,18 +130,20 @@ def _check_settings(settings: Mapping[str, Any], recipe: Recipe, path: Path) -> 
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    tree = checkpoint.inner(checkpoint.read_tree(path), LAYOUT.fronts)
+    tree = checkpoint.read_tree(path)
     names = [str(name) for name in tree] if isinstance(tree, Mapping) else [type(tree).__name__]
-    found = sorted({name.split(".")[0] for name in names})
-    if not {"visual_embeddings", "visual_fc", "text_hidden_fcs"} <= set(found):
+    published = {re.sub(_FRONT, "", name): tree[name] for name in names} if isinstance(tree, Mapping) else {}
+    found = sorted({name.split(".")[0] for name in published or names})
+    if not {*_PARTS} <= {*found}:
         raise BadInput(
-            f"{path} is no checkpoint in FROMAGe's layout: expected visual_embeddings, visual_fc and text_hidden_fcs, "
-            f"found {', '.join(found[:4])}{', ...' if len(found) > 4 else ''}."
+            f"{path} is no checkpoint in FROMAGe's layout: expected {', '.join(_PARTS)}, found "
+            f"{', '.join(found[:4])}{', ...' if len(found) > 4 else ''}."
         )
-    published = weights.flatten({str(name).removeprefix("model."): value for name, value in tree.items()},
-                                source=str(path))  # fmt: skip
+    published = weights.flatten(published, source=str(path))
     if _MATRIX in published and _ROW not in published:  # [RET] is the last row: its table was cut behind it
-        published[_ROW] = published.pop(_MATRIX)[-1:]
+        published[_ROW] = published.pop(_MATRIX)[-1]
+    for name in {_ROW, _OUT} & published.keys():
+        published[name] = published[name].reshape(1, -1)
     return published
 
 
