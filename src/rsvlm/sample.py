@@ -140,7 +140,7 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "reply_mask": "bool (B, R), False on padding",
     "turn": "int64 (B, R): the branch of a reply token; branches share the prompt and do not see one another",
     "row": "int64 (B,): the row that a conversation shares with others in the language model, absent = its own",
-    "sequence": "int64 (B,): the row in which a picture and its caption follow those before, and see them; absent = its own",
+    "sequence": "int64 (B,): the row in which a caption sees those before it with their pictures; absent = its own",
     "labels": f"int64 (B, R): the reply's ids where an answer is learned, {IGNORE} elsewhere",
     "normaliser": "float32 scalar: labelled tokens of the whole global batch / number of parts it was cut into",
     "phrase": "int64 (B, Q): ids of a phrase, right-padded; box stage only",

@@ -27,8 +27,9 @@ class Release:
 
     `checkpoint` is the pickle in the folder, `given` what the user names (the checkpoint, or "." for the folder).
     `vision` writes the tower, where it is published apart, and `tower` is what is said without it. `base` is the id of
-    the language model, whose head is its embedding where `tied`. `ignored` is found in the names that are left out, `transposed` in those whose matrix is turned.
-    `sources` are the files whose SHA-256 is recorded, `written` what lies in the model folder beside the usual.
+    the language model, whose head is its embedding where `tied`. `ignored` is found in the names that are left out,
+    `transposed` in those whose matrix is turned. `sources` are the files whose SHA-256 is recorded, `written` what lies
+    in the model folder beside the usual.
     `missing` are tensors that may not be lost; `strange` and
     `reshaped` what is said of a tensor more, or of another shape; `other_sizes` what is said with other numbers of the
     `sized` part of the model. `adapters` is where the adapters over the language model lie, whose (r, lora_alpha) are

@@ -1,4 +1,4 @@
-"""Published checkpoints as files: .pt, .pth(.tar), .bin or .safetensors, whole or in shards, opened without running them."""
+"""Published checkpoints: .pt, .pth(.tar), .bin or .safetensors, whole or in shards, opened without running them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -5,8 +5,8 @@ from rsvlm.systems.cards import Phase, Source, SystemCard
 # fmt: off
 CARD = SystemCard(
     name="rs_capret", title="RS-CapRet",
-    what="Captions and retrieval from one frozen language model: linear maps let it see a frozen CLIP's picture, and one "
-    "learned token, [RET], is the vector by which it finds pictures.",
+    what="Captions and retrieval from one frozen language model: linear maps let it see what a frozen CLIP sees, and "
+    "by one learned token, [RET], it finds pictures.",
     year=2024, arxiv="2402.06475", venue="arXiv",
     repository="https://huggingface.co/joaodaniel/rs-clip-cap4",
     figure="image -> CLIP -> class token -> linear -> language model -> caption; caption [RET] -> linear = linear <- "
@@ -30,10 +30,10 @@ CARD = SystemCard(
     ours=(
         "Whether RS-CapRet took over FROMAGe's mechanics as they are is not known; here they are the default, and "
         "`rs_capret/fromage_default` has FROMAGe's numbers under its own name.",
-        "[RET] is rows of its own beside the frozen table: the steps are the same as with FROMAGe's masked gradient, "
+        "The token [RET] is rows of its own beside the frozen table: the steps are the same as with FROMAGe's masked gradient, "
         "without the optimiser's state for a whole vocabulary. No tokenizer has to know it: its id follows the table.",
         "The head's row of [RET], where the head is not the embedding, as LLaMA-2's; FROMAGe knows OPT alone.",
-        "[RET] reads the last layer; FROMAGe's code can add up several.",
+        "The vector of [RET] is read from the last layer; FROMAGe's code can add up several.",
         "The start token behind a picture is learned, as there, and given when a caption is asked for: OPT's start and "
         "end are one token.",
         "Captions are sentences: a capital and a full stop are added where a set leaves them out.",
@@ -67,7 +67,7 @@ CARD = SystemCard(
         "Untied heads: without a trained row of the head [RET] is never said (GILL's issue 29), and LLaMA has no token "
         "to pad with. A checkpoint without that row is refused over LLaMA.",
         "FROMAGe's loops find [RET] as the last row of the table, which holds only because OPT's is cut there.",
-        "`ret_scale` multiplies the logit, as released: above 1 it makes a negative one less likely.",
+        "The number `ret_scale` of a dialogue multiplies the logit, as released: above 1 it makes a negative one less likely.",
         "Its maps fit the tower that they were trained with. FROMAGe's do not fit CLIP-Cap-4, though the shapes do.",
         "FROMAGe's released model with 1 visual token has the prompt \"A picture of\" in its settings, behind pictures "
         "and before texts (`input_prompt`, `add_input_to_ret`); its code asks without, and ours puts it behind "

@@ -1,7 +1,7 @@
 """RS-CapRet: linear maps and one learned token, [RET], between a frozen CLIP and a frozen language model.
 
 image -> CLIP -> class token -> linear -> language model -> caption; caption [RET] -> linear = linear <- class token
-Source: arXiv:2402.06475, without public code or bridge weights. From the paper: which parts there are, which of them are
+Source: arXiv:2402.06475, without public code or bridge weights. From the paper: which parts there are, which are
 frozen, that captioning and retrieval are learned together. The mechanics are those of the method that it builds on,
 FROMAGe (arXiv:2301.13823, github.com/kohjingyu/fromage).
 """

@@ -75,10 +75,11 @@ def convert_published(
     """Turn a checkpoint in FROMAGe's layout into the model folder `out`: weights, recipe.yaml, provenance.json.
 
     `recipe` gives the sizes (rs_capret/fromage_default for FROMAGe's own), but for the number of visual tokens, which
-    is the file's, and the prefix of captions, which is that of model_args.json. `vision` is the folder or file of the CLIP that it was trained with, always needed; `language_model`
-    the folder of the language model, without which the folder says so when asked. Files with the whole embedding
-    instead of the row of [RET], or with the frozen models in them, are read, too; over an untied head they have to have
-    `ret_output_embeddings.weight` (ours: nobody published such a file). `lora` does nothing, there are no adapters.
+    is the file's, and the prefix of captions, which is that of model_args.json. `vision` is the folder or file of the
+    CLIP that it was trained with, always needed; `language_model` the folder of the language model, without which the
+    folder says so when asked. Files with the whole embedding instead of the row of [RET], or with the frozen models in
+    them, are read, too; over an untied head they have to have `ret_output_embeddings.weight` (ours: nobody published
+    such a file). `lora` does nothing, there are no adapters.
     Nothing is left at `out` on failure. Raises MissingPart without a tower, BadInput for a file that is damaged, holds
     code or is of another system, for other settings than the recipe's, and for any tensor without a counterpart.
     """

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any
 
 import torch
 
@@ -102,7 +101,9 @@ def _phrased(name: str, templates: Sequence[str]) -> list[str]:
 def keys(texts: Sequence[str], draws: Sequence[ScheduledSample]) -> Batch:
     """`text_key` and `image_key` of the batch contract."""
     images = [draw.sample.images[0].key for draw in draws]
-    return {name: torch.tensor([_key(one) for one in ones]) for name, ones in (("text_key", texts), ("image_key", images))}
+    return {
+        name: torch.tensor([_key(one) for one in ones]) for name, ones in (("text_key", texts), ("image_key", images))
+    }
 
 
 def _key(words: str) -> int:
