@@ -30,8 +30,9 @@ CARD = SystemCard(
     ours=(
         "Whether RS-CapRet took over FROMAGe's mechanics as they are is not known; here they are the default, and "
         "`rs_capret/fromage_default` has FROMAGe's numbers under its own name.",
-        "The token [RET] is rows of its own beside the frozen table: the steps are the same as with FROMAGe's masked gradient, "
-        "without the optimiser's state for a whole vocabulary. No tokenizer has to know it: its id follows the table.",
+        "The token [RET] is rows of its own beside the frozen table: the steps are the same as with FROMAGe's masked "
+        "gradient, without the optimiser's state for a whole vocabulary. No tokenizer has to know it: its id follows "
+        "the table.",
         "The head's row of [RET], where the head is not the embedding, as LLaMA-2's; FROMAGe knows OPT alone.",
         "The vector of [RET] is read from the last layer; FROMAGe's code can add up several.",
         "The start token behind a picture is learned, as there, and given when a caption is asked for: OPT's start and "
@@ -67,7 +68,8 @@ CARD = SystemCard(
         "Untied heads: without a trained row of the head [RET] is never said (GILL's issue 29), and LLaMA has no token "
         "to pad with. A checkpoint without that row is refused over LLaMA.",
         "FROMAGe's loops find [RET] as the last row of the table, which holds only because OPT's is cut there.",
-        "The number `ret_scale` of a dialogue multiplies the logit, as released: above 1 it makes a negative one less likely.",
+        "The number `ret_scale` of a dialogue multiplies the logit, as released: above 1 it makes a negative one "
+        "less likely.",
         "Its maps fit the tower that they were trained with. FROMAGe's do not fit CLIP-Cap-4, though the shapes do.",
         "FROMAGe's released model with 1 visual token has the prompt \"A picture of\" in its settings, behind pictures "
         "and before texts (`input_prompt`, `add_input_to_ret`); its code asks without, and ours puts it behind "
