@@ -70,7 +70,7 @@ def chat(tmp_path_factory):
 def test_only_the_maps_ret_and_the_temperature_move(language, rows):
     """The fact of the paper: linear projections and [RET]; everything else is frozen, and in eval."""
     recipe, _, tokenizer = batches.tiny(TINY)
-    model = over(language).train()
+    model = over(language, row_norm=False).train()  # which would move a row without a gradient, too
     assert not model.vision.training and not any(part.training for part in model.language.model.modules())
     assert model.training and model.bridge.training
     stage = recipe.stages[0].model_copy(update={"lr": 0.01})

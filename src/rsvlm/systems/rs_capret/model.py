@@ -40,8 +40,8 @@ class RSCapRet(VisionLanguageModel, PairLoss):
     runtime = "rsvlm.systems.rs_capret.runtime"
     tasks = ("caption",)
     vision: Any  # a tower with `pool`
-    bridge: RetrievalMaps
-    language: RetLanguage
+    bridge: Any  # RetrievalMaps
+    language: Any  # RetLanguage
 
     def __init__(
         self, vision: Any, bridge: Mapping[str, Any], language: LanguageModel, *, rows: int | None = None,

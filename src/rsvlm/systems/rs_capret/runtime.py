@@ -20,7 +20,6 @@ from rsvlm.parts.vlm import Adjust
 from rsvlm.sample import IMAGE_TOKEN, Reply
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.matching import Matcher
-from rsvlm.systems.rs_capret.model import RSCapRet
 from rsvlm.systems.runtime.chat import ChatModel, Shown
 from rsvlm.systems.runtime.limits import check_context, check_tokenizer
 from rsvlm.systems.runtime.rounds import Prompt
@@ -47,8 +46,6 @@ def open_model(folder: Path, name: str) -> "CapRetModel":
 
 class CapRetModel(Matcher, ChatModel):
     """A model folder of RS-CapRet. Whatever it is asked about a picture, it captions: it has learned nothing else."""
-
-    model: RSCapRet
 
     def __init__(self, folder: Path, name: str) -> None:
         super().__init__(folder, name)
@@ -136,7 +133,8 @@ class CapRetModel(Matcher, ChatModel):
         prompt = ids[:-1] if asked else ids
         longest = self.model.language.model.config.max_position_embeddings
         check_context(self.name, longest, prompt=len(prompt), reply=1 if asked else max_new_tokens)
-        batch: Any = {key: value.to(self.device) for key, value in pad_prompts([prompt]).items()}
+        padded: Any = pad_prompts([prompt])
+        batch: Any = {key: value.to(self.device) for key, value in padded.items()}
         with self.precision():
             if images:
                 batch["levels"] = self.model.see({"image": self.pixels(images)})

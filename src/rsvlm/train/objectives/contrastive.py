@@ -102,7 +102,8 @@ def keys(texts: Sequence[str], draws: Sequence[ScheduledSample]) -> Batch:
     """`text_key` and `image_key` of the batch contract."""
     images = [draw.sample.images[0].key for draw in draws]
     return {
-        name: torch.tensor([_key(one) for one in ones]) for name, ones in (("text_key", texts), ("image_key", images))
+        "text_key": torch.tensor([_key(text) for text in texts]),
+        "image_key": torch.tensor([_key(image) for image in images]),
     }
 
 
