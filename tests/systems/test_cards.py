@@ -74,7 +74,7 @@ def test_a_card_says_something_of_everything(name):
     assert min(map(len, (card.published, card.missing, card.ours, card.traps))) > 0
     assert list(card.licences) == ["code", "weights", "data", "language model"] and all(card.licences.values())
     assert re.fullmatch(r"\d{4}\.\d{5}", card.arxiv) and card.arxiv.startswith(str(card.year)[2:])
-    last = {"answers": ["ask"], "embeds": ["export"], "matches": []}[card.abilities[0]]
+    last = {"answers": ["ask"], "embeds": ["export"], "matches": ["match"]}[card.abilities[0]]
     commands = ["train", "evaluate", *last]
     assert list(card.commands) == (["convert", *commands] if card.weights else commands)
 

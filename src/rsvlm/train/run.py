@@ -20,6 +20,7 @@ from rsvlm.train.finished import write_finished
 from rsvlm.train.forms import ModelForms
 from rsvlm.train.log import Log
 from rsvlm.train.loop import ahead, distribute, fit
+from rsvlm.train.objectives.base import augmentation_of
 from rsvlm.train.stage_data import StageData
 from rsvlm.train.stages import freeze, optimizer
 from rsvlm.train.start import inherit_model
@@ -42,6 +43,8 @@ def train(
     if not stages:
         raise BadInput(f"{recipe_path} has no stage {only_stage!r}; it has {', '.join(s.name for s in recipe.stages)}.")
     check_objectives(recipe)
+    for stage in recipe.stages:
+        augmentation_of(stage)  # refused now, not when its turn comes
     # Blocks of a tower behind its last tap move with no loss: plain data-parallel training would wait for them.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     precision = precision_of(recipe.precision)

@@ -15,7 +15,7 @@ from rsvlm.sample import Batch, Sample
 from rsvlm.train.objectives.base import Setting
 
 KEYS = ("text", "text_mask")
-TEXT_ONLY, CACHED = False, True
+TEXT_ONLY, CACHED, AUGMENTED = False, True, True
 
 
 def collate(setting: Setting) -> Collate:

@@ -15,7 +15,7 @@ from rsvlm.sample import IGNORE, Batch, Sample
 from rsvlm.train.objectives.base import Setting
 
 KEYS = ("prompt", "prompt_mask", "reply", "reply_mask", "labels", "turn", "normaliser")
-TEXT_ONLY = CACHED = True
+TEXT_ONLY = CACHED = AUGMENTED = True
 
 Encode = Callable[[Sample, int], EncodedConversation]  # a sample and its visit -> token ids
 
