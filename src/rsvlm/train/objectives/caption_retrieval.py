@@ -15,7 +15,7 @@ from rsvlm.train.objectives.contrastive import check_lengths, check_pairs, keys
 from rsvlm.train.objectives.language import check_tasks, pad_conversations
 
 KEYS = ("prompt", "prompt_mask", "reply", "reply_mask", "labels", "turn", "normaliser", "text", "text_mask")
-TEXT_ONLY, CACHED = False, True
+TEXT_ONLY, CACHED, AUGMENTED = False, True, True
 
 
 def collate(setting: Setting) -> Collate:
