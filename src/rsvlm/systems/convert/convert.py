@@ -1,7 +1,7 @@
 """Published weights of any system: which system a checkpoint is of, and its conversion into a model folder.
 
 The conversion is `convert_published(path, out, *, recipe, language_model, vision, lora)` of the system's weights.py. It
-may have `size_of(path)`, the name of a file's recipe, and `base_of(recipe)`, the language model that a recipe is over.
+may have `size_of(path)`, the name of a file's recipe, and `wanted_base(recipe)`, the language model of a recipe.
 """
 
 from collections.abc import Mapping
@@ -74,7 +74,7 @@ def convert(
     adapter_config = _adapter_config(path)
     size_of = getattr(submodule(system, "weights"), "size_of", lambda _: "paper")
     sizes = recipe or _shipped(system, size_of(path), adapter_config if seen.adapter else {})
-    base = getattr(submodule(system, "weights"), "base_of", lambda _: source_of(system).base)(sizes)
+    base = getattr(submodule(system, "weights"), "wanted_base", lambda _: source_of(system).base)(sizes)
     if seen.adapter and lora:
         _check_adapter(path, seen.adapter, sizes.model["language"], base, scale_known=bool(adapter_config))
     if language_model and "language" in sizes.model:

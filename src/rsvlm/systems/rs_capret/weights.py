@@ -63,7 +63,7 @@ def size_of(path: Path) -> str:
     return "fromage_default" if "opt" in str(settings.get("opt_version", "opt")).lower() else "paper"
 
 
-def base_of(recipe: Recipe) -> str:
+def wanted_base(recipe: Recipe) -> str:
     """The Hugging Face id of the language model that a recipe is over."""
     return GATED[_base(recipe)]
 
@@ -100,7 +100,7 @@ def convert_published(
                 f"{path} has no row of [RET] for the head of the language model, which is not its embedding here: "
                 "[RET] would never be said; give the language model that it was trained over, FROMAGe's is an OPT."
             )
-        apart = {r"language\.model\..+": f"the language model, which is published apart ({base_of(recipe)})",
+        apart = {r"language\.model\..+": f"the language model, which is published apart ({wanted_base(recipe)})",
                  r"vision\..+": _TOWER}  # fmt: skip
         state, account = weights.adopt(published, own, _UNPRUNED | TABLE, source=str(path), elsewhere=apart)
         seen, more = _tower(vision, tower, recipe, path)
