@@ -17,7 +17,9 @@ def test_it_finds_what_a_matrix_product_finds_and_leaves_out_what_was_seen():
     assert [one.id for one in found] == order[:4] and len(index) == 10
     assert np.allclose([one.score for one in found], np.sort(cosines)[::-1][:4], atol=1e-6)
     assert [one.id for one in index.search(query, most=4, seen=order[:2])] == order[2:6]
-    assert [one.id for one in index.search(query, most=99)] == order and index.search(query, seen=order) == []
+    assert [one.id for one in index.search(query, most=99)] == order and index.search(
+        query, seen=order
+    ) == index.search(query, most=0) == []
 
 
 def test_equal_scores_stay_in_order():

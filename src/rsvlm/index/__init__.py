@@ -1,1 +1,1 @@
-"""Memory: exact search, and re-ranking of what was retrieved."""
+"""Memory: archives of tiles, exact search over vectors at hand, re-ranking of knowledge."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
+from rsvlm.index.vector_matrix import top
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ class ExactIndex:
         if row.shape != self.vectors.shape[1:]:
             raise BadInput(f"The query has the shape {row.shape}; the index has vectors of {self.vectors.shape[1]}.")
         scores = self.vectors @ _unit(row[None])[0]
-        order = (int(at) for at in np.argsort(-scores, kind="stable"))
-        found = [Neighbour(self.ids[at], float(scores[at])) for at in order if self.ids[at] not in seen]
-        return found[:most]
+        places = np.flatnonzero([one not in seen for one in self.ids])
+        best = places[top(scores[places], most)] if most > 0 else places[:0]
+        return [Neighbour(self.ids[at], float(scores[at])) for at in best.tolist()]
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
