@@ -128,7 +128,11 @@ def losses(out: Path) -> list[tuple[str, int, float]]:
         (
             line["stage"],
             line["step"],
-            next(line[loss] for loss in ("language", "tags", "heat", "reconstruction", "contrastive") if loss in line),
+            next(
+                line[loss]
+                for loss in ("language", "tags", "heat", "reconstruction", "contrastive", "change")
+                if loss in line
+            ),
         )
         for line in lines
     ]

@@ -20,17 +20,24 @@ from rsvlm.parts.vision.tower import Tower
 from rsvlm.sample import Batch
 
 STRIDE = 4  # pixels of a side of one cell of the maps
+PART = 0.57  # side of what is looked at in pixels of the picture, of the side that the tower sees: it is enlarged
 LEAST = 0.1  # contrast, of [0, 1]
 _PRIOR = -3.0  # logit of 0.05: most of a scene does not change
 
 
-class ConvBlock(nn.Sequential):
-    """Conv of 3 x 3, group norm, GELU: (B, D, h, w) -> (B, `width`, h, w)."""
+class ConvBlock(nn.Module):
+    """Conv of 3 x 3, layer norm, GELU: (B, D, h, w) -> (B, `width`, h, w).
+
+    The norm is over the channels of each cell: one over cells would make a scene without change look like any other.
+    """
 
     def __init__(self, inputs: int, width: int, *, stride: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(inputs, width, 3, stride, 1, bias=False), nn.GroupNorm(math.gcd(8, width), width), nn.GELU()
-        )
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(inputs, width, 3, stride, 1), nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps -> maps."""
+        return F.gelu(self.norm(self.conv(x).movedim(1, -1))).movedim(-1, 1)
 
 
 class ChangeHead(Head):

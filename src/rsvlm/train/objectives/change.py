@@ -14,14 +14,14 @@ from rsvlm.data.images import read_rgb
 from rsvlm.data.loader import Collate, ScheduledSample, dihedral_view, to_tensor
 from rsvlm.data.masks import Mask, decode_rle
 from rsvlm.errors import BadInput
-from rsvlm.parts.heads.change import STRIDE, ChangeHead
+from rsvlm.parts.heads.change import PART, STRIDE, ChangeHead
 from rsvlm.sample import Batch, Sample
 from rsvlm.train.objectives.base import Setting
 
 KEYS = ("change",)
 TEXT_ONLY = CACHED = AUGMENTED = False  # it draws its own parts of pictures
 
-SIDES = (0.43, 0.72)  # of the part that is cut out, of the side that the tower sees: parts are enlarged
+SIDES = (0.75, 1.25)  # times PART: the side of the part that is cut out
 UNCHANGED = 0.15  # share of visits that see one date twice
 CENTRED = 0.5  # share of the others that look at a place that changed
 SHIFT = 3  # pixels by which dates may lie apart
@@ -87,7 +87,7 @@ def _window(
 ) -> tuple[int, int, int]:  # fmt: skip
     """x, y and side in pixels of the part that is looked at."""
     height, width = extent
-    side = min(round(size * rng.uniform(*SIDES)), height, width)
+    side = min(round(size * PART * rng.uniform(*SIDES)), height, width)
     x, y = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
     if mask is not None and mask.any() and rng.random() < CENTRED:
         places = np.flatnonzero(mask)
