@@ -88,11 +88,11 @@ def test_a_head_learns_a_batch_by_heart(data, tmp_path):
     for step in range(100):
         losses = model(batch)
         if step == 0:
-            first = {name: float(loss) for name, loss in losses.items()}
+            first = {name: loss.item() for name, loss in losses.items()}
         sum(losses.values()).backward()
         optimizer.step()
         optimizer.zero_grad()
-    assert all(float(losses[name]) < 0.35 * first[name] for name in ("change", "overlap"))
+    assert all(losses[name].item() < 0.35 * first[name] for name in ("change", "overlap"))
 
 
 def test_what_cannot_be_learned_is_refused(data, tmp_path):
