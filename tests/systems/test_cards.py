@@ -59,7 +59,7 @@ def papers():
 
 
 def test_every_system_has_a_card_and_a_page_and_there_are_no_others():
-    assert list(CARDS) == list(SYSTEMS) == list(sizes()) and len(CARDS) == 10
+    assert list(CARDS) == list(SYSTEMS) == list(sizes()) and len(CARDS) == 11
     written = {path.stem for path in (ROOT / "docs/systems").glob("*.md")}
     assert written == {*CARDS, "index", "any_model"}
     there = {path.parent.name for path in (ROOT / "src/rsvlm/systems").glob("*/card.py")}
@@ -86,7 +86,8 @@ def test_a_card_is_true_to_the_system(name, papers):
     assert card.arxiv in (sys.modules[system.__module__].__doc__ or "")
     speaker = build(read_recipe(RECIPES / f"{name}/tiny.yaml"))
     answers = ("answers", "grounds") if getattr(speaker, "box_dialect", "") else ("answers",)
-    kinds = {"language": answers, "contrastive": ("matches",), "views": ("embeds",)}
+    kinds = {"language": answers, "contrastive": ("matches",), "views": ("embeds",),
+             "caption_retrieval": ("answers", "matches")}  # fmt: skip
     assert card.abilities == kinds[speaker.objectives[0]]
     assert set(card.abilities) <= set(SOLVERS)
     for module, _, part in (part.rpartition(".") for part in card.parts):

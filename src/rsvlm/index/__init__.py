@@ -1,1 +1,1 @@
-"""Memory: stores and retrieval (empty so far)."""
+"""Memory: archives of tiles, exact search over vectors at hand, re-ranking of knowledge."""

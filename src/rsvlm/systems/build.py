@@ -41,10 +41,12 @@ HEADS = {
 
 # Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
 GATED = {
+    "llama-2-7b": "meta-llama/Llama-2-7b-hf",
     "llama-2-7b-chat": "meta-llama/Llama-2-7b-chat-hf",
     "llama-3-8b-instruct": "meta-llama/Meta-Llama-3-8B-Instruct",
     "vicuna-7b-v1.5": "lmsys/vicuna-7b-v1.5",
     "opt-2.7b": "facebook/opt-2.7b",
+    "opt-6.7b": "facebook/opt-6.7b",
 }
 
 
