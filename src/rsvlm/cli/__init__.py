@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug shows a plain traceback, without the values of local variables
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_COMPUTE = ("ask", "match", "embed", "train", "evaluate")  # commands that run a model
+_COMPUTE = ("ask", "match", "embed", "train", "evaluate", "knowledge")  # commands that run a model
 
 
 def main() -> None:
@@ -90,6 +90,7 @@ for _act in (
     measure.report,
     measure.lmms_pack,
     make.convert,
+    make.knowledge,
     make.setup,
 ):
     app.command()(_act)

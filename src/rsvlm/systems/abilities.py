@@ -226,6 +226,7 @@ MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
     "<the model folder of a run of CMID>": (Embeds,),
     "<a run's model folder with a box head>": (Answers, ScoresReplies, Embeds, Detects),
     "<a dual encoder's model folder>": (Embeds, Matches),
+    "<a folder of rsvlm knowledge>": (Answers,),
     "hf:<a Hugging Face folder or id>": (Answers, ScoresReplies, Compares),
     "hf:<a CLIP or SigLIP folder or id>": (Embeds, Matches),
     "openai:http://<host>/v1#<model>": (Answers, Compares),
