@@ -22,6 +22,10 @@ def mini_is_here():
 
 SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 FIGURES = {
+    "archive_index": "tiles target_ratio ours_s bare_s ratio tiles_per_s rows width target_peak_rss_mib add_s "
+    "build_index_s peak_rss_mib",
+    "archive_search": "rows width queries build_s first_query_s target_first_query_s filtered target_filtered "
+    "approximate hnsw target_of_hnsw of_hnsw exact target_of_limit threads",
     "batch_caption": "batch tokens target_ratio tiny threads",
     "caption_metrics": "images references real_images distinct_captions seconds ratio target_ratio equal_to",
     "choices": "target_ratio likelihood_s free_s likelihood_to_free rules_s raw_s raw_to_rules",
@@ -63,7 +67,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 17
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 19
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rsvlm.cli import make, matching, measure, names, scenes, weights
+from rsvlm.cli import archive, make, matching, measure, names, scenes, weights
 from rsvlm.cli.scenes import split_arguments
 from rsvlm.errors import RsvlmError
 from rsvlm.printable import say
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug shows a plain traceback, without the values of local variables
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_COMPUTE = ("ask", "match", "embed", "train", "evaluate", "knowledge")  # commands that run a model
+_COMPUTE = ("ask", "match", "embed", "index", "knowledge", "train", "evaluate")  # commands that run a model
 
 
 def main() -> None:
@@ -83,6 +83,7 @@ for _act in (
     scenes.info,
     matching.match,
     matching.embed,
+    archive.index,
     make.train,
     measure.evaluate,
     measure.questions,
@@ -95,4 +96,5 @@ for _act in (
 ):
     app.command()(_act)
 app.command("list")(names.list_names)
+app.add_typer(archive.app, name="archive")
 app.add_typer(weights.app, name="weights")

@@ -1,1 +1,1 @@
-"""Memory: stores and retrieval (empty so far)."""
+"""Memory: archives of tiles, re-ranking of knowledge."""

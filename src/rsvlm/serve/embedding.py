@@ -3,14 +3,12 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
-import shapely.geometry
 from numpy.typing import NDArray
 from rich.progress import Progress, TaskID
 
@@ -19,9 +17,9 @@ from rsvlm.errors import BadInput
 from rsvlm.files import is_folder
 from rsvlm.geo.place import Place
 from rsvlm.geo.raster import open_scene
-from rsvlm.geo.vector import window_feature
 from rsvlm.printable import printable
 from rsvlm.progress import progress_bar
+from rsvlm.serve import footprints
 from rsvlm.serve.answer_files import check_folder
 from rsvlm.serve.inputs import SUFFIXES
 from rsvlm.serve.tiling import MOST_TILES, TilePlan, View, plan_tiles, read_views
@@ -34,8 +32,6 @@ from rsvlm.systems.matching import BATCH, image_vectors
 _ROWS, _SECONDS = 2048, 60.0  # a part is written when it has so many rows, or after so long
 _BYTES = 2**27  # of pictures that wait for the model
 _NAMED = 5  # pictures that could not be read, in the sentence at the end
-_DECIMALS = 7  # of a degree: 1 cm
-_SIMPLER = 1e-3  # of an outline's extent, by which it may be off
 Row = tuple[str, Sequence[int], float, Sequence[float], str]
 Vector = NDArray[np.float64]
 
@@ -161,9 +157,7 @@ def _row(path: str, view: View, place: Place | None) -> Row:
     if place is not None:
         lon, lat = place.to_lonlat([(column + width / 2, row + height / 2)])[0]
         middle = float(lon), float(lat)
-        with suppress(BadInput):  # in space
-            geometry = shapely.geometry.shape(window_feature(view.window, place)["geometry"])
-            left, bottom, right, top = geometry.bounds
-            simple = geometry.simplify(_SIMPLER * max(right - left, top - bottom))  # curved edges have many points
-            outline = shapely.to_wkt(simple, rounding_precision=_DECIMALS)
+        geometry = footprints.outline(view.window, place)
+        if geometry is not None:
+            outline = shapely.to_wkt(geometry, rounding_precision=footprints.DECIMALS)
     return path, view.window, view.valid, middle, outline
