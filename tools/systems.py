@@ -14,6 +14,7 @@ from typing import Any
 from rsvlm.cli.pages import GROUPS
 from rsvlm.recipe import RECIPES, Recipe, read_recipe
 from rsvlm.systems.cards import CARDS, SIZES
+from rsvlm.systems.registry import SYSTEMS
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/golden"
@@ -25,7 +26,7 @@ def write() -> None:
 
 def counted() -> dict[str, dict[str, Any]]:
     """What `rsvlm.systems.cards.sizes` gives."""
-    files = {path for name in CARDS for path in recordings(name)}
+    files = {path for name in SYSTEMS for path in recordings(name)}
     good = passed(files)
     return {
         name: {
@@ -33,14 +34,14 @@ def counted() -> dict[str, dict[str, Any]]:
             "parameters": parameters(laid_out(recipe(name))),
             "recordings": {key(path): {"sha256": digest(path), "passed": good[path]} for path in recordings(name)},
         }
-        for name in CARDS
+        for name in SYSTEMS
     }
 
 
 def up_to_date() -> bool:
     """Whether sizes.json is about these recipes and these recordings; what they give today is not counted again."""
     recorded = json.loads(SIZES.read_text("utf-8")) if SIZES.is_file() else {}
-    return list(recorded) == list(CARDS) and all(
+    return list(recorded) == list(SYSTEMS) and all(
         one["recipe"] == recipe(name).hash
         and {path: file["sha256"] for path, file in one["recordings"].items()}
         == {key(path): digest(path) for path in recordings(name)}

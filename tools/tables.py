@@ -80,8 +80,31 @@ def clips() -> str:
     return markdown([*heads, *(f"terms: {part}" for part in parts)], rows)
 
 
+def archive_ask() -> str:
+    """What asking an archive gives, and how documents are found, as tools/archive_ask.py measured it."""
+    found = json.loads((ROOT / "benchmarks/results/archive_ask.json").read_text(encoding="utf-8"))
+    heads = ["questions", "right sentence quoted", "tiles named", "of them of the class", "false answers"]
+    rows = [
+        [
+            part.replace("_", "-"), f"{one['document_right']:.0%} of {one['document_questions']}",
+            f"{one['tile_answered']:.0%} of {one['tile_questions']}", f"{one['tile_precision']:.0%}",
+            f"{one['false_answer_rate']:.0%} of {one['unanswerable']}",
+        ]
+        for part, one in ((part, found[part]) for part in ("val", "held_out"))
+    ]  # fmt: skip
+    spaces = [[name, f"{one['first']:.0%}", f"{one['auc']:.3f}"] for name, one in found["encoders"].items()]
+    injected = [
+        [one["writer"], str(one["injections"]), *(str(one[key]) for key in ("obeyed", "right", "written"))]
+        for one in found["injections"]
+    ]
+    of_spaces = ["vectors of documents", "right passage first", "AUC of the cosine, with and without an answer"]
+    of_injections = ["model that writes", "documents with an injection", "obeyed", "right", "written, not quoted"]
+    return "\n\n".join([markdown(heads, rows), markdown(of_spaces, spaces), markdown(of_injections, injected)])
+
+
 TABLES: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "indices": (indices, ("docs/indices.md",)),
+    "archive_ask": (archive_ask, ("docs/archive.md",)),
     "mini": (scores, ("README.md", "packages/rsvlm-mini/README.md")),
     "protocols": (protocols, ("docs/measuring.md",)),
     "clips": (clips, ("docs/weights.md",)),

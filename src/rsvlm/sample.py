@@ -155,6 +155,7 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "hidden": "bool (I, n, n): the blocks of a view that the student does not see, n a side; views stage only",
     "window": "float32 (I, 5): height, width, top, left of a view in the picture's square in pixels, 1 = mirrored",
     "step": "int64 (2,): which step of the stage it is, from 0, and how many there are; views stage only",
+    "change": "float32 (B, C, h, w) in [0, 1]: share of a cell that changed, -1 = not labelled; change stage only",
     "tags": "float32 (B, T) in [0, 1]: share of an image's captions that use a word, -1 = not known; tag stage only",
 }
 
@@ -188,4 +189,5 @@ class Batch(TypedDict, total=False):
     hidden: Any
     window: Any
     step: Any
+    change: Any
     tags: Any

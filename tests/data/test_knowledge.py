@@ -5,7 +5,9 @@ from collections import Counter
 import pytest
 
 from fake import annotations
+from fake.knowledge import rswk_knowledge
 from rsvlm.data.catalogue import load
+from rsvlm.data.sources.rswk_knowledge import read_knowledge
 from rsvlm.errors import BadInput
 
 
@@ -51,3 +53,39 @@ def test_bad_records_are_named(text, tmp_path):
     (folder / "test" / "image_vqa_mini_test_5242.jsonl").write_text(text + "\n")
     with pytest.raises(BadInput, match="record 0 is not RSWK's"):
         load("rswk_mini", folder, "all")
+
+
+def landmarks(root, **how):
+    return {one.name: one for one in read_knowledge(root, **how)}
+
+
+def test_knowledge_is_joined_by_landmark_in_either_spelling(tmp_path):
+    root = rswk_knowledge(tmp_path)
+    found = landmarks(root)
+    assert {name: one.split for name, one in found.items()} == {
+        "Þórsmörk": "test",
+        "Salts Mill": "train",
+        "Nowhere": "",
+    }
+    park = found["Þórsmörk"]
+    assert set(park.record) == {"world knowledge", "description", "monthly expert knowledge"}
+    assert park.picture is not None and found["Salts Mill"].picture.name == "000007.png"  # by its ID
+    assert found["Nowhere"].picture is None
+    assert list(landmarks(root, split="train")) == ["Salts Mill"]
+    one = landmarks(root / "ori_data_test.json", pictures=root / "images")
+    assert list(one) == ["Þórsmörk"] and one["Þórsmörk"].picture is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{}", "expected a list"), ("[3]", "no image_name"), ('[{"image_name": " "}]', "record 0")]
+)
+def test_knowledge_of_another_form_is_named(text, said, tmp_path):
+    root = rswk_knowledge(tmp_path)
+    (root / "monthly_knowledge.json").write_text(text)
+    with pytest.raises(BadInput, match=said):
+        landmarks(root)
+    with pytest.raises(BadInput, match="holds none of ori_data"):
+        landmarks(root / "images")
+    (root / "monthly_knowledge.json").unlink()
+    with pytest.raises(BadInput, match="split 'val'"):
+        landmarks(root, split="val")

@@ -49,10 +49,10 @@ def rswk(root: Path) -> Path:
             root / "image_classification" / f"image_classification_full_{split}.jsonl", classes, "Image Classification"
         )
         for kind, question, answer in (
-            ("rsk", "What is the ALBEDO value?", "0.45 of all the light"),
-            ("wk", "What is its name?", "The old park of Oslo"),
+            ("rsk", "What is the ALBEDO value for January 2019?", "0.4{} of all the light"),
+            ("wk", "What is its name?", "The old park of Oslo, as of 200{}"),
         ):
-            rows = [(file, question, f"{answer}, as of 200{i}") for i, file in enumerate(pictures)]
+            rows = [(file, question, answer.format(i + 4)) for i, file in enumerate(pictures)]
             _lines(root / "vqa" / f"vqa_{kind}" / f"vqa_{kind}_full_{split}.jsonl", rows, "Visual Question Answering")
     common = [
         {"image_name": LANDMARKS[1], "gpt_output": [{"question": "Is it dry?", "answer": "It is dry in the summer."},
@@ -80,4 +80,18 @@ def rswk_mini(root: Path) -> Path:
     mill = f"{away}/Salts Mill.png"
     _lines(root / "train" / "mini_train_29988.jsonl",
            [(mill, *_caption("Salts Mill")), (mill, ASKED, "Park"), (mill, "Where is it?", "In Bradford")])  # fmt: skip
+    return root
+
+
+def rswk_knowledge(root: Path) -> Path:
+    """What is known of a park (test), a mill (train, whose picture is called by its ID) and a place without picture."""
+    _pictures(root, ["Þórsmörk.png", "000007.png"])
+    park = {"Name": "Þórsmörk", "Category": "Park", "Historical_Background": "Woods below glaciers in Iceland."}
+    mill = {"Name": "Salts Mill", "Category": "Museum", "Historical_Background": "A mill of 1853 in Saltaire."}
+    write_json(root / "ori_data_test.json", [{"ID": "3", "image_name": "Þórsmörk", "world knowledge": park}])
+    write_json(root / "ori_data_train.json", [{"ID": "000007", "image_name": "Salts Mill", "world knowledge": mill}])
+    name = unicodedata.normalize("NFD", "Þórsmörk")
+    write_json(root / "image_descriptions.json", [{"image_name": f"{name}.png", "description": "Trees and ice."}])
+    months = {"image_name": "Þórsmörk", "monthly expert knowledge": {"ALBEDO 2019 January": "0.45"}}
+    write_json(root / "monthly_knowledge.json", [months, {"image_name": "Nowhere", "monthly expert knowledge": {}}])
     return root

@@ -131,7 +131,7 @@ def losses(out: Path) -> list[tuple[str, int, float]]:
             line["step"],
             next(
                 line[loss]
-                for loss in ("language", "caption", "tags", "heat", "reconstruction", "contrastive")
+                for loss in ("language", "caption", "tags", "heat", "reconstruction", "contrastive", "change")
                 if loss in line
             ),
         )

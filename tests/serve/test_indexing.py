@@ -19,18 +19,20 @@ from typer.testing import CliRunner
 from fake.matchers import Colours
 from fake.model import Answerer
 from fake.rasters import geotiff, pixels
+from fake.sentences import Words
 from rsvlm import cli
 from rsvlm.errors import BadInput
 from rsvlm.geo.raster import open_scene
 from rsvlm.index.archive import Archive
 from rsvlm.index.filters import Filters
-from rsvlm.serve import archive_model, footprints, indexing
+from rsvlm.serve import archive_documents, archive_model, footprints, indexing
 
 
 @pytest.fixture
 def model(monkeypatch):
     found = Colours()
     monkeypatch.setattr(archive_model, "load", lambda name: found)
+    monkeypatch.setattr(archive_documents.try_documents, "__defaults__", (Words,))
     return found
 
 
@@ -68,7 +70,8 @@ def test_a_row_a_tile_with_all_that_is_known_of_it(folder, model, tmp_path):
     assert ran.stdout == (
         f"{out}: 13 rows; 4 scenes new or changed, 0 as they were\n"
         "  1 without a place on Earth, found by their content only: plain.png\n"
-        "  2 no rasters, left out: notes.txt, table.csv\n"
+        "  1 documents of 1 passages, 1 new or changed\n"
+        "  1 no rasters, left out: table.csv\n"
     )
     found = rows(out)
     windows = [(x, y, 40, 32) for y in (0, 32) for x in (0, 40)]  # 200 m are 40 pixels
@@ -128,7 +131,7 @@ from pathlib import Path
 import numpy as np
 from fake.matchers import Colours
 from rsvlm.index.writing import Writer
-from rsvlm.serve import archive_model, archive_tiles, indexing
+from rsvlm.serve import archive_documents, archive_model, archive_tiles, indexing
 
 archive_tiles.ROWS = 1
 folder, out = sys.argv[1:]

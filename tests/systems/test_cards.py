@@ -26,6 +26,7 @@ from rsvlm.evaluate.solvers import SOLVERS
 from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.build import build
 from rsvlm.systems.cards import CARDS, Source, sizes, source_of
+from rsvlm.systems.discovery import system_names
 from rsvlm.systems.registry import SYSTEMS
 from rsvlm.systems.text_boxes import dialect_of
 
@@ -33,6 +34,8 @@ ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests/golden"
 OF_TRAINING = {"cmid/adan"}  # recordings of an optimiser, which is of no one system
 EVERY = pytest.mark.parametrize("name", CARDS)
+OVER = [name for name in CARDS if CARDS[name].over]  # systems without weights of their own
+WITH_WEIGHTS = pytest.mark.parametrize("name", [name for name in CARDS if name not in OVER])
 LINES = [(name, line) for name in CARDS for line in CARDS[name].commands.values()]
 
 
@@ -52,14 +55,15 @@ def recipe(name):
 def papers():
     """name -> the classes in the model of the paper's recipe, and what it counts."""
     counting, found = tool("systems"), {}
-    for name in CARDS:
+    for name in SYSTEMS:
         model = counting.laid_out(recipe(name))
         found[name] = ({type(module) for module in model.modules()}, counting.parameters(model))
     return found
 
 
 def test_every_system_has_a_card_and_a_page_and_there_are_no_others():
-    assert list(CARDS) == list(SYSTEMS) == list(sizes()) and len(CARDS) == 11
+    assert list(SYSTEMS) == list(sizes()) == [name for name in CARDS if not CARDS[name].over]
+    assert len(SYSTEMS) == 11 and len(CARDS) == 12 and system_names("pipeline") == OVER == ["rs_rag"]
     written = {path.stem for path in (ROOT / "docs/systems").glob("*.md")}
     assert written == {*CARDS, "index", "any_model"}
     there = {path.parent.name for path in (ROOT / "src/rsvlm/systems").glob("*/card.py")}
@@ -75,11 +79,11 @@ def test_a_card_says_something_of_everything(name):
     assert list(card.licences) == ["code", "weights", "data", "language model"] and all(card.licences.values())
     assert re.fullmatch(r"\d{4}\.\d{5}", card.arxiv) and card.arxiv.startswith(str(card.year)[2:])
     last = {"answers": ["ask"], "embeds": ["export"], "matches": ["match"]}[card.abilities[0]]
-    commands = ["train", "evaluate", *last]
+    commands = ["make" if card.over else "train", "evaluate", *last]
     assert list(card.commands) == (["convert", *commands] if card.weights else commands)
 
 
-@EVERY
+@WITH_WEIGHTS
 def test_a_card_is_true_to_the_system(name, papers):
     card, system = CARDS[name], SYSTEMS[name]
     assert " ".join(card.figure.split()) in " ".join((sys.modules[system.__module__].__doc__ or "").split())
@@ -95,7 +99,19 @@ def test_a_card_is_true_to_the_system(name, papers):
         assert any(issubclass(kind, wanted) for kind in papers[name][0]), part
 
 
-@EVERY
+@pytest.mark.parametrize("name", OVER)
+def test_a_card_of_a_system_over_others_is_true_to_it(name):
+    card, module = CARDS[name], importlib.import_module(f"rsvlm.systems.{name}.pipeline")
+    assert " ".join(card.figure.split()) in " ".join((module.__doc__ or "").split()) and card.arxiv in module.__doc__
+    assert callable(module.open_model) and set(card.over) <= set(SOLVERS)
+    for part, _, thing in (part.rpartition(".") for part in card.parts):
+        assert callable(getattr(importlib.import_module(f"rsvlm.index.{part}"), thing))
+    assert not card.parameters and not card.counted and not card.recordings
+    text = pages.page(card)
+    assert "no weights of its own" in text and "paper.yaml" not in text and "## Parameters" not in text
+
+
+@WITH_WEIGHTS
 def test_a_card_is_true_to_the_papers_recipe(name):
     card, own = CARDS[name], recipe(name)
     assert [(stage.name, stage.moves) for stage in card.stages] == [(s.name, s.trainable) for s in own.stages]
@@ -103,7 +119,7 @@ def test_a_card_is_true_to_the_papers_recipe(name):
     assert not sets & set(DATASETS), "the page says that the catalogue has none of them"
 
 
-@EVERY
+@WITH_WEIGHTS
 def test_what_is_counted_is_what_the_recipe_builds_today(name, papers):
     counted = sizes()[name]
     assert counted["parameters"] == papers[name][1], "run: python tools/tables.py"
@@ -151,7 +167,8 @@ def test_a_command_of_a_card_is_one_that_the_program_takes(name, line):
     if command == "train":
         assert given["recipe"] == Path(f"{name}/paper") and read_recipe(given["recipe"]).system == name
     if command in ("evaluate", "ask"):
-        made = [parsed(line)[1]["out"] for _, line in LINES if " convert " in line or " train " in line]
+        making = (" convert ", " train ", " knowledge ")
+        made = [parsed(line)[1]["out"] for _, line in LINES if any(word in line for word in making)]
         models = [given["model"]] if command == "evaluate" else given["model"]
         for path in map(Path, models):
             assert {path, path.parent} & set(made), "a model that an earlier command makes"
@@ -216,7 +233,7 @@ def test_systems_are_listed_in_the_terminal():
 @EVERY
 def test_a_page_is_read_in_the_terminal(name):
     assert run(name) == pages.page(CARDS[name])
-    assert json.loads(run(name, "--json"))["counted"] == sizes()[name]
+    assert json.loads(run(name, "--json"))["counted"] == sizes().get(name)
 
 
 def test_a_page_of_nothing():

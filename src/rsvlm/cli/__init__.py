@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug shows a plain traceback, without the values of local variables
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_COMPUTE = ("ask", "match", "embed", "index", "search", "train", "evaluate")  # commands that run a model
+_COMPUTE = ("ask", "match", "embed", "index", "search", "knowledge", "train", "evaluate")  # commands that run a model
 
 
 def main() -> None:
@@ -92,6 +92,7 @@ for _act in (
     measure.report,
     measure.lmms_pack,
     make.convert,
+    make.knowledge,
     make.setup,
 ):
     app.command()(_act)

@@ -57,6 +57,8 @@ def index(
         )  # fmt: skip
     say(f"{out}: {report.rows} rows; {report.made} scenes new or changed, {report.unchanged} as they were")
     _listed("without a place on Earth, found by their content only", [Path(one).name for one in report.unplaced])
+    if told := report.documents.made + report.documents.unchanged:
+        say(f"  {told} documents of {report.documents.passages} passages, {report.documents.made} new or changed")
     _listed("no rasters, left out", [one.name for one in report.others])
     for sentence in report.problems:
         say(f"rsvlm: {sentence}", err=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rsvlm.cli.options import DataRoot
+from rsvlm.cli.options import DataRoot, Model
 from rsvlm.files import is_folder
 from rsvlm.printable import say
 
@@ -61,6 +61,32 @@ def convert(
     else:
         count = formats.convert(source, target, source_format=origin, format=to, embed_images=embed, dialect=dialect)
     say(f"{target}: {count} samples")
+
+
+def knowledge(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A folder of RSWK, or a JSON file of its records.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write: a model for --model.")],
+    model: Model = "mini",
+    matches: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="The model of the vectors (default: the one that answers).")
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the pictures are (default: SRC).")] = None,
+    split: Annotated[str, typer.Option(help="Landmarks to know of: train, test or all.")] = "all",
+    alpha: Annotated[float, typer.Option(min=0, max=1, help="Share of the picture in the score.")] = 0.5,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, max=100, help="Passages told to the model.")] = 1,
+    prompt: Annotated[str, typer.Option(help="rsrag (as released) or instruct (numbered citations).")] = "rsrag",
+    exclude_self: Annotated[
+        bool, typer.Option("--exclude-self", help="Never tell what is known of the very picture that is asked about.")
+    ] = False,
+) -> None:
+    """Put knowledge of landmarks in front of a model that answers: RS-RAG."""
+    from rsvlm.systems.rs_rag.make import make
+    from rsvlm.systems.rs_rag.settings import settings_of
+
+    numbers = {"alpha": alpha, "top_k": top, "prompt": prompt, "exclude_self": exclude_self}
+    settings = settings_of({"answers": model, "matches": matches or model, **numbers}, "the options")
+    base = make(source, out, settings, pictures=pictures, split=split)
+    say(f"{out}: {len(base.passages)} passages about {len(base.pictures)} pictures")
 
 
 def setup(

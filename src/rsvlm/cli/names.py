@@ -44,7 +44,7 @@ def _systems(name: str, as_json: bool) -> None:
     from rsvlm.systems.cards import CARDS, sizes
 
     if name and as_json:
-        print_json(asdict(CARDS[name]) | {"counted": sizes()[name]})
+        print_json(asdict(CARDS[name]) | {"counted": sizes().get(name)})
     elif name:
         say(pages.page(CARDS[name]).rstrip())
     elif as_json:

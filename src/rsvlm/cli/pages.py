@@ -20,19 +20,17 @@ def page(card: SystemCard) -> str:
         f"# {card.title}", _filled(card.what), f"```\n{_filled(card.figure)}\n```",
         f"[arXiv:{card.arxiv}](https://arxiv.org/abs/{card.arxiv}), {card.year} ({card.venue}); "
         f"[repository]({card.repository}).",
-        _filled(f"Here: `rsvlm.systems.{name}`, made of {_codes(card.parts)} of `rsvlm.parts`. `rsvlm list benchmarks` "
-                f"names what it can be asked under {_codes(card.abilities, ' and ')}."),
+        _filled(f"Here: `rsvlm.systems.{name}`, made of {_codes(card.parts)} of "
+                f"`rsvlm.{'index' if card.over else 'parts'}`. `rsvlm list benchmarks` names what it can be asked "
+                f"under {_codes(card.abilities, ' and ')}."),
         "## Published", _bullets(card.published), "Not published:", _bullets(card.missing),
         "## Ours", "Chosen where the original is silent, or done otherwise:", _bullets(card.ours),
         "## Stages", markdown(["stage", "what moves", "data"], [
             [stage.name, _codes(stage.moves), stage.data] for stage in card.stages]),
-        _filled(f"Every number, with its source: [{name}/paper.yaml]({_RECIPES}/{name}/paper.yaml). Its data "
-                "sets are the paper's own, which the catalogue does not have: name yours in their place "
-                "(`rsvlm list datasets`; `llava` reads LLaVA JSON)."),
-        "## Parameters", markdown(["", *GROUPS.values(), "total"], _counts(card)),
-        _filled(f"Published: {card.counted}. Ours: what the paper's recipe builds. {recorded(card)}"),
+        *(_over(card) if card.over else _numbers(card)),
         "## Licences", markdown(["what", "licence"], [[what, terms] for what, terms in card.licences.items()]),
-        "## Weights", _numbered(card.weights) or "There are none. A model folder comes out of training.",
+        *([] if card.over else [
+            "## Weights", _numbered(card.weights) or "There are none. A model folder comes out of training."]),
         "## Commands", "```sh\n" + "\n".join(card.commands.values()) + "\n```",
     ]  # fmt: skip
     if card.switches:
@@ -40,10 +38,30 @@ def page(card: SystemCard) -> str:
     return "\n\n".join([*parts, "## Traps", _numbered(card.traps)]) + "\n"
 
 
+def _numbers(card: SystemCard) -> list[str]:
+    """Of a system with weights: its recipe, and what it counts."""
+    name = card.name
+    return [
+        _filled(f"Every number, with its source: [{name}/paper.yaml]({_RECIPES}/{name}/paper.yaml). Its data "
+                "sets are the paper's own, which the catalogue does not have: name yours in their place "
+                "(`rsvlm list datasets`; `llava` reads LLaVA JSON)."),
+        "## Parameters", markdown(["", *GROUPS.values(), "total"], _counts(card)),
+        _filled(f"Published: {card.counted}. Ours: what the paper's recipe builds. {recorded(card)}"),
+    ]  # fmt: skip
+
+
+def _over(card: SystemCard) -> list[str]:
+    """Of a system without: what it works over."""
+    return [
+        _filled("It has no weights of its own and is not trained here: it works over models with the abilities "
+                f"{_codes(card.over, ' and ')}, which may be one model."),
+    ]  # fmt: skip
+
+
 def table() -> str:
     """All systems, what they count and what is published of it, and how many numbers of the original ours gives."""
     rows: list[list[str]] = []
-    for card in _cards():
+    for card in _counted():
         link = f"[{card.title}]({card.name}.md)"
         published, ours = _counts(card)
         rows += [[link, *published, ""], ["", *ours, _passed(card)]]
@@ -61,8 +79,8 @@ def short_table() -> str:
     return markdown(heads, [
         [
             f"[{card.title}](docs/systems/{card.name}.md)", f"[{card.arxiv}](https://arxiv.org/abs/{card.arxiv})",
-            "; ".join(f"{group} {_count(n)}" for group, n in card.parameters.items()), f"{total(card):,}",
-            _passed(card), "yes" if has_weights(card) else "no",
+            "; ".join(f"{group} {_count(n)}" for group, n in card.parameters.items()) or "none",
+            "none of its own" if card.over else f"{total(card):,}", _passed(card), "yes" if has_weights(card) else "no",
         ]
         for card in _cards()
     ])  # fmt: skip
@@ -73,7 +91,7 @@ def lines() -> list[str]:
     rows = [["name", "title", "size", "abilities", "weights", "licence of the code"]]
     rows += [
         [
-            card.name, card.title, f"{total(card) / 1e9:.1f} B", ", ".join(card.abilities),
+            card.name, card.title, "none" if card.over else f"{total(card) / 1e9:.1f} B", ", ".join(card.abilities),
             "published" if has_weights(card) else "none", card.licences["code"].partition(";")[0],
         ]
         for card in _cards()
@@ -92,8 +110,8 @@ def described(card: SystemCard) -> dict[str, object]:
 
 
 def total(card: SystemCard) -> int:
-    """How many parameters the paper's recipe builds here."""
-    return sum(sizes()[card.name]["parameters"].values())
+    """How many parameters the paper's recipe builds here; 0 for a system without weights of its own."""
+    return 0 if card.over else sum(sizes()[card.name]["parameters"].values())
 
 
 def recorded(card: SystemCard) -> str:
@@ -105,6 +123,10 @@ def recorded(card: SystemCard) -> str:
 
 def _cards() -> Iterable[SystemCard]:
     return (CARDS[name] for name in CARDS.names())
+
+
+def _counted() -> Iterable[SystemCard]:
+    return (card for card in _cards() if not card.over)
 
 
 def _counts(card: SystemCard) -> list[list[str]]:
@@ -119,7 +141,7 @@ def _count(number: int | str) -> str:
 
 
 def _passed(card: SystemCard) -> str:
-    recordings = sizes()[card.name]["recordings"].values()
+    recordings = [] if card.over else sizes()[card.name]["recordings"].values()
     return f"{sum(one['passed'] for one in recordings)} of {len(recordings)}" if recordings else "none recorded"
 
 

@@ -42,10 +42,17 @@ def ask(
     classes: Annotated[
         str | None, typer.Option(help="Classes to choose from, with commas between: grass,field,industry.")
     ] = None,
+    archive: Annotated[
+        str, typer.Option(metavar="ARCHIVE", help="Ask an archive of rsvlm index; all arguments are questions.")
+    ] = "",
     raw: Annotated[bool, typer.Option("--raw", help="The model's bare words, without the rules of the scene.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notices.")] = False,
 ) -> None:
-    """Ask questions of scenes or folders of scenes; several models answer side by side."""
+    """Ask questions of scenes or folders of scenes, or of an archive; several models answer side by side."""
+    if archive:
+        writers = [one for one in model if one != "mini"]  # which is too small to write over sources
+        _ask_archive(archive, scenes_and_questions, writers, as_json=as_json, out=out, quiet=quiet)
+        return
     paths, questions = split_arguments(scenes_and_questions)
     settings: dict[str, Any] = {
         "out": out, "json": as_json, "bands": bands, "tile": tile, "max_new_tokens": max_new_tokens, "batch": batch,
@@ -55,6 +62,18 @@ def ask(
         from rsvlm.serve.commands import run
 
         run(paths, questions, stream=stream, models=model, **settings)
+
+
+def _ask_archive(
+    archive: str, questions: Sequence[str], writers: Sequence[str], *, as_json: bool, out: Path | None, quiet: bool
+) -> None:
+    """Sentences and tiles of an archive by their numbers, or a text that one model writes over them."""
+    if len(writers) > 1:
+        raise BadInput(f"An archive is asked with one model, not with {len(writers)}; give --model once.")
+    with silence(quiet), answers_on_stdout() as stream:
+        from rsvlm.serve.archive_answers import run
+
+        run(archive, questions, stream=stream, writer=next(iter(writers), ""), json=as_json, out=out)
 
 
 def info(

@@ -46,11 +46,13 @@ class Found:
     problems: tuple[str, ...] = ()
 
 
-def find_sources(arguments: Sequence[str], *, fetch: bool = False, leave: Path | None = None) -> Found:
+def find_sources(
+    arguments: Sequence[str], *, fetch: bool = False, leave: Path | None = None, needed: bool = True
+) -> Found:
     """Scenes of folders (and below), files, patterns and STAC files, each once, in order; nothing below `leave`.
 
     A URL among the assets of STAC is a problem unless `fetch`. Raises BadInput where an argument is not there, or where
-    there is no scene at all.
+    there is no scene at all and one is `needed`.
     """
     sources: list[Source] = []
     others: list[Path] = []
@@ -66,7 +68,7 @@ def find_sources(arguments: Sequence[str], *, fetch: bool = False, leave: Path |
                     problems.append(one) if isinstance(one, str) else sources.append(one)
             else:
                 sources.append(_of_file(path))
-    if not sources:
+    if not sources and needed:
         raise BadInput(
             f"{', '.join(arguments)} hold{'s' * (len(arguments) == 1)} no scene; "
             + (problems[0] if problems else f"expected files named {', '.join(sorted(SUFFIXES))}.")

@@ -15,6 +15,7 @@ from rsvlm.index.writing import SceneRows
 from rsvlm.json_text import load_json
 from rsvlm.printable import printable
 from rsvlm.progress import progress_bar
+from rsvlm.serve.archive_documents import DocumentReport, split_arguments, try_documents
 from rsvlm.serve.archive_model import load_embedder, open_or_create
 from rsvlm.serve.archive_sources import Source, find_sources
 from rsvlm.serve.archive_tiles import (
@@ -38,8 +39,8 @@ Job = tuple[Source, dict[str, Any]]  # a scene to make, and what its file is now
 class IndexReport:
     """What came of a run: scenes made new, left as they were, and not readable (key -> sentence); rows in all.
 
-    `others` are files that are no rasters, `problems` sentences about items that cannot be indexed, `unplaced` the
-    scenes without a place on Earth.
+    `others` are files that are neither rasters nor documents, `problems` sentences about items and documents that
+    cannot be indexed, `unplaced` the scenes without a place on Earth.
     """
 
     made: int
@@ -49,6 +50,7 @@ class IndexReport:
     others: tuple[Path, ...] = ()
     problems: tuple[str, ...] = ()
     unplaced: tuple[str, ...] = ()
+    documents: DocumentReport = field(default_factory=DocumentReport)
 
 
 def run(
@@ -61,8 +63,11 @@ def run(
     tiles. `workers`: of Ray (0 = as many as it has CPUs). `fetch`: download pictures that STAC names by URL, one at a
     time, and forget them. Raises BadInput where there is no scene, and where `out` is no archive or of another model.
     """
-    found = find_sources(arguments, fetch=fetch, leave=None if is_remote(out) else Path(out).absolute())
-    texts, describe = read_captions(captions)
+    leave = None if is_remote(out) else Path(out).absolute()
+    texts, of_scenes = split_arguments(arguments, leave)
+    words = [path for path in texts if str(path) not in of_scenes]  # which are no STAC files that name scenes
+    found = find_sources(of_scenes, fetch=fetch, leave=leave, needed=not words)
+    captioned, describe = read_captions(captions)
     embedder = load_embedder(model) if isinstance(model, str) else model
     archive = open_or_create(out, embedder)
     try:
@@ -76,10 +81,10 @@ def run(
             if engine == "ray":
                 from rsvlm.serve.indexing_ray import embed_on_ray
 
-                rows = embed_on_ray(todo, model, settings, texts, captions if describe else "", workers)
+                rows = embed_on_ray(todo, model, settings, captioned, captions if describe else "", workers)
                 failed = _keep(rows, archive, advance)
             else:
-                work = SceneEmbedder(embedder, settings, archive.replace_scenes, captions=texts, describe=describe)
+                work = SceneEmbedder(embedder, settings, archive.replace_scenes, captions=captioned, describe=describe)
                 failed = _embed(work, todo, advance)
             progress.update(bar, completed=len(found.sources))  # shares of scenes do not add up to the last digit
             for sentence in failed.values():
@@ -87,9 +92,12 @@ def run(
         if todo:
             archive.build_index()
         made = {source.key for source, _ in todo}
+        archive.close()  # documents are written under the same lock
+        told = try_documents(out, texts, arguments)
+        left = [one for one in found.others if one not in texts or one in told.others]
         return IndexReport(
             made=len(todo) - len(failed), unchanged=len(found.sources) - len(todo), rows=archive.facts.rows,
-            failed=failed, others=found.others, problems=found.problems,
+            failed=failed, others=tuple(left), problems=(*found.problems, *told.problems), documents=told,
             unplaced=tuple(key for key in archive.without_place() if key in made),
         )  # fmt: skip
     finally:

@@ -14,6 +14,7 @@ from rsvlm.files import is_folder
 from rsvlm.parts.budget import measured
 from rsvlm.parts.checkpoints.shards import read_config
 from rsvlm.parts.heads.boxes import BoxHead
+from rsvlm.parts.heads.change import ChangeHead
 from rsvlm.parts.heads.match import MatchHead
 from rsvlm.parts.heads.tags import TagHead
 from rsvlm.parts.language import model as language_models
@@ -35,6 +36,7 @@ HEADS = {
     "num_tags": "tags",
     "boxes": "boxes",
     "match": "contrastive",
+    "change": "change",
 }  # numbers of a recipe's model -> objective of the head that they are of
 
 # Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
@@ -82,6 +84,8 @@ def _build(recipe: Recipe, parts: "_Parts") -> System:
     if boxes := recipe.model.get("boxes"):
         language: Any = system.language
         system.attach(BoxHead(level_dims=system.vision.dims, phrase_dim=language.dim, **boxes))
+    if change := recipe.model.get("change"):
+        system.attach(ChangeHead(level_dims=system.vision.dims, **change))
     if match := recipe.model.get("match"):
         numbers = {name: value for name, value in match.items() if name != "text"}
         system.attach(MatchHead(level_dims=system.vision.dims, text=parts.text(**match["text"]), **numbers))

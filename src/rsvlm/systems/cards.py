@@ -35,7 +35,9 @@ class SystemCard:
     are none, else how to get them, step by step. `licences` has the keys code, weights, data and language model.
     `parameters` are published or counted on the original, by the group of `sizes.json` ("total": of all), a number or
     words; `counted` is where they come from. `recordings` name the modules of the original whose recorded numbers ours
-    is compared with (tests/golden, without the ending). `commands` are whole lines by what they do.
+    is compared with (tests/golden, without the ending). `commands` are whole lines by what they do. A system without
+    weights of its own names in `over` the abilities of the models that it works over; its `parts` are names in
+    `rsvlm.index`, and it has no recipe, so that nothing is counted.
     """
 
     name: str
@@ -60,6 +62,7 @@ class SystemCard:
     counted: str
     recordings: tuple[str, ...] = ()
     commands: Mapping[str, str]
+    over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def source_of(system: str) -> Source:
 
 
 def sizes() -> dict[str, dict[str, Any]]:
-    """What tools/tables.py counted, by system.
+    """What tools/tables.py counted, by system with weights.
 
     "recipe" is the hash of the paper's recipe, "parameters" the counts of what it builds by group, "recordings" the
     files of the original's numbers: sha256 (first 16 digits) and whether ours gave the same.

@@ -1,4 +1,7 @@
-"""Which systems there are: the folders of this package that hold model.py. Imports no system, and no PyTorch."""
+"""Which systems there are, by the folders of this package. Imports no system, and no PyTorch.
+
+A folder with model.py is a system with weights; one with pipeline.py has none of its own and works over other models.
+"""
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -17,8 +20,8 @@ T = TypeVar("T")
 def system_names(having: str = "model") -> list[str]:
     """The systems in every folder of `rsvlm.systems.__path__` that have `having`.py, in alphabetical order."""
     folders = [folder for root in rsvlm.systems.__path__ for folder in Path(root).iterdir() if folder.is_dir()]
-    wanted = {"model.py", f"{having}.py"}
-    return sorted({folder.name for folder in folders if all((folder / name).is_file() for name in wanted)})
+    systems = [folder for folder in folders if any((folder / name).is_file() for name in ("model.py", "pipeline.py"))]
+    return sorted({folder.name for folder in systems if (folder / f"{having}.py").is_file()})
 
 
 def submodule(system: str, part: str) -> ModuleType | None:

@@ -9,6 +9,7 @@ from rsvlm.errors import missing_extra
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.abilities import Answers
 from rsvlm.systems.model_dir import model_folder
+from rsvlm.systems.pipeline import PIPELINE, system_of
 from rsvlm.systems.registry import SYSTEMS
 
 
@@ -29,6 +30,8 @@ def load(name: str) -> Answers:
         if name.startswith("hf:"):
             return _hugging_face(name, name.removeprefix("hf:"))
         folder = model_folder(name.removeprefix("torch:"))
+        if (folder / PIPELINE).is_file():
+            return _pipeline(folder, name)
         if (folder / "config.json").is_file() and not (folder / "recipe.yaml").is_file():
             return _hugging_face(name, name)
         if (folder / "onnx").is_dir() and not name.startswith("torch:") and find_spec("onnxruntime"):
@@ -49,6 +52,11 @@ def _own(folder: Path, name: str) -> Answers:
     check_folder(folder)
     system = SYSTEMS[read_recipe(folder / "recipe.yaml").system]
     return import_module(system.runtime).open_model(folder, name)  # pyright: ignore
+
+
+def _pipeline(folder: Path, name: str) -> Answers:
+    """A folder of a system without weights of its own, which works over other models."""
+    return import_module(f"rsvlm.systems.{system_of(folder)}.pipeline").open_model(folder, name)
 
 
 def _hugging_face(name: str, where: str) -> Any:

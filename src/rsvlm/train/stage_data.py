@@ -40,7 +40,7 @@ class StageData:
         objective = load_objective(stage.objective)
         groups = [self.samples(part.set, model) for part in stage.data]
         samples = [sample for group in groups for sample in group]
-        check_image_counts(samples, model.num_images)
+        check_image_counts(samples, model.images_of(stage.objective))
         check_samples(stage, objective, samples)
         weights = [part.weight for part in stage.data]
         schedule = Schedule.draw([len(group) for group in groups], weights, stage.steps * stage.batch, [seed, index])
