@@ -1,4 +1,7 @@
-"""What a run says at its end: the recordings of originals (tests/test_golden.py) that no system here answers for."""
+"""What a run says at its end: the recordings of originals (tests/test_golden.py) that no system here answers for.
+
+And the mark of slow tests.
+"""
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -14,3 +17,7 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.line(f"{covered} recordings covered, {len(missed)} not covered{':' if missed else ''}")
         for name in missed:
             terminalreporter.line(f"  {name}")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes ten seconds or more; leave it out with -m 'not slow'")

@@ -32,6 +32,7 @@ FIGURES = {
     "cold_ask": "target_s ours_s bare_transformers_s ratio",
     "decode": "tokens_per_s ratio target_ratio bandwidth_limit_tokens_per_s share_of_limit same_tokens threads",
     "embed_images": "pictures batch target_ratio ours_s transformers_s ratio threads largest_difference",
+    "gradient_cache": "pairs part cached_s whole_s ratio difference_of_losses threads",
     "indices": "labels target_iou pixels seconds peak_mib",
     "meteor": "images references real_images distinct_pairs seconds ratio target_ratio equal_to",
     "packing": ("target_ratio pack batch layers packed_tokens_s padded_tokens_s ratio packed_real padded_real threads"),
@@ -67,7 +68,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 19
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 20
 
 
 @pytest.mark.parametrize("name", FIGURES)

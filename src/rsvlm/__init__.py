@@ -26,6 +26,8 @@ _PUBLIC = {
     "SceneMatch": "rsvlm.serve.scene_match",
     "match_probabilities": "rsvlm.systems.matching",
     "ask": "rsvlm.serve.comparison",
+    "Where": "rsvlm.serve.archive_filters",
+    "open_archive": "rsvlm.serve.archive_search",
 }
 
 __all__ = [
@@ -41,10 +43,12 @@ __all__ = [
     "SceneMatch",
     "Side",
     "Turn",
+    "Where",
     "__version__",
     "ask",
     "load",
     "match_probabilities",
+    "open_archive",
     "open_scene",
     "read_recipe",
 ]
@@ -54,6 +58,8 @@ if TYPE_CHECKING:  # for editors and type checkers, which can not follow __getat
     from rsvlm.geo.raster import open_scene
     from rsvlm.recipe import Recipe, read_recipe
     from rsvlm.sample import Answer, Image, Region, Reply, Sample, Turn
+    from rsvlm.serve.archive_filters import Where
+    from rsvlm.serve.archive_search import open_archive
     from rsvlm.serve.assistant import load
     from rsvlm.serve.comparison import ask
     from rsvlm.serve.results import Side

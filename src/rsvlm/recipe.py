@@ -42,6 +42,9 @@ class Stage(_Strict):
     size: int | None = Field(
         None, gt=0, description="pixels of a picture's side in this stage, where not the tower's own"
     )
+    augment: dict[str, Any] = Field(
+        {}, description="augmentations of a picture at each visit (rsvlm.data.augment); none = views alone"
+    )
     turns: int = Field(3, gt=0, description="most turns asked about one image at once")
     max_tokens: int = Field(512, gt=0, description="most tokens of questions and answers about one image")
     pack: int | None = Field(
@@ -92,7 +95,7 @@ _SHORT = Repr()  # of a value in an error: never all of it
 # Fields that came after recipes had been hashed: a stage that leaves one at its default hashes as it did without it.
 _LATER = (
     *("model", "optimizer", "eps", "warmup_from", "decay", "pack"),
-    *("gradient_cache", "captions", "long_texts", "class_share", "templates", "positives"),
+    *("gradient_cache", "captions", "long_texts", "class_share", "templates", "positives", "augment"),
 )
 
 

@@ -140,13 +140,14 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "reply_mask": "bool (B, R), False on padding",
     "turn": "int64 (B, R): the branch of a reply token; branches share the prompt and do not see one another",
     "row": "int64 (B,): the row that a conversation shares with others in the language model, absent = its own",
+    "sequence": "int64 (B,): the row in which a caption sees those before it with their pictures; absent = its own",
     "labels": f"int64 (B, R): the reply's ids where an answer is learned, {IGNORE} elsewhere",
     "normaliser": "float32 scalar: labelled tokens of the whole global batch / number of parts it was cut into",
     "phrase": "int64 (B, Q): ids of a phrase, right-padded; box stage only",
     "phrase_mask": "bool (B, Q), False on padding; box stage only",
     "boxes": "float32 (B, K, 4): the phrase's x1, y1, x2, y2 in fractions of the picture, rows of -1 = padding",
-    "text": "int64 (B, T): ids of a text that belongs to the picture, right-padded; contrastive stage only",
-    "text_mask": "bool (B, T), False on padding; contrastive stage only",
+    "text": "int64 (B, T): ids of a text that belongs to the picture, right-padded; contrastive stages only",
+    "text_mask": "bool (B, T), False on padding; contrastive stages only",
     "text_key": "int64 (B,): equal for equal texts; contrastive stage with labels only, as the next three",
     "image_key": "int64 (B,): equal for equal pictures",
     "text_class": "int64 (B,): the class that a text names, -1 = it is a caption",
@@ -154,6 +155,7 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "hidden": "bool (I, n, n): the blocks of a view that the student does not see, n a side; views stage only",
     "window": "float32 (I, 5): height, width, top, left of a view in the picture's square in pixels, 1 = mirrored",
     "step": "int64 (2,): which step of the stage it is, from 0, and how many there are; views stage only",
+    "change": "float32 (B, C, h, w) in [0, 1]: share of a cell that changed, -1 = not labelled; change stage only",
     "tags": "float32 (B, T) in [0, 1]: share of an image's captions that use a word, -1 = not known; tag stage only",
 }
 
@@ -172,6 +174,7 @@ class Batch(TypedDict, total=False):
     reply_mask: Any
     turn: Any
     row: Any
+    sequence: Any
     labels: Any
     normaliser: Any
     phrase: Any
@@ -186,4 +189,5 @@ class Batch(TypedDict, total=False):
     hidden: Any
     window: Any
     step: Any
+    change: Any
     tags: Any

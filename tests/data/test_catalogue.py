@@ -43,6 +43,8 @@ EXPECTED = {
     "cdvqa": {"train": 2, "val": 1, "test": 4},
     "levir_cd": {"train": 2, "val": 2, "test": 2},
     "dsifn": {"train": 2, "val": 2, "test": 2},
+    "oscd": {"train": 2, "val": 1, "test": 1},
+    "sztaki": {"train": 2, "val": 1, "test": 1},
     "rrsis_d": {"train": 1, "val": 1, "test": 2},
     "refsegrs": {"train": 2, "val": 2, "test": 2},
     "geopix_instruct": {"train": 4, "val": 4},
@@ -58,7 +60,8 @@ EXPECTED = {
 HASHED = {"eurosat": 20, "aid": 20, "ucm_scenes": 30, "rsscn7": 20, "llava": 12}
 HASHED |= {"nwpu_resisc45": 20, "whu_rs19": 20, "floodnet_vqa": 10}
 TOGETHER = {"ships": (6, together.ships), "hit_uav": (5, together.hit_uav)}  # by hash, near-duplicates in one part
-HASHED_WITH_CLASS = {"siri_whu": 20, "dubai": 4}  # the class, or the tile, is part of what is hashed
+# The class, the tile, or the scene without its date is what is hashed.
+HASHED_WITH_CLASS = {"siri_whu": 20, "dubai": 4, "xbd": 3}
 
 
 def test_the_catalogue_is_complete():

@@ -157,3 +157,34 @@ def test_cdvqa_incomplete(tmp_path):
     (folder / "Test2_questions.json").unlink()
     with pytest.raises(BadInput, match="Test2 of CDVQA is incomplete"):
         load("cdvqa", folder, "all")
+
+
+def test_xbd_marks_graded_damage_in_the_later_picture(tmp_path):
+    folder = annotations.make("xbd", tmp_path)
+    first, *others = load("xbd", folder, "all")
+    (region,) = first.regions
+    assert first.id == "xbd/storm_00000000" and region.label == "damaged" and region.image == 1
+    assert decode_rle(region.mask)[2:6, 2:6].all() and decode_rle(region.mask).sum() == 16
+    assert [Path(image.path).stem.split("_")[2] for image in first.images] == ["pre", "post"]
+    assert [one.turns[0].kind for one in (first, *others)] == ["changed", "unchanged", "unchanged"]
+    assert all(one.meta["label"] == "damaged" for one in others)
+    (folder / "images" / "storm_00000001_pre_disaster.png").unlink()
+    with pytest.raises(BadInput, match=r"storm_00000001_post_disaster\.json labels a pair that is not there"):
+        load("xbd", folder, "all")
+
+
+@pytest.mark.parametrize(("name", "scene", "label_path", "kind"), [
+    ("oscd", "oscd/rennes", "rennes/cm/cm.png", "built"), ("sztaki", "sztaki/Szada/3", "Szada/3/gt.png", "other"),
+])  # fmt: skip
+def test_scenes_with_a_label_picture(tmp_path, name, scene, label_path, kind):
+    folder = annotations.make(name, tmp_path)
+    found = {sample.id: sample for sample in load(name, folder, "train")}
+    (region,) = found[scene].regions
+    assert region.label == kind and region.image == 1 and len(found) == 2
+    label(folder / label_path, block(255, 0, 0, size=(9, 9)))
+    with pytest.raises(BadInput, match="has 9 x 9 pixels, its picture 16 x 12; fetch both again"):
+        load(name, folder, "train")
+    for path in folder.rglob(Path(label_path).name):
+        path.unlink()
+    with pytest.raises(BadInput, match="as its authors publish it"):
+        load(name, folder, "train")

@@ -8,6 +8,7 @@ import torch
 
 from fake import annotations, runs
 from fake.stages import stage_batches
+from rsvlm.data.augment import read_augmentation
 from rsvlm.data.loader import Schedule, check_image_counts, dihedral_view, load_square, random_crop, to_tensor
 from rsvlm.data.prompt import CHAT_TEMPLATES, EncodedConversation
 from rsvlm.errors import BadInput
@@ -115,6 +116,29 @@ def test_processes_and_micro_batches_share_out_one_global_batch(samples, world, 
     assert {part["normaliser"].item() for part in parts} == {labelled.item() / len(parts)}
     with pytest.raises(BadInput, match="A batch of 8 cannot be cut into 3 x 1"):
         stage_batches(samples, accumulate=3)
+
+
+def test_pictures_are_augmented_anew_at_each_visit_and_the_same_in_each_process(samples):
+    numbers = {"crop_scale": [0.5, 0.9], "rotate": 1.0, "jitter": 1.0}
+    plain, changed = (
+        stage_batches(samples, views=1, augment=augment) for augment in (None, read_augmentation(numbers))
+    )
+    assert not torch.equal(plain[1][0]["image"], changed[1][0]["image"])
+    again = stage_batches(samples, views=1, augment=read_augmentation(numbers))
+    assert torch.equal(changed[1][0]["image"], again[1][0]["image"])
+    halves = [stage_batches(samples, views=1, augment=changed_by, world=2, rank=rank)[1][0]
+              for changed_by in [read_augmentation(numbers)] for rank in range(2)]  # fmt: skip
+    assert rows(halves) == rows(changed[1])
+
+
+def test_a_sample_that_speaks_of_places_is_only_coloured(samples):
+    turned, coloured = ({"rotate": 1.0, "horizontal_flip": 1.0}, {"solarize": 1.0, "solarize_threshold": 0})
+    placed = [replace(one, meta={"view": 3}) for one in samples]
+    plain = stage_batches(placed)[0][0]["image"]
+    assert torch.equal(stage_batches(placed, augment=read_augmentation(turned))[0][0]["image"], plain)
+    assert not torch.equal(stage_batches(samples, augment=read_augmentation(turned))[0][0]["image"], plain)
+    inverted = stage_batches(placed, augment=read_augmentation({**turned, **coloured}))[0][0]["image"]
+    assert torch.allclose(inverted, 1 - plain, atol=1e-6)
 
 
 def test_samples_of_another_number_of_pictures_are_refused_by_name(samples):

@@ -36,7 +36,7 @@ def targets(protocol, root):
     [
         ("levir_cc", abilities.Compares(), "answer", "most_frequent"),
         ("rrsis_d", abilities.Segments(), "mask", "centre_box"),
-        ("levir_cd", abilities.MarksChange(), "mask", "whole_picture"),
+        ("levir_cd", abilities.MarksChange(), "mask", "no_change"),
         ("ucm_retrieval/grouped-captions", abilities.Matches(), "vector", "chance"),
         ("air_slt", abilities.Matches(), "map", "uniform_map"),
     ],

@@ -224,7 +224,8 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
         grounding.dior_rsvg, grounding.rsvg, benches.vrsbench, benches.geochat_bench, benches.lhrs_bench,
         benches.geobench_vlm, benches.xlrs_bench_lite,
         change.levir_cc, change.levir_mci, change.second_cc, change.changechat, change.cdvqa, change.levir_cd,
-        change.dsifn, masks.rrsis_d, masks.refsegrs, masks.geopix_instruct, masks.dubai, matching.rsitmd,
+        change.dsifn, change.xbd, change.oscd, change.sztaki,
+        masks.rrsis_d, masks.refsegrs, masks.geopix_instruct, masks.dubai, matching.rsitmd,
         matching.air_slt, matching.skyscript_cls, matching.skyscript_roof_shape, matching.skyscript_smoothness,
         matching.skyscript_surface, knowledge.rswk, knowledge.rswk_mini,
     )

@@ -1,14 +1,16 @@
 """Batches of the tiny recipes without files: random pictures, spoken about in byte tokens."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import torch
 
-from rsvlm.data.loader import pad_texts
+from rsvlm.data.loader import ScheduledSample, pad_texts
 from rsvlm.data.prompt import CHAT_TEMPLATES, encode
 from rsvlm.recipe import Recipe, read_recipe
 from rsvlm.sample import Image, Sample, Turn
 from rsvlm.systems.build import build, build_tokenizer
+from rsvlm.train.objectives.base import Setting, load_objective
 from rsvlm.train.objectives.language import pad_conversations
 
 TALKS = (
@@ -52,6 +54,19 @@ def pairs(model, tokenizer, count: int = 4) -> dict:
     """A batch for a dual encoder: pictures and a text each, of different lengths."""
     texts = [f"a picture of {'many ' * number}ports" for number in range(count)]
     return {"image": pictures(model, count), **pad_texts(tokenizer, texts, model.max_text)}
+
+
+def captions(recipe, model, tokenizer, stage, count: int = 4) -> dict:
+    """A batch of pictures and their captions in both modes, as the objective makes it, two of each in one sequence."""
+    samples = [sample(number) for number in range(count)]
+    setting = Setting(
+        recipe=recipe, stage=stage, samples=samples, model=model, tokenizer=tokenizer,
+        pictures=SimpleNamespace(collate=lambda draws: {"image": pictures(model, len(draws))}),
+    )  # fmt: skip
+    draws = [ScheduledSample(one, number, 0, number) for number, one in enumerate(samples)]
+    model.concat_captions = 1.0
+    (batch,) = load_objective("caption_retrieval").collate(setting)(draws, [draws])
+    return batch
 
 
 def views(model, count: int = 4) -> dict:

@@ -1,4 +1,4 @@
-"""Miniatures of sets about two dates: LEVIR-CC, LEVIR-MCI, SECOND-CC, ChangeChat-105k, CDVQA, LEVIR-CD, DSIFN."""
+"""Miniatures of sets about two dates: captions, instructions, questions, masks."""
 
 from pathlib import Path
 
@@ -191,4 +191,39 @@ def dsifn(root: Path) -> Path:
             for date in ("t1", "t2"):
                 picture(root / split / date / f"{number}_1.jpg", number)
             label(root / split / "mask" / f"{number}_1.png", block(255, number * 3, 5))
+    return root
+
+
+def xbd(root: Path) -> Path:
+    """Three scenes; of the first's buildings one is destroyed, one as before and one not graded."""
+    ring = "(({0} {0}, {1} {0}, {1} {1}, {0} {1}, {0} {0}))"
+    grades = (("destroyed", 2, 6), ("no-damage", 8, 10), ("un-classified", 1, 3))
+    for number in range(3):
+        scene = f"storm_{number:08d}"
+        for date in ("pre", "post"):
+            picture(root / "images" / f"{scene}_{date}_disaster.png", number)
+        found = [
+            {"properties": {"feature_type": "building", "subtype": grade}, "wkt": "POLYGON " + ring.format(low, high)}
+            for grade, low, high in grades
+            if number == 0
+        ]
+        write_json(root / "labels" / f"{scene}_post_disaster.json", {"features": {"lng_lat": [], "xy": found}})
+    return root
+
+
+def oscd(root: Path) -> Path:
+    """Four cities: two to train with, one held back here, one held back by the authors."""
+    for number, city in enumerate(("abudhabi", "rennes", "paris", "rio")):
+        for date in ("img1", "img2"):
+            picture(root / city / "pair" / f"{date}.png", number)
+        label(root / city / "cm" / "cm.png", block(255, 3, number))
+    return root
+
+
+def sztaki(root: Path) -> Path:
+    """Three pairs below a folder of their strip and one without: Archieve, Szada/1 (test), Szada/2 (val), Szada/3."""
+    for number, place in enumerate(("Archieve", "Szada/1", "Szada/2", "Szada/3")):
+        for date in ("im1", "im2"):
+            picture(root / place / f"{date}.png", number)
+        label(root / place / "gt.png", block(255 if number else 0, 3, number))
     return root

@@ -27,8 +27,9 @@ class Release:
 
     `checkpoint` is the pickle in the folder, `given` what the user names (the checkpoint, or "." for the folder).
     `vision` writes the tower, where it is published apart, and `tower` is what is said without it. `base` is the id of
-    the language model. `ignored` is found in the names that are left out, `transposed` in those whose matrix is turned.
-    `sources` are the files whose SHA-256 is recorded, `written` what lies in the model folder beside the usual.
+    the language model, whose head is its embedding where `tied`. `ignored` is found in the names that are left out,
+    `transposed` in those whose matrix is turned. `sources` are the files whose SHA-256 is recorded, `written` what lies
+    in the model folder beside the usual.
     `missing` are tensors that may not be lost; `strange` and
     `reshaped` what is said of a tensor more, or of another shape; `other_sizes` what is said with other numbers of the
     `sized` part of the model. `adapters` is where the adapters over the language model lie, whose (r, lora_alpha) are
@@ -44,6 +45,7 @@ class Release:
     base: str = ""
     adapters: Place = ()
     scale: tuple[int, int] = (0, 0)
+    tied: bool = False
     missing: tuple[Place, ...]
     strange: Mapping[Place, str]
     reshaped: Mapping[Place, str]
@@ -92,6 +94,11 @@ def changed(folder: Path, place: Place, change: Callable[[dict, str], object]) -
         at = at[key]
     change(at, last)
     torch.save(tree, path) if pickled else save_file(tree, path)
+
+
+def write_base(folder: Path, release: Release) -> Path:
+    """The folder of the language model that a release is over."""
+    return write_llama(folder, specials=release.specials, tie_word_embeddings=release.tied)
 
 
 def write_llama(folder: Path, *, specials: tuple[str, ...] = (), **numbers: Any) -> Path:

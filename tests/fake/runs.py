@@ -25,7 +25,6 @@ plain = Log.step
 def step(self, number, numbers):
     plain(self, number, numbers)
     if (self.stage.name, number) == {place!r}:
-        self.flush()  # lines of steps that no checkpoint holds
         os.kill(os.getpid(), signal.SIGKILL)
 Log.step = step
 """  # for `processes`, formatted with place=(stage, step)
@@ -96,6 +95,8 @@ def child(before, rank, world, port):
     try:
         exec(before, globals())
         train(*sys.argv[1:4])
+    except (SystemExit, KeyboardInterrupt) as end:
+        os._exit(getattr(end, "code", 130))
     except BaseException:
         traceback.print_exc()
         os._exit(1)
@@ -128,7 +129,11 @@ def losses(out: Path) -> list[tuple[str, int, float]]:
         (
             line["stage"],
             line["step"],
-            next(line[loss] for loss in ("language", "tags", "heat", "reconstruction", "contrastive") if loss in line),
+            next(
+                line[loss]
+                for loss in ("language", "caption", "tags", "heat", "reconstruction", "contrastive", "change")
+                if loss in line
+            ),
         )
         for line in lines
     ]

@@ -10,7 +10,17 @@ from rsvlm.train.objectives.base import Setting, load_objective
 
 
 def setting(
-    samples, *, objective="language", size=16, views=8, seed=3, text_seed=1, max_tokens=200, levels=None, pack=None
+    samples,
+    *,
+    objective="language",
+    size=16,
+    views=8,
+    seed=3,
+    text_seed=1,
+    max_tokens=200,
+    levels=None,
+    pack=None,
+    augment=None,
 ):
     """What an objective's `collate` is given: the frame "chatml", four image tokens, three turns."""
     stage = Stage(
@@ -22,7 +32,7 @@ def setting(
         recipe=Recipe(system="fake", size="tiny", seed=text_seed, model={"frame": "chatml", "num_tags": 8}),
         stage=stage, samples=samples, tokenizer=byte_tokenizer(),
         model=SimpleNamespace(image_tokens=4, num_images=1, tasks=(), vision=SimpleNamespace(size=size, fit="squash")),
-        pictures=ImageCollator(size=size, views=views, seed=seed, levels=levels, first=first),
+        pictures=ImageCollator(size=size, views=views, seed=seed, levels=levels, first=first, augment=augment),
     )  # fmt: skip
 
 

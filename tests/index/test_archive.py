@@ -1,6 +1,7 @@
 """Archives: rows scene by scene, filters, texts, versions, one writer, and what is refused."""
 
 import dataclasses
+import importlib
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import shapely
 
-from rsvlm.errors import BadInput
+from rsvlm.errors import BadInput, MissingPart
 from rsvlm.index import searching, writing
 from rsvlm.index.archive import Archive
 from rsvlm.index.filters import Filters
@@ -105,6 +106,8 @@ def test_many_candidates_go_through_the_index_and_few_are_exact(archive, monkeyp
     rows = unit(300, 5)
     archive.replace_scene("large", "f", [Tile(scene="large", window=(at, 0, 1, 1)) for at in range(300)], rows)
     archive.build_index()
+    indices = [archive._tiles.index_stats(one.name) for one in archive._tiles.list_indices()]
+    assert len(indices) == 6 and not any(one.num_unindexed_rows for one in indices)
     assert archive._approximate and archive.search(rows[7], k=1)[0].tile.window[0] == 7
     assert archive.search(rows[7], k=1, filters=Filters(scenes=("large",)))[0].score == pytest.approx(1, abs=1e-4)
 
@@ -215,6 +218,13 @@ def test_what_is_no_archive_is_refused(archive, tmp_path):
     lancedb.connect(tmp_path / "newer").create_table("scenes", schema=archive._scenes.schema)
     with pytest.raises(BadInput, match=r"written by a newer rsvlm \(layout 2, this one reads up to 1\); upgrade"):
         Archive.open(tmp_path / "newer")
+
+
+def test_an_absent_package_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lancedb", None)
+    monkeypatch.delitem(sys.modules, "rsvlm.index.store")
+    with pytest.raises(MissingPart, match=r"'lancedb' is not installed; run: pip install 'rsvlm\[archive\]'"):
+        importlib.import_module("rsvlm.index.store")
 
 
 FULL = """

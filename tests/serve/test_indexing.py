@@ -230,6 +230,20 @@ def test_stac_says_where_a_picture_is_and_when_it_was_taken(folder, model, tmp_p
     assert "hold no scene; the STAC item 'gone' names" in str(run("index", gone, away, "--out", out).exception)
 
 
+def test_a_catalogue_is_followed_on_this_machine_and_no_further(folder, model, tmp_path):
+    for number in range(2):
+        item(folder / f"item{number}.json", f"./{number}.tif")
+    links = [{"rel": "item", "href": f"./item{number}.json"} for number in range(2)]
+    catalogue = {"type": "Catalog", "id": "c", "stac_version": "1.0.0", "description": "-", "links": links}
+    (folder / "catalog.json").write_text(json.dumps(catalogue))
+    ran = run("index", folder / "catalog.json", "--out", tmp_path / "a")
+    assert ran.stdout.startswith(f"{tmp_path / 'a'}: 2 rows; 2 scenes new"), ran.exception
+    links.append({"rel": "item", "href": "https://example.invalid/item.json"})
+    (folder / "catalog.json").write_text(json.dumps(catalogue))
+    says = f"{folder / 'catalog.json'} links to https://example.invalid/item.json, which is not on this machine"
+    assert str(run("index", folder / "catalog.json", "--out", tmp_path / "a").exception).startswith(says)
+
+
 def test_a_picture_behind_a_url_is_fetched_when_asked(folder, model, tmp_path, monkeypatch):
     (folder / "away.json").write_text("")
     away = item(folder / "away.json", "http://server/0.tif")

@@ -35,13 +35,16 @@ STAGES = {
     for index, stage in enumerate(read_recipe(runs.tiny(name)).stages)
 }
 SPEAKING = {
-    key: at for key, at in STAGES.items() if read_recipe(runs.tiny(at[0])).stages[at[1]].objective == "language"
+    key: (name, index)
+    for key, (name, index) in STAGES.items()
+    if read_recipe(runs.tiny(name)).stages[index].objective in ("language", "caption_retrieval")
 }
 CHAT = [path.parent.name for path in runs.CHAT]
-MATCHING = [name for name in SYSTEMS if "contrastive" in SYSTEMS[name].objectives]
+MATCHING = [name for name in SYSTEMS if hasattr(SYSTEMS[name], "embed_text")]
 every_system = pytest.mark.parametrize("name", SYSTEMS)
 every_chat_system = pytest.mark.parametrize("name", CHAT)
 every_matching_system = pytest.mark.parametrize("name", MATCHING)
+every_dual_encoder = pytest.mark.parametrize("name", sorted({*MATCHING} - {*CHAT}))
 every_stage = pytest.mark.parametrize(("name", "index"), STAGES.values(), ids=STAGES)
 every_speaking_stage = pytest.mark.parametrize(("name", "index"), SPEAKING.values(), ids=SPEAKING)
 KILLED_FOR_GOOD = "rs_gpt4v"  # by a signal, in a process of its own; the others by an exception, which is quicker
@@ -102,6 +105,8 @@ def batch_of(stage, recipe, model, tokenizer):
         return batches.pairs(model, tokenizer)
     if stage.objective == "views":
         return batches.views(model)
+    if stage.objective == "caption_retrieval":
+        return batches.captions(recipe, model, tokenizer, stage)
     pictures = ImageCollator(size=model.vision.size)
     encode = encoder_of(
         Setting(recipe=recipe, stage=stage, samples=(), model=model, tokenizer=tokenizer, pictures=pictures)
@@ -134,8 +139,8 @@ def outputs(model, batch):
 def test_every_system_has_recipes_and_every_recipe_a_system():
     for size in ("tiny", "paper"):
         assert [path.parent.name for path in sorted(RECIPES.glob(f"*/{size}.yaml"))] == list(SYSTEMS)
-    assert len(SYSTEMS) == 10 and len(STAGES) == 17 and {name for name, _ in SPEAKING.values()} == set(CHAT)
-    assert len(MATCHING) == 3 and {*CHAT, *MATCHING} == set(SYSTEMS) - {"cmid"}
+    assert len(SYSTEMS) == 11 and len(STAGES) == 18 and {name for name, _ in SPEAKING.values()} == set(CHAT)
+    assert len(MATCHING) == 4 and {*CHAT, *MATCHING} == set(SYSTEMS) - {"cmid"} and "rs_capret" in {*CHAT} & {*MATCHING}
 
 
 @every_system
@@ -185,6 +190,8 @@ def test_the_loss_trains_what_the_answer_uses_and_nothing_else(name, index):
     asked = as_asked(batch)
     hidden, _ = model.speak(model.read(asked), asked["prompt_mask"], asked["prompt"][:, :0])
     model.language.head(hidden[:, -1]).pow(2).sum().backward()
+    if hasattr(model, "embed_text"):
+        (model.logit_scale.exp() * model.embed_image(batch) @ model.embed_text(batch).T).pow(2).sum().backward()
     assert with_gradient(model) == trained
     names = [n for n, _ in model.named_parameters()]
     wanted = {n for pattern in stage.trainable for n in named(names, pattern)}
@@ -264,7 +271,7 @@ def test_it_answers_together_as_alone_and_says_what_it_is(name, whole):
     assert chat.trace["recipe"] == chat.recipe.hash and chat.trace["system"] == name
 
 
-@every_matching_system
+@every_dual_encoder
 def test_the_loss_trains_what_the_vectors_use_and_nothing_else(name):
     recipe, model, tokenizer = batches.tiny(runs.tiny(name), 0)
     batch = batch_of(recipe.stages[0], recipe, model.train(), tokenizer)
@@ -278,7 +285,7 @@ def test_the_loss_trains_what_the_vectors_use_and_nothing_else(name):
 @every_matching_system
 def test_it_matches_together_as_alone_and_says_what_it_is(name, whole):
     model = load(str(whole[name][0] / "model"))
-    assert isinstance(model, Matches) and not isinstance(model, Answers)
+    assert isinstance(model, Matches) and isinstance(model, Answers) == (name in CHAT)
     images = [np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8) for n in range(3)]
     texts = ["A port.", "Bare land, far from any road or house", "ab"]
     for embed, given in ((model.embed_images, images), (model.embed_texts, texts)):
@@ -310,9 +317,10 @@ def test_asked_for_what_it_cannot_do_it_says_who_can(name, whole):
             refused[way] = str(error)
     if name in CHAT and not chat.box_dialect:
         assert "names no box dialect" in refused.pop("grounds")
-    able = {"answers", "chooses", "grounds"} if name in CHAT else {"matches", "localises"} if name in MATCHING else {}
+    able = {"answers", "chooses", "grounds"} if name in CHAT else set()
+    able |= {"matches", "localises"} if name in MATCHING else set()
     assert set(refused) == {"answers", "chooses", "grounds", "compares", "segments", "segments_change", "matches",
-                            "localises"} - set(able)  # fmt: skip
+                            "localises"} - able  # fmt: skip
     for way, said in refused.items():
         needs = SOLVERS[way].needs[0]
         others = ", ".join(who_can(needs)) or "none yet"

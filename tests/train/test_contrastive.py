@@ -11,6 +11,7 @@ from rsvlm.parts.contrastive import MAX_SCALE, PairLoss
 from rsvlm.recipe import read_recipe
 from rsvlm.systems.abilities import Matches
 from rsvlm.systems.load import load
+from rsvlm.train.objectives.base import augmentation_of
 from rsvlm.train.run import train
 
 TEXT = {
@@ -101,6 +102,8 @@ def test_all_captions_of_a_picture_fit_it(one, tmp_path, monkeypatch):
         ({"batch": 2, "accumulate": 2}, r"compares the pairs of a batch, and has one at a time; raise batch"),
         ({"captions": "all", "positives": "pairs"}, r"would count as wrong for one another; set positives: labels"),
         ({"templates": ["a very long template " * 9 + "{}"]}, r"has \d+ tokens, and the model reads 96; shorten it"),
+        ({"augment": {"rotatoin": 1.0}}, r"augmentation: rotatoin: Extra inputs are not permitted"),
+        ({"augment": {"rotate": 2}}, r"augmentation: rotate: Input should be less than or equal to 1 \(found 2\)"),
         ({"data": [{"set": "ships"}]}, r"sample .* has no caption and no class to be matched with"),
     ],
 )
@@ -110,6 +113,23 @@ def test_what_cannot_be_learned_is_refused(one, tmp_path, changes, sentence):
     annotations.make_all(tmp_path / "data", ["rsicd", "eurosat", "ships"])
     with pytest.raises(BadInput, match=sentence):
         train(recipe(tmp_path / "bad.yaml", **changes), tmp_path / "data", tmp_path / "out")
+
+
+def test_what_cuts_pictures_itself_or_speaks_of_places_is_not_augmented(one, tmp_path):
+    for name in ("boxes", "tags", "views"):
+        stage = read_recipe(recipe(tmp_path / f"{name}.yaml", augment={"rotate": 1.0})).stages[0]
+        with pytest.raises(BadInput, match=rf"learns {name}, which speaks of places .* remove augment"):
+            augmentation_of(stage.model_copy(update={"objective": name}))
+
+
+def test_augmented_pictures_are_seen_afresh(one, tmp_path):
+    """No cached levels, and other losses than without."""
+    values = {"augment": {"rotate": 1.0, "jitter": 1.0}, "steps": 1}
+    plain, changed = tmp_path / "plain", tmp_path / "changed"
+    train(recipe(tmp_path / "a.yaml", steps=1), one[0], plain)
+    train(recipe(tmp_path / "b.yaml", **values), one[0], changed)
+    assert (plain / "features").is_dir() and not (changed / "features").exists()
+    assert runs.losses(plain) != runs.losses(changed)
 
 
 def test_a_long_text_is_cut_where_the_stage_says_so(one, tmp_path):

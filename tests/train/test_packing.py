@@ -18,7 +18,6 @@ plain = Log.step
 def step(self, number, numbers):
     plain(self, number, numbers)
     if (self.stage.name, number) == ("understand", 2):
-        self.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 Log.step = step
 """

@@ -21,7 +21,7 @@ SHIPPED = sorted(runs.RECIPES.glob("*/*.yaml"))
 MINI = [path for path in SHIPPED if path.stem.startswith("mini")]
 PUBLISHED = [path for path in SHIPPED if path not in runs.TINY and path not in MINI]
 LOSSES = Path(__file__).parents[1] / "golden" / "losses"
-SETS = ("rsicd", "eurosat", "ucm_captions", "ucm_scenes", "rsivqa", "ships", "hit_uav")
+SETS = ("rsicd", "eurosat", "ucm_captions", "ucm_scenes", "rsivqa", "ships", "hit_uav", "xbd", "oscd", "sztaki")
 
 
 def named(path):
@@ -33,7 +33,7 @@ def each(paths):
 
 
 def test_every_recipe_is_started_below():
-    assert len(SHIPPED) == 38 and len(runs.TINY) == 10 and len(MINI) == 7 and len(PUBLISHED) == 21
+    assert len(SHIPPED) == 42 and len(runs.TINY) == 11 and len(MINI) == 8 and len(PUBLISHED) == 23
     assert [path.stem for path in sorted(LOSSES.iterdir())] == [path.parent.name for path in runs.TINY]
 
 

@@ -1,12 +1,15 @@
 """Killed at any moment and started again, a run gives the losses of an unbroken one."""
 
 import json
+import signal
 
 import pytest
+from accelerate import Accelerator
 
 from fake import runs
 from rsvlm.errors import BadInput
 from rsvlm.train import checkpoint
+from rsvlm.train.interrupt import Interrupt
 from rsvlm.train.run import train
 
 DIE = "import os, signal\ndie = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -23,7 +26,6 @@ plain = Log.step
 def step(self, number, numbers):
     plain(self, number, numbers)
     if (self.stage.name, number) == ({stage!r}, {step}):
-        self.flush()  # lines of steps that no checkpoint holds
         die()
 Log.step = step
 """
@@ -65,6 +67,21 @@ KILLS = {
 }
 
 
+SIGNALLED = """
+import os, pathlib, signal
+from rsvlm.train.log import Log
+plain = Log.step
+def step(self, number, numbers):
+    plain(self, number, numbers)
+    if (self.stage.name, number) == ("align", 2) and os.environ["RANK"] == "0":
+        os.kill(os.getpid(), signal.SIGTERM)
+Log.step = step
+position = pathlib.Path(sys.argv[3]) / "checkpoint" / "position.json"
+found = (json.loads(position.read_text())["stage"], json.loads(position.read_text())["step"]) if {before} else None
+assert found == {before}, found
+"""
+
+
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     """(recipe, data, losses) of a run with dropout that nothing stopped."""
@@ -87,6 +104,29 @@ def test_killed_again_and_again(unbroken, tmp_path):
     assert (out / "model" / "model.safetensors").is_file() and (out / "loss.png").is_file()
     assert not list(out.glob("*.part")) and not list(out.glob("*.old"))
     assert {path.name for path in (out / "tensorboard").iterdir()} == {"see", "align", "understand"}
+
+
+def test_a_signal_ends_the_step_on_all_processes_and_is_not_lost(unbroken, tmp_path):
+    """One process of two is sent it, where no checkpoint is due."""
+    recipe, data, wanted = unbroken
+    befores = [SIGNALLED.format(before=None), SIGNALLED.format(before=(1, 3)).replace("signal.SIGTERM", "0")]
+    codes, said = runs.processes(*befores, recipe=recipe, data=data, out=tmp_path / "out", world=2)
+    assert codes == [[143, 143], [0, 0]], said[-3000:]
+    assert "stopped after step 2 of stage 'align'; the same command goes on from here" in said
+    assert "align 3/6 language" in said and " left\n" in said
+    runs.same(runs.losses(tmp_path / "out"), wanted, tolerance=0.2)  # another dropout a process
+
+
+def test_the_second_interrupt_is_not_waited_for():
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupt() as interrupt:
+        signal.raise_signal(signal.SIGINT)
+        assert interrupt.anywhere(Accelerator(cpu=True)) == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.end(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_finished_run_is_left_as_it_is_and_fresh_begins_anew(unbroken, tmp_path):

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rsvlm.cli import archive, make, matching, measure, names, scenes, weights
+from rsvlm.cli import archive, archive_search, make, matching, measure, names, scenes, weights
 from rsvlm.cli.scenes import split_arguments
 from rsvlm.errors import RsvlmError
 from rsvlm.printable import say
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a bug shows a plain traceback, without the values of local variables
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_COMPUTE = ("ask", "match", "embed", "index", "knowledge", "train", "evaluate")  # commands that run a model
+_COMPUTE = ("ask", "match", "embed", "index", "search", "knowledge", "train", "evaluate")  # commands that run a model
 
 
 def main() -> None:
@@ -84,6 +84,7 @@ for _act in (
     matching.match,
     matching.embed,
     archive.index,
+    archive_search.search,
     make.train,
     measure.evaluate,
     measure.questions,

@@ -15,6 +15,7 @@ from PIL import Image as PILImage
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from rsvlm.data.augment import Augmentation
 from rsvlm.data.images import read_rgb
 from rsvlm.data.resize import resize_square
 from rsvlm.errors import BadInput
@@ -166,14 +167,16 @@ class StageBatches(Dataset[list[Batch]]):
 class ImageCollator:
     """Collates the pictures of scheduled samples: pixels resized to `size` by `fit`, or cached `levels(image, view)`.
 
-    A sample's pictures follow one another. With `views` above 1 each visit turns or mirrors them. `first` is any
-    picture of the stage, whose cached levels say what a blank picture's look like.
+    A sample's pictures follow one another. With `views` above 1 each visit turns or mirrors them; `augment` changes the
+    pixels of each picture besides. `first` is any picture of the stage, whose cached levels say what a blank picture's
+    look like.
     """
 
     size: int
     fit: str = "squash"
     views: int = 1
     seed: int = 0
+    augment: Augmentation | None = None
     levels: Levels | None = None
     first: Image | None = None
 
@@ -203,11 +206,15 @@ class ImageCollator:
         return found
 
     def _augmented(self, image: Image, view: int, draw: ScheduledSample) -> NDArray[np.uint8]:
-        """The picture in a view; every second time (in runs with views) only a random part of it.
+        """The picture in a view: augmented, or every second time (in runs with views) only a random part of it.
 
-        A sample that knows its view speaks of places in the whole picture, and is shown whole.
+        A sample that knows its view speaks of places in the whole picture: it is shown whole, and only coloured.
         """
         rng = np.random.default_rng([self.seed, draw.position])
+        if self.augment and "view" not in draw.sample.meta:
+            return self.augment(dihedral_view(read_rgb(image), view), rng, self.size, self.fit)
+        if self.augment:
+            return self.augment.coloured(load_square(image, self.size, view, self.fit), rng)
         if "view" in draw.sample.meta or self.views == 1 or rng.random() < 0.5:
             return load_square(image, self.size, view, self.fit)
         return random_crop(dihedral_view(read_rgb(image), view), self.size, rng, min_area=0.75)

@@ -124,6 +124,8 @@ for _template in (
     ChatTemplate(name="plain", first_turn="{image}", later_turn="", answer_end="\n", stop="\n"),
     # BLIP-2 over OPT: no question; the start token follows the picture, as in LAVIS and in transformers' processor.
     ChatTemplate(name="blip2", first_turn="{image}</s>", later_turn="", answer_end="\n", stop="\n", bos=False),
+    # RS-CapRet, as FROMAGe: the caption is a sentence, its start token is learned with it.
+    ChatTemplate(name="caption", first_turn="{image}", later_turn="", answer_end=".", stop="\n", bos=False),
     # LHRS-Bot, stages 2 and 3, as its `llava_llama_2` renders; the tokenizer adds the leading <s>.
     ChatTemplate(
         name="llava_llama_2",

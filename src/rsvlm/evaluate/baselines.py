@@ -14,6 +14,7 @@ from rsvlm.data.images import picture_size, read_rgb
 from rsvlm.evaluate.items import Item
 from rsvlm.evaluate.protocol import Protocol, Row
 from rsvlm.evaluate.solvers import write_map, write_vector
+from rsvlm.geo.thresholds import histogram, otsu
 from rsvlm.metrics.accuracy import exact
 from rsvlm.sample import Image
 
@@ -31,8 +32,10 @@ def constants(protocol: Protocol, train: Sequence[Item], items: Sequence[Item]) 
             found = {"centre_box": _boxes(items, np.array([0.25, 0.25, 0.75, 0.75]))}
             typical = typical_box(train)
             return found if typical is None else found | {"typical_box": _boxes(items, typical)}
-        case "segments" | "segments_change":
+        case "segments":
             return {"whole_picture": _masks(items, 0.0), "centre_box": _masks(items, 0.25)}
+        case "segments_change":
+            return {"no_change": _masks(items, 1.0), "differences": _differences(items)}
         case "matches" | "embeds":
             rng = np.random.default_rng(0)
             chance: list[Row] = [{"vector": write_vector(rng.standard_normal(CHANCE_WIDTH))} for _ in items]
@@ -109,6 +112,26 @@ def _masks(items: Sequence[Item], margin: float) -> list[Row]:
         top, left = int(margin * height), int(margin * width)
         mask[top : height - top, left : width - left] = True
         rows.append({"mask": encode_rle(mask)})
+    return rows
+
+
+def _differences(items: Sequence[Item]) -> list[Row]:
+    """Where two dates differ by more than Otsu's threshold: the length of the difference of RGB, each date evened out.
+
+    A date is evened out channel by channel to mean 0 and deviation 1, so that another light is no change.
+    """
+    from rsvlm.data.masks import encode_rle
+
+    rows: list[Row] = []
+    for item in items:
+        before, after = (read_rgb(image).astype(np.float32) for image in item.images)
+        if before.shape != after.shape:
+            rows.append({"mask": None})
+            continue
+        even = [(date - date.mean((0, 1))) / np.maximum(date.std((0, 1)), 1e-6) for date in (before, after)]
+        length = np.linalg.norm(even[1] - even[0], axis=2)
+        spread = 2 * length / max(float(length.max()), 1e-6) - 1
+        rows.append({"mask": encode_rle(spread > otsu(histogram(spread), (-1.0, 1.0))[0])})
     return rows
 
 

@@ -57,7 +57,7 @@ def to_lonlat(geometry: Any, place: Place) -> Any:
         ]
         made.append(make_polygonal(Polygon(outer, holes), "shape"))
     whole = shapely.union_all(made) if len(made) > 1 else made[0]
-    return oriented(_split_at_antimeridian(whole))
+    return oriented(split_at_antimeridian(whole))
 
 
 def _densify_ring(coords: ArrayLike, place: Place, tolerance: float) -> Floats:
@@ -119,7 +119,7 @@ def _align_hole(hole: Floats, outer: Floats) -> Floats:
     return hole - [360 * np.rint((hole[:, 0].mean() - outer[:, 0].mean()) / 360), 0]
 
 
-def _split_at_antimeridian(geometry: Any) -> Any:
+def split_at_antimeridian(geometry: Any) -> Any:
     """Split where longitude passes 180 degrees, as RFC 7946 (3.1.9) asks, and bring every part into [-180, 180]."""
     west, _, east, _ = geometry.bounds
     if west >= -180 and east <= 180:

@@ -1,1 +1,1 @@
-"""Memory: archives of tiles, re-ranking of knowledge."""
+"""Memory: archives of tiles, exact search over vectors at hand, re-ranking of knowledge."""

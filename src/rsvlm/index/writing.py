@@ -120,12 +120,12 @@ class Writer:
                 self._tiles.create_index(column, config=BTree())
         if "caption" not in there:
             self._tiles.create_index("caption", config=FTS())
+        # Small files are put together first: an index whose rows move afterwards is slower and finds less.
+        self._tiles.optimize(cleanup_older_than=timedelta(days=36500))
         rows = self._tiles.count_rows()
         if rows >= APPROXIMATE and "vector" not in there:
             parts = max(1, round(rows / _PARTITION))
             self._tiles.create_index("vector", config=IvfSq(distance_type="cosine", num_partitions=parts))
-        else:
-            self._tiles.optimize(cleanup_older_than=timedelta(days=36500))
         self._version = self._tiles.version
 
     def compact(self, keep: timedelta) -> None:

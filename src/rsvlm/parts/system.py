@@ -65,6 +65,11 @@ class System(nn.Module):
         head = self.heads.get(objective)
         return head.tower(self.vision) if head else self.vision
 
+    def images_of(self, objective: str) -> int:
+        """How many pictures a sample of an objective has."""
+        head = self.heads.get(objective)
+        return head.num_images if head and head.num_images else self.num_images
+
     def see(self, batch: Batch, objective: str = "") -> list[Tensor]:
         """Feature levels [(I, N_l, D_l)]: from the tower, or cached ones when the batch brings them."""
         return batch["levels"] if "levels" in batch else self.tower(objective)(batch["image"])

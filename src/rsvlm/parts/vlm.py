@@ -2,7 +2,7 @@
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
 # pyright: reportTypedDictNotRequiredAccess=false
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self, cast, final
 
 import torch
@@ -17,6 +17,8 @@ from rsvlm.parts.packing import Packing
 from rsvlm.parts.system import PartBuilder, System
 from rsvlm.parts.vision.tower import Tower
 from rsvlm.sample import IGNORE, IMAGE_TOKEN, Batch
+
+Adjust = Callable[[Tensor, int], Tensor]
 
 
 class VisionLanguageModel(System):
@@ -120,19 +122,22 @@ class VisionLanguageModel(System):
     @final
     @torch.inference_mode()
     def steps(
-        self, batch: Batch, *, stop: frozenset[int], max_new_tokens: int, ended: Ended | None = None
-    ) -> Iterator[list[Row]]:
+        self, batch: Batch, *, stop: frozenset[int], max_new_tokens: int, ended: Ended | None = None,
+        adjust: Adjust | None = None,
+    ) -> Iterator[list[Row]]:  # fmt: skip
         """Greedy replies while they grow: the same rows, one a prompt, after every token.
 
         A row ends with a token of `stop`, after a token with which `ended` says of its ids that they are whole, or
-        after `max_new_tokens` (1 or more). The last rows are given when all have ended.
+        after `max_new_tokens` (1 or more). The last rows are given when all have ended. `adjust` changes the logits
+        (B, V) of the token of a number, from 0, before one is chosen.
         """
         prefix, mask, cache = self._begin(batch)
         nothing = batch["prompt"].new_empty(len(prefix), 0)
         rows = [Row() for _ in prefix]
-        for _ in range(max_new_tokens):
+        for step in range(max_new_tokens):
             hidden, cache = self.speak(prefix, mask, nothing, cache, expert=batch.get("expert"))
-            log, best = self.language.head(hidden[:, -1]).float().log_softmax(-1).max(-1)
+            logits = self.language.head(hidden[:, -1]).float()
+            log, best = (adjust(logits, step) if adjust else logits).log_softmax(-1).max(-1)
             for row, token, sure in zip(rows, best.tolist(), log.tolist(), strict=True):
                 if row.open:
                     row.add(token, sure, stop, ended)
@@ -188,20 +193,24 @@ def _with_picture(batch: Batch, shown: Tensor) -> Batch:
 
 def packed(batch: Batch) -> Packing | None:
     """How the conversations of a batch share rows; None where each has its own."""
-    if "row" not in batch:
+    row = batch["sequence"] if "sequence" in batch else batch.get("row")
+    if row is None:
         return None
-    return Packing(batch["row"], torch.cat([batch["prompt_mask"], batch["reply_mask"]], 1))
+    return Packing(row, torch.cat([batch["prompt_mask"], batch["reply_mask"]], 1))
 
 
 def branches(batch: Batch, packing: Packing | None = None) -> tuple[Tensor, Tensor]:
     """Who sees whom (B, P + R, P + R), and positions (B, P + R), when the branches of a reply share one prompt.
 
     A reply token sees the prompt and the earlier tokens of its own branch; each branch goes on where the prompt ends.
-    With a `packing` both are those of the shared rows: nobody sees another conversation, and each counts from 0.
+    With a `packing` both are those of the shared rows: nobody sees another conversation, and each counts from 0. Those
+    of one `sequence` are one conversation: each sees all of those before it, and goes on where they end.
     """
     real = torch.cat([batch["prompt_mask"], batch["reply_mask"]], 1)
     turn = torch.cat([torch.full_like(batch["prompt"], -1), batch["turn"]], 1)
-    talk = torch.where(real, torch.arange(len(real), device=real.device)[:, None], -1)
+    own = batch["sequence"] if "sequence" in batch else torch.arange(len(real), device=real.device)
+    turn = torch.zeros_like(turn) if "sequence" in batch else turn
+    talk = torch.where(real, own[:, None], -1)
     if packing is not None:
         turn, talk = packing.pack(turn), packing.pack(talk, -1)
     size = talk.shape[1]

@@ -138,6 +138,8 @@ def _stac(path: Path, fetch: bool) -> Iterator[Source | str]:
         AttributeError,
         TypeError,
     ) as error:
+        if isinstance(error.__cause__, BadInput):  # of `LocalIO`
+            raise error.__cause__ from error
         raise BadInput(f"{path} is no STAC item, collection or catalogue that can be read ({error!s:.200}).") from error
     for item in items:
         yield _of_item(item, fetch)

@@ -1,6 +1,6 @@
 """What a user sees: answers on stdout, progress and problems on stderr."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
@@ -96,7 +96,8 @@ class Screen:
                 self._lines([found.as_dict()])
                 return
             self._head(scene)
-            for line in _columns(_match_rows(found)):
+            rows = _match_rows(found)
+            for line in columns(rows, left={0, len(rows[0]) - 1} if found.tiles else {0}):
                 self.paper.print(_text(f"  {line}"))
             for note in found.notes:
                 self.paper.print(_text(f"  {note}", style="dim"))
@@ -169,10 +170,9 @@ def _middle(view: ViewMatch, found: SceneMatch) -> str:
     return format_lonlat(*found.place.to_lonlat([(x, y)])[0]) if found.place else f"pixel {x:.0f}, {y:.0f}"
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows in columns: the first and, of several, the last hold words and stand left, numbers stand right."""
+def columns(rows: Sequence[Sequence[str]], left: Collection[int]) -> list[str]:
+    """Rows in columns: those of the numbers `left` hold words and stand left, numbers stand right."""
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    left = {0, len(widths) - 1} if len(widths) > 2 else {0}
     return [
         "  ".join(
             cell.ljust(width) if at in left else cell.rjust(width)

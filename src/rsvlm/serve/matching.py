@@ -55,6 +55,11 @@ class MatchesScenes:
     model: Any
     _in_use: Any
 
+    @property
+    def lock(self) -> Any:
+        """A lock, held while a thread uses `model` directly; not around the methods here, which take it themselves."""
+        return self._in_use
+
     def match(
         self, images: Picture | Sequence[Picture], texts: Sequence[str], *, templates: Sequence[str] = (),
         cut: bool = False, batch: int = matching.BATCH,
@@ -66,14 +71,14 @@ class MatchesScenes:
         matching.check_matches(self.model)
         with self._in_use:
             return matching.match_probabilities(
-                self.model, _pixels(images), texts, templates=templates, cut=cut, batch=batch
+                self.model, whole_pictures(images), texts, templates=templates, cut=cut, batch=batch
             )
 
     def embed_images(self, images: Picture | Sequence[Picture]) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length for pictures, files or arrays (H, W, 3)."""
         matching.check_matches(self.model)
         with self._in_use:
-            return matching.image_vectors(self.model, _pixels(images)).astype(np.float32)
+            return matching.image_vectors(self.model, whole_pictures(images)).astype(np.float32)
 
     def embed_texts(self, texts: Sequence[str], *, cut: bool = False) -> NDArray[np.float32]:
         """(N, D) float32 rows of unit length, in the space of `embed_images`. Raises BadInput as `match` does."""
@@ -97,11 +102,15 @@ class MatchesScenes:
             return match_scene(self.model, opened, prepare(self.model, texts, settings), settings, advance)
 
 
-def _pixels(images: Picture | Sequence[Picture]) -> list[Pixels]:
-    """Each picture as an array (H, W, 3): a file as it is seen whole, without data filled in."""
-    one = isinstance(images, str | Path | Scene) or (isinstance(images, np.ndarray) and images.ndim == 3)
-    several: Any = [images] if one else images
+def whole_pictures(images: Picture | Sequence[Picture]) -> list[Pixels]:
+    """Each picture as an array (H, W, 3): a file as it is seen whole, without data filled in. Raises BadInput."""
+    several: Any = [images] if is_one_picture(images) else images
     return [_whole(image) for image in several]
+
+
+def is_one_picture(images: Picture | Sequence[Picture]) -> bool:
+    """Whether it is one picture, not several."""
+    return isinstance(images, str | Path | Scene) or (isinstance(images, np.ndarray) and images.ndim == 3)
 
 
 def _whole(image: Any) -> Pixels:

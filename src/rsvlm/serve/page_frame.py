@@ -10,7 +10,8 @@ from rsvlm.html import page
 COLOURS = ("#e69f00", "#56b4e9", "#cc79a7", "#f0e442", "#009e73", "#d55e00", "#0072b2")
 DASHES = ("", "10 4", "4 3", "14 3 3 3")  # and not by colour alone
 
-_STYLE = """
+# As it stands, without the rules of switches, also of the page of a search (`rsvlm.serve.archive_page`).
+STYLE = """
 :root { color-scheme: light; --line: #d8d8d8; --quiet: #5a5a5a; --ink: #1c1c1c; --wide: 76rem }
 * { box-sizing: border-box }
 body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: #fff; margin: 0 auto; padding: 1rem;
@@ -70,7 +71,7 @@ def frame(title: str, body: str, *, models: int, questions: int) -> str:
         rules.append(f".m{at} {{ border-top-color: {colour(at)} }}")
         rules.append(f".area.m{at} .edge {{ fill: {colour(at)} }}")
         rules.append(f".mark.m{at} .edge {{ stroke: {colour(at)}; stroke-dasharray: {dash or 0} }}")
-    return page(title, body, style=f"{_STYLE}{chr(10).join(rules)}\n")
+    return page(title, body, style=f"{STYLE}{chr(10).join(rules)}\n")
 
 
 def colour(at: int) -> str:

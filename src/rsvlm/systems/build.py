@@ -14,6 +14,7 @@ from rsvlm.files import is_folder
 from rsvlm.parts.budget import measured
 from rsvlm.parts.checkpoints.shards import read_config
 from rsvlm.parts.heads.boxes import BoxHead
+from rsvlm.parts.heads.change import ChangeHead
 from rsvlm.parts.heads.match import MatchHead
 from rsvlm.parts.heads.tags import TagHead
 from rsvlm.parts.language import model as language_models
@@ -35,14 +36,17 @@ HEADS = {
     "num_tags": "tags",
     "boxes": "boxes",
     "match": "contrastive",
+    "change": "change",
 }  # numbers of a recipe's model -> objective of the head that they are of
 
 # Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
 GATED = {
+    "llama-2-7b": "meta-llama/Llama-2-7b-hf",
     "llama-2-7b-chat": "meta-llama/Llama-2-7b-chat-hf",
     "llama-3-8b-instruct": "meta-llama/Meta-Llama-3-8B-Instruct",
     "vicuna-7b-v1.5": "lmsys/vicuna-7b-v1.5",
     "opt-2.7b": "facebook/opt-2.7b",
+    "opt-6.7b": "facebook/opt-6.7b",
 }
 
 
@@ -80,6 +84,8 @@ def _build(recipe: Recipe, parts: "_Parts") -> System:
     if boxes := recipe.model.get("boxes"):
         language: Any = system.language
         system.attach(BoxHead(level_dims=system.vision.dims, phrase_dim=language.dim, **boxes))
+    if change := recipe.model.get("change"):
+        system.attach(ChangeHead(level_dims=system.vision.dims, **change))
     if match := recipe.model.get("match"):
         numbers = {name: value for name, value in match.items() if name != "text"}
         system.attach(MatchHead(level_dims=system.vision.dims, text=parts.text(**match["text"]), **numbers))

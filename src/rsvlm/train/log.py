@@ -1,9 +1,11 @@
 """What a run leaves to look at: a line a step in JSONL, TensorBoard, a progress bar, the loss curve as a PNG."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,8 +30,8 @@ class Log:
 
     def __init__(self, out: Path, stage: Stage, start: int, steps: int, *, main: bool) -> None:
         self.path, self.stage, self.main, self.out = out / "log.jsonl", stage, main, out
-        self.lines: list[str] = []
-        self.clock = time.perf_counter()
+        self.first, self.steps, self.began = start, steps, time.perf_counter()
+        self.clock = self.began
         if not main:
             return
         from torch.utils.tensorboard import SummaryWriter
@@ -49,7 +51,6 @@ class Log:
     ) -> None:
         if self.main:
             self.bar.stop()
-            self.flush()
             self.board.close()
             draw(self.path, self.out / "loss.png")
 
@@ -60,20 +61,16 @@ class Log:
         now = time.perf_counter()
         line = {"stage": self.stage.name, "step": step, **numbers, "seconds": round(now - self.clock, 4)}
         self.clock = now
-        self.lines.append(json.dumps(line))
+        with self.path.open("a", encoding="utf-8") as file:  # a line a step: a kill loses none
+            file.write(json.dumps(line) + "\n")
         for name, value in numbers.items():
             self.board.add_scalar(f"{self.stage.name}/{name}", value, step)
         shown = " ".join(f"{name} {value:.3g}" for name, value in numbers.items())
         self.bar.update(self.task, completed=step + 1, description=f"{self.stage.name} {shown}")
-        if len(self.lines) >= 10:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write the lines noted so far."""
-        if self.main and self.lines:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write("".join(line + "\n" for line in self.lines))
-            self.lines.clear()
+        if not self.bar.console.is_terminal:  # a file shows no bar before its end
+            left = (now - self.began) / (step + 1 - self.first) * (self.steps - step - 1)
+            say = f"{self.stage.name} {step + 1}/{self.steps} {shown} {timedelta(seconds=round(left))} left"
+            print(say, file=sys.stderr, flush=True)
 
     @staticmethod
     @contextmanager

@@ -18,8 +18,10 @@ from rsvlm.systems.model_dir import model_folder
 from rsvlm.train import checkpoint
 from rsvlm.train.finished import write_finished
 from rsvlm.train.forms import ModelForms
+from rsvlm.train.interrupt import Interrupt
 from rsvlm.train.log import Log
 from rsvlm.train.loop import ahead, distribute, fit
+from rsvlm.train.objectives.base import augmentation_of
 from rsvlm.train.stage_data import StageData
 from rsvlm.train.stages import freeze, optimizer
 from rsvlm.train.start import inherit_model
@@ -32,7 +34,8 @@ def train(
     """Run a recipe's stages over data sets below `data_root`; gives the folder of the finished model.
 
     `out` receives `checkpoint/` (the last one), `log.jsonl` (a line a step), `tensorboard/`, `loss.png` and, at the
-    end, `model/` (weights, recipe, data list). A killed run goes on with `resume`. `max_steps` caps every stage, for
+    end, `model/` (weights, recipe, data list). A killed run goes on with `resume`; SIGTERM and SIGINT leave a
+    checkpoint of the step they came in. `max_steps` caps every stage, for
     trials. Raises BadInput for a stage, data or checkpoint that is not what the recipe needs, NotFinite for a loss.
     """
     recipe, out = read_recipe(recipe_path), Path(out)
@@ -42,6 +45,8 @@ def train(
     if not stages:
         raise BadInput(f"{recipe_path} has no stage {only_stage!r}; it has {', '.join(s.name for s in recipe.stages)}.")
     check_objectives(recipe)
+    for stage in recipe.stages:
+        augmentation_of(stage)  # refused now, not when its turn comes
     # Blocks of a tower behind its last tap move with no loss: plain data-parallel training would wait for them.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
     precision = precision_of(recipe.precision)
@@ -111,14 +116,20 @@ class _Run:
         if start:
             checkpoint.load_optimizer(self.folder, self.model, moving)
         main = self.accelerator.is_main_process
-        with Log(self.out, stage, start, self._steps(stage), main=main) as log:
+        with Interrupt() as interrupt, Log(self.out, stage, start, self._steps(stage), main=main) as log:
 
             def report(step: int, numbers: Any) -> None:
                 log.step(step, numbers)
-                if (step + 1) % self.recipe.save_every == 0 or step + 1 == self._steps(stage):
-                    log.flush()
+                stopped = interrupt.anywhere(self.accelerator)
+                if stopped or (step + 1) % self.recipe.save_every == 0 or step + 1 == self._steps(stage):
                     position = self._position(index, step + 1)
                     checkpoint.save(self.folder, self.model, moving, self.forms.moved, position, main=main)
+                if stopped:
+                    self.accelerator.print(
+                        f"stopped after step {step} of stage {stage.name!r}; the same command goes on from here",
+                        file=sys.stderr,
+                    )
+                    interrupt.end(stopped)
 
             steps = ahead(batches, range(start, self._steps(stage)))
             fit(self.accelerator, model, moving, stage, steps, start=start, report=report, seed=self._seed(index))

@@ -19,7 +19,7 @@ from rsvlm.sample import Sample
 from rsvlm.systems.build import build_tokenizer
 from rsvlm.train.features import FeatureCache
 from rsvlm.train.log import Log
-from rsvlm.train.objectives.base import Setting, check_samples, load_objective
+from rsvlm.train.objectives.base import Setting, augmentation_of, check_samples, load_objective
 
 
 class StageData:
@@ -40,7 +40,7 @@ class StageData:
         objective = load_objective(stage.objective)
         groups = [self.samples(part.set, model) for part in stage.data]
         samples = [sample for group in groups for sample in group]
-        check_image_counts(samples, model.num_images)
+        check_image_counts(samples, model.images_of(stage.objective))
         check_samples(stage, objective, samples)
         weights = [part.weight for part in stage.data]
         schedule = Schedule.draw([len(group) for group in groups], weights, stage.steps * stage.batch, [seed, index])
@@ -48,6 +48,7 @@ class StageData:
             size=stage.size or model.tower(stage.objective).size, fit=model.vision.fit, views=self.recipe.views,
             seed=seed, first=next((image for sample in samples for image in sample.images), None),
             levels=self._levels(stage, model, samples) if objective.CACHED else None,
+            augment=augmentation_of(stage),
         )  # fmt: skip
         setting = Setting(
             recipe=self.recipe.in_stage(index), stage=stage, samples=samples, model=model,
@@ -78,10 +79,10 @@ class StageData:
     def _levels(self, stage: Stage, model: Any, samples: Sequence[Sample]) -> Levels | None:
         """Cached levels of every picture that any stage of this objective asks about, so that they are made once.
 
-        None where the tower moves, the recipe wants pictures seen afresh, or there are none.
+        None where the tower moves, pictures are wanted afresh or augmented, or there are none.
         """
         moves = any(parameter.requires_grad for parameter in model.vision.parameters())
-        if moves or not self.recipe.cache or not any(sample.images for sample in samples):
+        if moves or stage.augment or not self.recipe.cache or not any(sample.images for sample in samples):
             return None
         same = [other for other in self.recipe.stages if other.objective == stage.objective]
         sets = dict.fromkeys(part.set for other in same for part in other.data)

@@ -15,7 +15,7 @@ import yaml
 from safetensors.torch import load_file
 
 from fake.conformance import EVERY, MATCHING, RELEASES, SEEING, SPEAKING, cases, reader
-from fake.published import write_llama
+from fake.published import write_base
 from rsvlm.errors import MissingPart
 from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.systems.abilities import Embeds, Matches
@@ -30,7 +30,7 @@ def test_every_system_with_a_reader_has_a_release_here():
     assert list(RELEASES) == list(readers()) == [release.system for release in RELEASES.values()]
     assert {
         *("cmid", "gaia_blip2", "georsclip", "lhrs_bot", "lhrs_bot_nova"),
-        *("rs_gpt4v", "skyeyegpt", "skyscript"),
+        *("rs_capret", "rs_gpt4v", "skyeyegpt", "skyscript"),
     } <= set(RELEASES)
 
 
@@ -86,7 +86,8 @@ def test_what_a_trainer_put_around_the_model_is_taken_off_by_check_and_by_conver
     file, given = folder / release.checkpoint, folder / release.given
     plain = reader(system, given, tmp_path / "plain", **beside(system))
     tree = torch.load(file, weights_only=True)
-    torch.save(WRAPPED[wrapped](tree.get("model", tree)), file)
+    tree = tree.get("model", tree.get("state_dict", tree))
+    torch.save(WRAPPED[wrapped](tree), file)
     seen = verify(file)
     assert seen["system"] == system and ("under" in seen["notes"] or "'module.' is taken off" in seen["notes"])
     assert "optimizer" not in wrapped or "epoch, optimizer beside it" in seen["notes"]
@@ -118,7 +119,7 @@ def test_the_folder_says_where_its_weights_come_from(beside, folder, tmp_path, s
 @SPEAKING
 def test_a_converted_folder_answers(beside, folder, tmp_path, system):
     release = RELEASES[system]
-    llama = write_llama(tmp_path / "llama", specials=release.specials)
+    llama = write_base(tmp_path / "llama", release)
     convert(release.write(folder), tmp_path / "out", recipe=release.recipe, language_model=llama, **beside(system))
     picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     chat = load(str(tmp_path / "out"))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fake.conformance import ADAPTED, EVERY, RELEASES, SPEAKING, cases, reader, refused
-from fake.published import changed, write_llama
+from fake.published import changed, write_base
 from rsvlm.errors import MissingPart
 from rsvlm.systems.convert.convert import convert, identify
 
@@ -139,7 +139,7 @@ def test_adapters_of_another_base_are_named(beside, folder, tmp_path, system):
 @SPEAKING
 def test_another_language_model_is_refused(beside, folder, tmp_path, system, number, value):
     release = RELEASES[system]
-    given, llama = release.write(folder), write_llama(tmp_path / "llama", specials=release.specials)
+    given, llama = release.write(folder), write_base(tmp_path / "llama", release)
     config = json.loads((llama / "config.json").read_text())
     (llama / "config.json").write_text(json.dumps({**config, number: value}))
     options = {"recipe": release.recipe, "language_model": llama, **beside(system)}

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from rsvlm.data.cards import DatasetCard
-from rsvlm.data.sources import cdvqa, change_captions, change_masks, changechat
+from rsvlm.data.cards import HASHED, DatasetCard
+from rsvlm.data.sources import cdvqa, change_captions, change_masks, change_scenes, changechat
 
 _CHANGECHAT = ("change_caption", "change_class", "change_count", "change_locate", "change_qa", "change_dialogue")
 
@@ -52,6 +52,24 @@ CARDS = (
         name="dsifn", title="DSIFN", folder="DSIFN", also=("DSIFN-Dataset", "change_pairs/DSIFN-samples"),
         files=("[<split>/]{t1,t2,mask}/* or {A,B,label}/*",), splits="published, by folder or list; else by hash",
         licence="research", source="https://doi.org/10.1016/j.isprsjprs.2020.06.003", reader=change_masks.read,
+        tasks=("change_mask",),
+    ),
+    DatasetCard(
+        name="xbd", title="xBD", folder="xBD", also=("xbd", "xview2"),
+        files=("images/<scene>_{pre,post}_disaster.*", "labels/<scene>_post_disaster.json"), splits=HASHED,
+        licence="CC BY-NC-SA 4.0", source="arXiv:1911.09296", reader=change_scenes.read_xbd, tasks=("change_mask",),
+    ),
+    DatasetCard(
+        name="oscd", title="OSCD", folder="OSCD", also=("Onera",),
+        files=("<city>/pair/img{1,2}.*", "<city>/cm/cm.png"),
+        splits="published cities; of the training part beihai, bordeaux and paris are val, which is ours",
+        licence="CC BY-NC-SA 4.0", source="https://rcdaudt.github.io/oscd/", reader=change_scenes.read_oscd,
+        tasks=("change_mask",),
+    ),
+    DatasetCard(
+        name="sztaki", title="SZTAKI AirChange", folder="SZTAKI_AirChange", also=("SZTAKI",),
+        files=("<set>/[<n>/]im{1,2}.*", "<set>/[<n>/]gt.*"), splits="ours: Szada/2 and Tiszadob/2 are val",
+        licence="research", source="https://doi.org/10.1109/TGRS.2009.2022633", reader=change_scenes.read_sztaki,
         tasks=("change_mask",),
     ),
 )

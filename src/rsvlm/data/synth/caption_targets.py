@@ -14,6 +14,15 @@ def captions_of(sample: Sample) -> list[str]:
     return [to_sentence(text) for turn in sample.turns if turn.task == "caption" for text in turn.accepted]
 
 
+def caption_ids(tokenizer: Any, caption: str, *, ret: int, most: int) -> list[int]:
+    """Start token, caption and the token `ret`: at most `most` (3 or more) ids, the last of which is always `ret`.
+
+    `ret` is put behind the caption's own ids, so that no tokenizer has to know it or can part it.
+    """
+    words = tokenizer(caption, add_special_tokens=False)["input_ids"]
+    return [tokenizer.bos_token_id, *words[: most - 2], ret]
+
+
 def caption_encoder(
     tokenizer: Any, template: ChatTemplate, *, image_tokens: int, seed: int, most: int, max_tokens: int
 ) -> EncodeFn:

@@ -18,6 +18,8 @@ from rsvlm.metrics.masks import readable_mask, referring_scores
 from rsvlm.metrics.score import Array, Score, mean_score, ratio
 from rsvlm.sample import Sample
 
+CHANGED, DAMAGED = "what has changed", "damaged buildings"
+
 
 def mask_of(_: Sequence[Item]) -> Read:
     """The mask in a row as run lengths; None where there is none, or one of another size than the picture."""
@@ -134,11 +136,11 @@ def _referring_set(dataset: str, title: str, **more: Any) -> Protocol:
     )  # fmt: skip
 
 
-def _change_set(dataset: str, title: str) -> Protocol:
+def _change_set(dataset: str, title: str, question: str = CHANGED, **more: Any) -> Protocol:
     return _mask_set(
         dataset, title, "change-f1@1", "change_mask", _change, headline=("f1", "iou", "precision", "recall", "kappa"),
-        per_item="iou_per_image", ask=partial(items_of, task="change_mask", question=CHANGED), wording=(CHANGED,),
-        dialect="one confusion matrix over all pixels; the mask lies in the second image",
+        per_item="iou_per_image", ask=partial(items_of, task="change_mask", question=question), wording=(question,),
+        dialect="one confusion matrix over all pixels; the mask lies in the second image", **more,
     )  # fmt: skip
 
 
@@ -150,7 +152,6 @@ def _class_set(dataset: str, title: str, task: str, classes: tuple[str, ...], **
     )  # fmt: skip
 
 
-CHANGED = "what has changed"
 POSITION = 110
 PROTOCOLS = (
     _referring_set("rrsis_d", "RRSIS-D: the mask of a phrase", counts={"train": 12181, "val": 1740, "test": 3481}),
@@ -159,5 +160,8 @@ PROTOCOLS = (
     _class_set("dubai", "Dubai: a mask for each of five classes", "segment", tuple(COLOURS), split="val"),
     _change_set("levir_cd", "LEVIR-CD: the mask of change"),
     _change_set("dsifn", "DSIFN: the mask of change"),
+    _change_set("xbd", "xBD: the mask of damaged buildings", split="val", question=DAMAGED),
+    _change_set("oscd", "OSCD: the mask of urban change at 10 m", split="val"),
+    _change_set("sztaki", "SZTAKI AirChange: the mask of change", split="val"),
     _class_set("levir_mci", "LEVIR-MCI: masks of changed roads and buildings", "change_mask", tuple(MCI_CLASSES)),
 )  # fmt: skip

@@ -45,8 +45,8 @@ def regridded(published: Mapping[str, Tensor], tower: CLIPLevels) -> dict[str, T
 
     By the tower's `align_corners`. A table that is finer than the tower's is left, so that it is refused.
     """
-    out = dict(published)
+    out, places = dict(published), tower.tokens[0] + (not tower.keeps_class_token)
     for name, table in published.items():
-        if name.endswith(_POSITIONS) and table.ndim == 2 and len(table) <= tower.tokens[0]:
-            out[name] = resized(table[None], tower.tokens[0] + 1, align_corners=tower.align_corners)[0]
+        if name.endswith(_POSITIONS) and table.ndim == 2 and len(table) < places:
+            out[name] = resized(table[None], places, align_corners=tower.align_corners)[0]
     return out

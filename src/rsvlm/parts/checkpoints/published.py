@@ -1,4 +1,4 @@
-"""Published checkpoints as files: .pt, .pth, .bin or .safetensors, whole or in shards, opened without running them."""
+"""Published checkpoints: .pt, .pth(.tar), .bin or .safetensors, whole or in shards, opened without running them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from rsvlm.json_text import load_json
 from rsvlm.lfs import refuse_pointer
 from rsvlm.parts.checkpoints import weights
 
-SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
+SUFFIXES = (".pt", ".pth", ".pth.tar", ".bin", ".safetensors")
 _INDEX = ".index.json"
 _WRAPPERS = ("model", "state_dict", "model_state_dict", "module")  # where trainers keep the model among their own state
 _PARALLEL = "module."  # before every name of a model that was saved inside DataParallel

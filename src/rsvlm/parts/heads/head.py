@@ -13,6 +13,7 @@ class Head(nn.Module):
 
     objective: ClassVar[str]  # its name in the system, in recipes, and in `rsvlm.train.objectives`
     target: ClassVar[str]  # the key of a batch that only batches of its objective have
+    num_images: ClassVar[int] = 0  # pictures of a sample of its objective, where not as many as the system's
 
     def tower(self, vision: Tower) -> Tower:
         """The system's tower as this head looks through it."""

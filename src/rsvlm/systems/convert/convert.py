@@ -1,6 +1,7 @@
 """Published weights of any system: which system a checkpoint is of, and its conversion into a model folder.
 
-The conversion is `convert_published(path, out, *, recipe, language_model, vision, lora)` of the system's weights.py.
+The conversion is `convert_published(path, out, *, recipe, language_model, vision, lora)` of the system's weights.py. It
+may have `size_of(path)`, the name of a file's recipe, and `wanted_base(recipe)`, the language model of a recipe.
 """
 
 from collections.abc import Mapping
@@ -70,10 +71,10 @@ def convert(
     system, seen = _system_of(path, system or (recipe.system if recipe else None))
     if recipe and recipe.system != system:
         raise BadInput(f"The recipe is of {recipe.system}, the system is {system}; give a recipe of {system}, or none.")
-    base = source_of(system).base
     adapter_config = _adapter_config(path)
     size_of = getattr(submodule(system, "weights"), "size_of", lambda _: "paper")
     sizes = recipe or _shipped(system, size_of(path), adapter_config if seen.adapter else {})
+    base = getattr(submodule(system, "weights"), "wanted_base", lambda _: source_of(system).base)(sizes)
     if seen.adapter and lora:
         _check_adapter(path, seen.adapter, sizes.model["language"], base, scale_known=bool(adapter_config))
     if language_model and "language" in sizes.model:

@@ -45,6 +45,7 @@ CARD = SystemCard(
         "train": "rsvlm train gaia/paper --data path/to/data --out runs/gaia",
         "evaluate": "rsvlm evaluate rsicd_retrieval/grouped-captions@1 --data path/to/data --model runs/gaia/model "
         "--out results/gaia",
+        "match": 'rsvlm match scene.tif "a harbour" "a forest" --model runs/gaia/model --out answer',
     },
 )
 # fmt: on

@@ -24,7 +24,7 @@ CARD = SystemCard(
         "Adapters stand in both towers; the paper says that the weights are frozen and names AdapterHub's defaults. "
         "LoRA and the encoder of prefixes are peft's; bottlenecks, attention with prefixes and UniPELT's gates, ours.",
         "Bottlenecks start at zero, so that training starts at the model that is adapted.",
-        "Pictures in training are flipped and turned by quarters (`views`); theirs are cropped and turned freely.",
+        "Pictures are turned by bicubic resampling in training, theirs by the nearest pixel.",
         "What a recipe calls unknown, ours: AdamW's betas, the warm-up, the clipping of the first training.",
     ),
     switches={
@@ -72,6 +72,7 @@ CARD = SystemCard(
         "train": "rsvlm train georsclip/paper --data path/to/data --out runs/georsclip",
         "evaluate": "rsvlm evaluate aid_scenes/zero-shot-georsclip@1 --data path/to/data --model georsclip --out "
         "results/georsclip",
+        "match": 'rsvlm match scene.tif "a harbour" "a forest" --model georsclip --out answer',
     },
 )
 # fmt: on

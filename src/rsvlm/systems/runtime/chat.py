@@ -57,7 +57,7 @@ class SpeakingModel(OpenModel):
         """
         images = [image for several in shown for image in several]
         tokens = (prompts[0].image_tokens or self.model.image_tokens) if images else 0
-        ids = [encode_prompt(self.tokenizer, self.frame, prompt.text, image_tokens=tokens) for prompt in prompts]
+        ids = [self.prompt_ids(prompt, tokens) for prompt in prompts]
         longest = self.model.language.model.config.max_position_embeddings
         check_context(self.name, longest, prompt=max(map(len, ids)), reply=max_new_tokens)
         batch: Any = pad_prompts(ids)
@@ -67,6 +67,10 @@ class SpeakingModel(OpenModel):
             batch["expert"] = torch.tensor([prompt.expert for prompt in prompts])
         moved: Any = {key: tensor.to(self.device) for key, tensor in batch.items()}
         return moved | self._pictures(images) if images else moved
+
+    def prompt_ids(self, prompt: Prompt, image_tokens: int) -> list[int]:
+        """The token ids of a prompt, its pictures as IMAGE_TOKEN `image_tokens` times."""
+        return encode_prompt(self.tokenizer, self.frame, prompt.text, image_tokens=image_tokens)
 
     def _pictures(self, images: Sequence[Pixels]) -> dict[str, Any]:
         """`image`, or `levels` where a picture that is asked about several times need be seen only once."""

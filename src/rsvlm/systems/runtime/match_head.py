@@ -14,7 +14,6 @@ from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.build import build_tokenizer
 from rsvlm.systems.matching import Matcher, token_counts
 from rsvlm.systems.runtime.chat import ChatModel
-from rsvlm.systems.runtime.detecting import DetectingModel
 
 
 class MatchingChatModel(Matcher, ChatModel):
@@ -43,7 +42,3 @@ class MatchingChatModel(Matcher, ChatModel):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """How many tokens each text has, with those around it."""
         return token_counts(self.text_tokenizer, texts)
-
-
-class MatchingDetectingModel(MatchingChatModel, DetectingModel):
-    """A `MatchingChatModel` with a box head."""

@@ -21,8 +21,7 @@ CARD = SystemCard(
         "The appendix of the paper could not be read.",
     ),
     ours=(
-        "Pictures in training are flipped and turned by quarters (`views`); theirs are cropped, coloured and turned by "
-        "quarters, not flipped.",
+        "Parts of pictures are resampled bicubically in training, theirs so or bilinearly, by chance.",
     ),
     switches={
         "activation": "`quick_gelu` for L/14, which starts from OpenAI's weights, `gelu` for B/32, which starts from "
@@ -63,6 +62,7 @@ CARD = SystemCard(
         "train": "rsvlm train skyscript/paper --data path/to/data --out runs/skyclip",
         "evaluate": "rsvlm evaluate skyscript_roof_shape/label-v1@1 --data path/to/data --model skyclip --out "
         "results/skyclip",
+        "match": 'rsvlm match scene.tif "a harbour" "a forest" --model skyclip --out answer',
     },
 )
 # fmt: on

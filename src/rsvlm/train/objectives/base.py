@@ -1,4 +1,4 @@
-"""What an objective is: a module of this package with `KEYS`, `TEXT_ONLY`, `CACHED` and `collate`."""
+"""What an objective is: a module of this package with `KEYS`, `TEXT_ONLY`, `CACHED`, `AUGMENTED` and `collate`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
+from rsvlm.data.augment import Augmentation, read_augmentation
 from rsvlm.data.loader import Collate, ImageCollator
 from rsvlm.errors import BadInput
 from rsvlm.recipe import Recipe, Stage
@@ -30,6 +31,7 @@ class Objective(Protocol):
     KEYS: tuple[str, ...]  # keys of the batch contract that its batches always have, besides `image` or `levels`
     TEXT_ONLY: bool  # whether samples without a picture can be learned
     CACHED: bool  # whether the cached levels of a frozen tower will do in place of pixels
+    AUGMENTED: bool  # whether a stage's `augment` may change its pictures
 
     def collate(self, setting: Setting) -> Collate:
         """What makes the micro-batches of a step from its draws."""
@@ -42,6 +44,18 @@ def load_objective(name: str) -> Objective:
     if not name.isidentifier() or name == "base" or not find_spec(module):
         raise BadInput(f"There is no objective {name!r}; an objective is a module of {__package__}.")
     return cast(Objective, import_module(module))
+
+
+def augmentation_of(stage: Stage) -> Augmentation | None:
+    """What a stage's `augment` says; None for nothing. Raises BadInput for what its objective cannot take."""
+    if not stage.augment:
+        return None
+    if not load_objective(stage.objective).AUGMENTED:
+        raise BadInput(
+            f"Stage {stage.name!r} learns {stage.objective}, which speaks of places in a picture or cuts it in its own "
+            "way; remove augment."
+        )
+    return read_augmentation(stage.augment)
 
 
 def check_samples(stage: Stage, objective: Objective, samples: Sequence[Sample]) -> None:

@@ -7,7 +7,7 @@ from rsvlm.sample import Batch
 from rsvlm.train.objectives.base import Setting
 
 KEYS = ("phrase", "phrase_mask", "boxes")
-TEXT_ONLY, CACHED = False, True
+TEXT_ONLY, CACHED, AUGMENTED = False, True, False
 
 
 def collate(setting: Setting) -> Collate:

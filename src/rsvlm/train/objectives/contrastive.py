@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any
 
 import torch
 
@@ -11,11 +10,12 @@ from rsvlm.data.loader import Collate, ScheduledSample, pad_texts
 from rsvlm.data.synth.caption_targets import captions_of
 from rsvlm.data.synth.conversations import to_sentence
 from rsvlm.errors import BadInput
+from rsvlm.recipe import Stage
 from rsvlm.sample import Batch, Sample
 from rsvlm.train.objectives.base import Setting
 
 KEYS = ("text", "text_mask")
-TEXT_ONLY, CACHED = False, True
+TEXT_ONLY, CACHED, AUGMENTED = False, True, True
 
 
 def collate(setting: Setting) -> Collate:
@@ -35,8 +35,7 @@ def collate(setting: Setting) -> Collate:
         drawn = [_drawn(draw, setting, at % rows) for at, draw in enumerate(shown)]
         made = pad_texts(setting.tokenizer, [text for text, _ in drawn], learner.max_text)
         if setting.stage.positives == "labels":
-            made["text_key"] = torch.tensor([_key(text) for text, _ in drawn])
-            made["image_key"] = torch.tensor([_key(draw.sample.images[0].key) for draw in shown])
+            made |= keys([text for text, _ in drawn], shown)
             made["text_class"] = torch.tensor([numbers.get(name, -1) for _, name in drawn])
             made["image_class"] = torch.tensor([numbers.get(class_of(draw.sample), -1) for draw in shown])
         return {**made, **setting.pictures.collate(shown)}
@@ -44,10 +43,15 @@ def collate(setting: Setting) -> Collate:
     return lambda draws, own: [batch(part) for part in own]
 
 
-def _check(setting: Setting, most: int) -> None:
-    stage = setting.stage
+def check_pairs(stage: Stage) -> None:
+    """Raises BadInput for a batch of one pair, from which nothing is learned."""
     if stage.batch // stage.accumulate < 2:
         raise BadInput(f"Stage {stage.name!r} compares the pairs of a batch, and has one at a time; raise batch.")
+
+
+def _check(setting: Setting, most: int) -> None:
+    stage = setting.stage
+    check_pairs(stage)
     if stage.captions == "all" and stage.positives != "labels":
         raise BadInput(
             f"Stage {stage.name!r} takes all captions of a picture, which would count as wrong for one another; set "
@@ -60,14 +64,18 @@ def _check(setting: Setting, most: int) -> None:
                 f"{sample.source or 'A set'}, sample {sample.id}, has no caption and no class to be matched with; give "
                 f"stage {stage.name!r} sets that have one."
             )
-        if stage.long_texts == "refuse":
-            _check_lengths(setting.tokenizer, texts, most, f"{sample.source or 'A set'}, sample {sample.id}")
+        check_lengths(setting, texts, most, f"{sample.source or 'A set'}, sample {sample.id}")
 
 
-def _check_lengths(tokenizer: Any, texts: Sequence[str], most: int, source: str) -> None:
-    """Raises BadInput for the first text of more than `most` tokens."""
-    for text in texts:
-        if len(text) > most and (count := len(tokenizer(text, add_special_tokens=True)["input_ids"])) > most:
+def check_lengths(setting: Setting, texts: Sequence[str], most: int, source: str, *, added: int = 0) -> None:
+    """Raises BadInput for the first text of more than `most` tokens, those and `added` that are put around it included.
+
+    None is refused where the stage says that long texts are cut.
+    """
+    for text in texts if setting.stage.long_texts == "refuse" else ():
+        if len(text) + added <= most:
+            continue
+        if (count := len(setting.tokenizer(text, add_special_tokens=not added)["input_ids"]) + added) > most:
             raise BadInput(
                 f"{source}: the text {text[:60]!r}... has {count} tokens, and the model reads {most}; shorten it, or "
                 "set long_texts: cut in the stage."
@@ -88,6 +96,15 @@ def _phrased(name: str, templates: Sequence[str]) -> list[str]:
     if not name:
         return []
     return [template.replace("{}", name) for template in templates] or [to_sentence(name)]
+
+
+def keys(texts: Sequence[str], draws: Sequence[ScheduledSample]) -> Batch:
+    """`text_key` and `image_key` of the batch contract."""
+    images = [draw.sample.images[0].key for draw in draws]
+    return {
+        "text_key": torch.tensor([_key(text) for text in texts]),
+        "image_key": torch.tensor([_key(image) for image in images]),
+    }
 
 
 def _key(words: str) -> int:

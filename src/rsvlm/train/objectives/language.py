@@ -15,7 +15,7 @@ from rsvlm.sample import IGNORE, Batch, Sample
 from rsvlm.train.objectives.base import Setting
 
 KEYS = ("prompt", "prompt_mask", "reply", "reply_mask", "labels", "turn", "normaliser")
-TEXT_ONLY = CACHED = True
+TEXT_ONLY = CACHED = AUGMENTED = True
 
 Encode = Callable[[Sample, int], EncodedConversation]  # a sample and its visit -> token ids
 
@@ -33,7 +33,7 @@ class EncodesConversations(Protocol):
 
 def collate(setting: Setting) -> Collate:
     """Conversations encoded, padded or packed; a step's labelled tokens are counted over the whole global batch."""
-    _check_tasks(setting)
+    check_tasks(setting)
     encode_one, pad, pack = encoder_of(setting), setting.tokenizer.pad_token_id, setting.stage.pack
     if pack is not None:  # the longest that may come is refused now, not when it comes
         frame = CHAT_TEMPLATES[setting.recipe.model["frame"]]
@@ -55,7 +55,7 @@ def collate(setting: Setting) -> Collate:
     return batches
 
 
-def _check_tasks(setting: Setting) -> None:
+def check_tasks(setting: Setting) -> None:
     """Raises BadInput for samples without a turn of the tasks that a system learns, where it says which."""
     tasks = setting.model.tasks
     other = [sample for sample in setting.samples if tasks and not any(turn.task in tasks for turn in sample.turns)]

@@ -9,7 +9,7 @@ from rsvlm.sample import Batch
 from rsvlm.train.objectives.base import Setting
 
 KEYS = ("tags",)
-TEXT_ONLY = CACHED = False  # every visit shows another part of a picture
+TEXT_ONLY = CACHED = AUGMENTED = False  # every visit shows another part of a picture
 
 
 def collate(setting: Setting) -> Collate:

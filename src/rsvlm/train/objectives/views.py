@@ -14,7 +14,7 @@ from rsvlm.sample import Batch
 from rsvlm.train.objectives.base import Setting
 
 KEYS = ("hidden", "window", "step")
-TEXT_ONLY = CACHED = False
+TEXT_ONLY = CACHED = AUGMENTED = False
 
 SCALE = (0.3, 1.0)  # share of the square that a view shows: CMID's code, Dataset/transform.py
 COLOURS = Augmentation(jitter=0.8, blur=1.0, noise=0.6, solarize=0.2, gray=0.2)  # of the second view, ibid.
