@@ -3,6 +3,7 @@
 import base64
 import importlib.util
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,12 @@ def test_a_key_that_no_solver_has_is_not_read_as_another(tmp_path):
 
 
 @pytest.mark.parametrize("ability", SOLVERS)
-def test_its_constant_baselines_are_rows_of_that_key(ability):
+def test_its_constant_baselines_are_rows_of_that_key(ability, tmp_path):
     protocol = next(protocol for protocol in PROTOCOLS if protocol.ability == ability)
     train = [Item(id="0", question="?", images=ITEM.images, references=("no",))]
-    found = constants(protocol, train, [ITEM])
+    (tmp_path / "a.png").write_bytes(base64.b64decode(png()))
+    pair = replace(ITEM, images=(Image(path=str(tmp_path / "a.png")),) * 2)
+    found = constants(protocol, train, [pair if ability == "segments_change" else ITEM])
     assert found and all(SOLVERS[ability].key in row for rows in found.values() for row in rows)
 
 

@@ -166,7 +166,7 @@ def test_xbd_marks_graded_damage_in_the_later_picture(tmp_path):
     assert first.id == "xbd/storm_00000000" and region.label == "damaged" and region.image == 1
     assert decode_rle(region.mask)[2:6, 2:6].all() and decode_rle(region.mask).sum() == 16
     assert [Path(image.path).stem.split("_")[2] for image in first.images] == ["pre", "post"]
-    assert [one.turns[0].kind for one in (first, *others)] == ["changed", "unchanged", "unchanged"]
+    assert [one.turns[0].kind for one in (first, *others)] == ["changed", "changed", "unchanged"]
     assert all(one.meta["label"] == "damaged" for one in others)
     (folder / "images" / "storm_00000001_pre_disaster.png").unlink()
     with pytest.raises(BadInput, match=r"storm_00000001_post_disaster\.json labels a pair that is not there"):

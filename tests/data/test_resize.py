@@ -110,6 +110,7 @@ def test_what_is_trained_is_what_is_read_back(fit, sides, wanted):
 PAPERS = {"lhrs_bot/paper": ("crop", "stored"), "lhrs_bot_nova/paper": ("squash", "stored"),
           "rs_gpt4v/paper": ("pad", "shown"), "rs_gpt4v/geochat": ("pad", "stored"),
           "gaia_blip2/paper": ("squash", "shown"),
+          "rs_capret/paper": ("crop", "shown"), "rs_capret/fromage_default": ("crop", "shown"),
           "rs_moe/paper": ("squash", "shown"), "skyeyegpt/paper": ("squash", "shown"),
           "gaia/paper": ("crop", ""), "skyscript/paper": ("crop", ""), "skyscript/vit_b32": ("crop", ""),
           **{f"georsclip/{size}": ("crop", "") for size in (

@@ -113,7 +113,9 @@ def test_entries_are_complete(name):
     assert protocol.name == name and name.count("/") == 1 and name.rpartition("@")[2].isdigit()
     assert protocol.title and protocol.dataset in DATASETS and protocol.ability in SOLVERS and protocol.wording
     assert protocol.split in ("train", "val", "test", "all") and set(protocol.counts) <= {"train", "val", "test"}
-    assert bool(protocol.legacy) == any(mark in name for mark in ("legacy", "notebook", "47k", "vocab-ids"))
+    assert bool(protocol.legacy) == any(
+        mark in name for mark in ("legacy", "notebook", "47k", "vocab-ids", "rsrag-released")
+    )
     assert find(protocol.benchmark).benchmark == protocol.benchmark
 
 

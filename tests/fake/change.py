@@ -195,7 +195,7 @@ def dsifn(root: Path) -> Path:
 
 
 def xbd(root: Path) -> Path:
-    """Three scenes; of the first's buildings one is destroyed, one as before and one not graded."""
+    """Three scenes; of two's buildings one is destroyed, one as before and one not graded."""
     ring = "(({0} {0}, {1} {0}, {1} {1}, {0} {1}, {0} {0}))"
     grades = (("destroyed", 2, 6), ("no-damage", 8, 10), ("un-classified", 1, 3))
     for number in range(3):
@@ -205,7 +205,7 @@ def xbd(root: Path) -> Path:
         found = [
             {"properties": {"feature_type": "building", "subtype": grade}, "wkt": "POLYGON " + ring.format(low, high)}
             for grade, low, high in grades
-            if number == 0
+            if number < 2
         ]
         write_json(root / "labels" / f"{scene}_post_disaster.json", {"features": {"lng_lat": [], "xy": found}})
     return root

@@ -25,8 +25,8 @@ _ASKS_NUMBER = re.compile(
 )
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|twenty|thirty|forty|fifty|sixty|"
-    r"seventy|eighty|ninety|hundred|thousand|million|first|second|third|daily|weekly|monthly|yearly|annually|once|"
-    r"twice)\b",
+    r"seventy|eighty|ninety|hundred|thousand|million|first|second|third|daily|weekly|monthly|yearly|annually|"
+    r"once|twice)\b",
     re.IGNORECASE,
 )
 

@@ -225,6 +225,7 @@ MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
     "<a run's model folder>": (Answers, ScoresReplies, Embeds),
     "<the model folder of a run of CMID>": (Embeds,),
     "<a run's model folder with a box head>": (Answers, ScoresReplies, Embeds, Detects),
+    "<a run's model folder with a change head>": (Answers, ScoresReplies, Embeds, SegmentsChange),
     "<the model folder of a run of RS-CapRet>": (Answers, ScoresReplies, Embeds, Matches),
     "<a dual encoder's model folder>": (Embeds, Matches),
     "<a folder of rsvlm knowledge>": (Answers,),
