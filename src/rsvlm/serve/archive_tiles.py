@@ -24,7 +24,7 @@ from rsvlm.index.writing import SceneRows
 from rsvlm.serve import footprints
 from rsvlm.serve.archive_sources import Source, local_file
 from rsvlm.serve.scene_facts import usable_gsd
-from rsvlm.serve.tiling import TilePlan, View, default_side, partition, read_views
+from rsvlm.serve.tiling import TilePlan, default_side, partition, read_views
 from rsvlm.systems.abilities import Pixels
 from rsvlm.systems.matching import BATCH, image_vectors
 
@@ -95,24 +95,25 @@ def scene_tiles(
         planned = plan(scene, settings, gsd)
         date = source.date or (datetime.fromisoformat(scene.date).replace(tzinfo=UTC) if scene.date else None)
         caption = (captions or {}).get(source.key) or (captions or {}).get(Path(source.key).name, "")
-        for view in read_views(scene, planned):
-            advance(1 / planned.total)
-            if view is None or (view.whole and planned.windows):
+        for view in read_views(scene, planned, whole=False):
+            advance(1 / max(1, len(planned.windows)))
+            if view is None:
                 continue
+            pixels = np.ascontiguousarray(view.pixels)
             outline = footprints.outline(view.window, scene.place) if scene.place else None
             outline = None if outline is None else footprints.rounded(outline)
             tile = Tile(
                 scene=source.key, window=view.window, gsd=gsd, date=date, caption=caption,
-                sensor=source.sensor or settings.sensor, thumbnail=_thumbnail(view) if settings.thumbnails else b"",
+                sensor=source.sensor or settings.sensor, thumbnail=_thumbnail(pixels) if settings.thumbnails else b"",
                 footprint=None if outline is None else shapely.to_wkb(outline),
                 bounds=None if outline is None else footprints.bounds(outline),
             )  # fmt: skip
-            yield tile, np.ascontiguousarray(view.pixels)
+            yield tile, pixels
 
 
-def _thumbnail(view: View) -> bytes:
-    picture, file = Image.fromarray(np.ascontiguousarray(view.pixels)), io.BytesIO()
-    picture.thumbnail((THUMBNAIL, THUMBNAIL), reducing_gap=2.0)
+def _thumbnail(pixels: Pixels) -> bytes:
+    picture, file = Image.fromarray(pixels), io.BytesIO()
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     picture.save(file, "JPEG", quality=_QUALITY)
     return file.getvalue()
 

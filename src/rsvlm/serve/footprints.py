@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import shapely
-import shapely.geometry
 
 from rsvlm.errors import BadInput
+from rsvlm.geo.earth_shapes import clip_to_earth, make_polygonal, to_lonlat
 from rsvlm.geo.place import Place
 from rsvlm.geo.tiles import Window
-from rsvlm.geo.vector import window_feature
 
 DECIMALS = 7  # of a degree: 1 cm
 _SIMPLER = 1e-3  # of an outline's extent, by which it may be off
@@ -19,7 +18,9 @@ _SIMPLER = 1e-3  # of an outline's extent, by which it may be off
 def outline(window: Window, place: Place) -> Any | None:
     """The window as a shapely geometry in longitude and latitude; None where none of it lies on Earth."""
     with suppress(BadInput):  # in space
-        geometry = shapely.geometry.shape(window_feature(window, place)["geometry"])
+        column, row, width, height = window
+        flat = make_polygonal(clip_to_earth(shapely.box(column, row, column + width, row + height), place), "window")
+        geometry = to_lonlat(flat, place)
         left, bottom, right, top = geometry.bounds
         return geometry.simplify(_SIMPLER * max(right - left, top - bottom))  # curved edges have many points
     return None

@@ -115,18 +115,22 @@ def partition(width: int, height: int, side: int) -> Iterator[Window]:
             yield left, top, right - left, bottom - top
 
 
-def read_views(scene: Scene, planned: TilePlan) -> Iterator[View | None]:
-    """The tiles one by one (None for one without data), then the whole scene. Pixels without data are filled in."""
+def read_views(scene: Scene, planned: TilePlan, *, whole: bool = True) -> Iterator[View | None]:
+    """The tiles one by one (None for one without data), then, if `whole` or where there are none, the whole scene.
+
+    Pixels without data are filled in.
+    """
     if not planned.windows:
         yield _read(scene, scene.window, whole=True)
         return
-    small = _Overview(scene.width, scene.height)
+    small = _Overview(scene.width, scene.height) if whole else None
     for window in planned.windows:
         view = _read(scene, window)
-        if view is not None:
+        if view is not None and small is not None:
             small.paste(view)
         yield view if view is not None and view.valid >= LEAST_VALID else None
-    yield small.view()
+    if small is not None:
+        yield small.view()
 
 
 def _pieces(length: int, side: int) -> int:
@@ -140,7 +144,7 @@ def _cuts(length: int, side: int) -> list[int]:
 
 def _read(scene: Scene, window: Window, *, whole: bool = False) -> View | None:
     pixels, good = scene.read_rgb(window, READ), scene.valid(window, READ)
-    share = float(good.mean())
+    share = float(good.mean()) if any(good.strides) else float(good.flat[0])  # one value for all costs no sum
     if not share:
         # A whole scene with data somewhere can still lose it all when its mask is thinned out.
         return View(window=window, pixels=pixels, valid=1 / good.size, whole=True) if whole else None
@@ -149,7 +153,7 @@ def _read(scene: Scene, window: Window, *, whole: bool = False) -> View | None:
 
 def _filled(pixels: NDArray[np.uint8], good: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Pixels without data get the mean colour of the others: a black rim would be taken for water or shade."""
-    if good.all():
+    if good.flat[0] if not any(good.strides) else good.all():
         return pixels
     return np.where(good[..., None], pixels, pixels[good].mean(axis=0).astype(np.uint8))
 
