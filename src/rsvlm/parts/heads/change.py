@@ -9,7 +9,7 @@ difference of two shallow maps of the pixels -> logits at a quarter of the side.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,7 @@ class ChangeHead(Head):
         self.pixels = nn.Sequential(ConvBlock(3, width // 2, stride=2), ConvBlock(width // 2, width // 2, stride=2))
         self.fine = nn.Sequential(ConvBlock(2 * width, width), ConvBlock(width, width))
         self.maps = nn.Conv2d(width, len(self.classes), 1)
-        nn.init.constant_(self.maps.bias, _PRIOR)
+        nn.init.constant_(cast(Tensor, self.maps.bias), _PRIOR)
 
     def tower(self, vision: Tower) -> Tower:
         """As every head, at the pictures and grids of this one."""
