@@ -1,8 +1,8 @@
 """A contrastive step with gradient caching beside one without, and the largest batch of each in 4 GiB.
 
 One CLIP of random weights, float32, AdamW, the same batch on both sides, turns taken in one run. Memory is the peak of
-a process that does one step and nothing else (VmHWM). The largest batch is read off a line through two batches, and a
-third process makes a step with it.
+a process that does one step and nothing else (VmHWM). The largest batch is read off a line through two batches; one of
+at most VERIFIED pairs is tried, and made smaller until it fits.
 """
 
 import multiprocessing
@@ -22,7 +22,7 @@ from rsvlm.sample import Batch
 from rsvlm.systems.build import build
 from rsvlm.train.gradient_cache import backward
 
-PART, ROUNDS, LIMIT = 16, 5, 4 << 30
+PART, ROUNDS, LIMIT, VERIFIED = 16, 3, 4 << 30, 256
 SMALL = {"width": 32, "depth": 1, "patch": 16, "size": 32, "text": 32}
 FULL = {"width": 384, "depth": 12, "patch": 32, "size": 224, "text": 384}
 
@@ -69,8 +69,8 @@ def peak(sizes: dict[str, int], count: int, part: int, threads: int) -> int:
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
-def largest(sizes: dict[str, int], part: int, pair: tuple[int, int]) -> dict[str, float]:
-    """The largest batch, a multiple of PART, whose step fits LIMIT; and the peak of a step with it, in GiB."""
+def largest(sizes: dict[str, int], part: int, pair: tuple[int, int]) -> dict[str, Any]:
+    """The largest batch, a multiple of PART, whose step fits LIMIT; and the GiB of a step with it, if tried."""
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
 
         def measured(count: int) -> int:
@@ -78,6 +78,8 @@ def largest(sizes: dict[str, int], part: int, pair: tuple[int, int]) -> dict[str
 
         low, high = (measured(count) for count in pair)
         count = (pair[0] + (LIMIT - low) * (pair[1] - pair[0]) // (high - low)) // PART * PART
+        if count > VERIFIED:
+            return {"batch": count, "peak_gib": None}
         found = measured(count)
         while found > LIMIT and count > PART:  # the line was a little too low
             count -= max(PART, count // 32 // PART * PART)
