@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import archives, run, timed
-from rsvlm.errors import missing_extra
 from rsvlm.index.archive import Archive
 from rsvlm.index.filters import Box, Filters
 from rsvlm.index.vector_matrix import THREADS, VectorMatrix, top
@@ -53,11 +52,11 @@ def each(
 ) -> tuple[list[float], Any]:
     """Seconds and ids of every query, one after another; one more before, for warming up."""
     archive.search(queries[0], filters=filters[0], k=K, **more)
-    told = [
+    runs = [
         timed(lambda query=query, one=one: [hit.tile.id for hit in archive.search(query, filters=one, k=K, **more)])
         for query, one in zip(queries, filters, strict=True)
     ]
-    return [seconds for seconds, _ in told], [ids for _, ids in told]
+    return [seconds for seconds, _ in runs], [ids for _, ids in runs]
 
 
 def hnsw(
@@ -67,16 +66,16 @@ def hnsw(
     try:
         import faiss  # pyright: ignore[reportMissingImports]
     except ImportError:
-        return {"hnsw": str(missing_extra("faiss-cpu", "dev"))}
+        return {"hnsw": "faiss-cpu is not installed; run: pip install faiss-cpu"}
     index = faiss.IndexHNSWFlat(rows.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = 80
     index.add(rows)
     figures: dict[str, Any] = {}
     for ef in EF:
         index.hnsw.efSearch = ef
-        told = [timed(lambda query=query: index.search(query[None], K)[1][0].tolist()) for query in queries]
-        share = float(np.mean([len({*a} & {*b}) / K for (_, a), b in zip(told, true, strict=True)]))
-        figures = {"qps": round(1 / median(s for s, _ in told), 1), "recall": round(share, 4), "ef_search": ef}
+        runs = [timed(lambda query=query: index.search(query[None], K)[1][0].tolist()) for query in queries]
+        share = float(np.mean([len({*a} & {*b}) / K for (_, a), b in zip(runs, true, strict=True)]))
+        figures = {"qps": round(1 / median(s for s, _ in runs), 1), "recall": round(share, 4), "ef_search": ef}
         if share >= wanted:
             break
     return {"hnsw": figures}

@@ -18,6 +18,7 @@ from rsvlm.index.filters import Filters
 from rsvlm.index.rows import Tile, tile_id
 
 WIDTH = 8
+EVERYWHERE = Filters()
 
 
 def unit(count, seed=0):
@@ -49,7 +50,7 @@ def archive(tmp_path):
     made.close()
 
 
-def found(archive, filters=Filters(), **more):  # noqa: B008
+def found(archive, filters=EVERYWHERE, **more):
     hits = archive.search(unit(6)[2], filters=filters, k=20, **more)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     return {(hit.tile.scene[:3], hit.tile.window[0] // 64) for hit in hits}

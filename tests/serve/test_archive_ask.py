@@ -17,7 +17,7 @@ from rsvlm.sample import Reply
 from rsvlm.serve import archive_answers, archive_ask, archive_documents, archive_relevance
 from rsvlm.serve.archive_ask import NOTHING, ArchiveAssistant, Source
 from rsvlm.serve.archive_documents import index_documents, read_document, split_arguments, try_documents
-from rsvlm.serve.archive_relevance import content_words, looked_for, told
+from rsvlm.serve.archive_relevance import content_words, looked_for, relevance
 from rsvlm.serve.archive_writer import carried, write
 
 QUESTIONS = json.loads((Path(__file__).parents[2] / "tools/archive_questions.json").read_text("utf-8"))
@@ -185,6 +185,8 @@ def test_the_command(uri, documents, tmp_path, monkeypatch):
         ((" ",), "A question is empty"),
         (("x" * 3000,), "at most 2,000"),
         ((QUAY, "--model", "a", "--model", "b"), "one"),
+        ((QUAY, "--model", "mini"), "mini is too small"),
+        ((QUAY, "--tile", "64", "--raw"), "--tile, --raw is for questions about scenes"),
     ],
 )
 def test_what_the_command_refuses(words, said, uri):
@@ -219,8 +221,8 @@ def test_what_is_no_document_leaves_the_others_alone(uri, documents, monkeypatch
     def missing():
         raise MissingPart("run: rsvlm setup")
 
-    told = try_documents(uri, split_arguments([str(documents)])[0], [], missing)
-    assert told.problems == ("No document was indexed: run: rsvlm setup",)
+    found = try_documents(uri, split_arguments([str(documents)])[0], [], missing)
+    assert found.problems == ("No document was indexed: run: rsvlm setup",)
 
 
 def test_landmarks_and_stac_are_documents(tmp_path):
@@ -235,8 +237,8 @@ def test_landmarks_and_stac_are_documents(tmp_path):
     assert [(one.heading, one.text) for one in found] == [
         ("Salts Mill", "Name: Salts Mill"), ("Salts Mill", "Details: Built in 1853."),
     ]  # fmt: skip
-    (told,) = read_document(tmp_path / "item.json")
-    assert told.heading == "S2A_1" and "platform: sentinel-2a" in told.text and "msi" in told.text
+    (found,) = read_document(tmp_path / "item.json")
+    assert found.heading == "S2A_1" and "platform: sentinel-2a" in found.text and "msi" in found.text
     named, scenes = split_arguments([str(tmp_path / "rswk.json"), str(tmp_path / "item.json"), "x.tif"])
     assert len(named) == 2 and scenes == [str(tmp_path / "item.json"), "x.tif"]
 
@@ -244,9 +246,9 @@ def test_landmarks_and_stac_are_documents(tmp_path):
 def test_relevance():
     assert content_words("How many ships are in Tarn's harbour?") == ["ships", "tarn", "harbour"]
     assert looked_for("Show me tennis-courts.") == "tennis-courts" and looked_for("What is it?") == "What is it?"
-    assert told(0.5, "When was the quay built?", "The quay was built.") == 0
-    assert told(0.5, "When was the quay built?", "The quay was built in 1974.") == 0.75
-    assert told(0.5, "Who built the quay?", "Ferries leave.") == 0.25
+    assert relevance(0.5, "When was the quay built?", "The quay was built.") == 0
+    assert relevance(0.5, "When was the quay built?", "The quay was built in 1974.") == 0.75
+    assert relevance(0.5, "Who built the quay?", "Ferries leave.") == 0.25
     shipped = json.loads((Path(archive_relevance.__file__).with_name("archive_thresholds.json")).read_text())
     assert set(shipped) == {"documents", "tiles"} and Words.name in shipped["documents"]
 

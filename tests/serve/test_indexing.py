@@ -161,8 +161,8 @@ def test_a_killed_run_goes_on_without_losses_or_duplicates(folder, model, tmp_pa
     ran = run("index", folder, "--out", out, *words)
     assert ran.exit_code == 0 and " 0 scenes new" not in ran.stdout and " 0 as they were" not in ran.stdout
     assert run("index", folder, "--out", whole, *words).exit_code == 0
-    key = lambda found: {name: (hit.tile, round(hit.score, 5)) for name, hit in found.items()}  # noqa: E731
-    assert key(rows(out)) == key(rows(whole)) and len(Archive.open(out).column("id")) == len(rows(whole))
+    made, expected = ({name: (hit.tile, round(hit.score, 5)) for name, hit in rows(of).items()} for of in (out, whole))
+    assert made == expected and len(Archive.open(out).column("id")) == len(rows(whole))
     assert run("archive", "check", out).exit_code == 0
 
 

@@ -95,9 +95,10 @@ def test_the_released_flow_answers_from_the_passage(base):
 
 
 def test_citations_are_those_of_passages(base):
-    (told,) = rag(base, suffix=" The bay [1], [7] and [12345678901].", prompt="instruct", top_k=2).told([BLUE], ["?"])
-    assert told.cited[0] == 1 and "[7]" not in told.reply.text and told.reply.text.endswith("The bay [1], and.")
-    assert told.reply.confidence == 0.5 and len(told.hits) == 2
+    model = rag(base, suffix=" The bay [1], [7] and [12345678901].", prompt="instruct", top_k=2)
+    (found,) = model.answer_with_sources([BLUE], ["?"])
+    assert found.cited[0] == 1 and "[7]" not in found.reply.text and found.reply.text.endswith("The bay [1], and.")
+    assert found.reply.confidence == 0.5 and len(found.hits) == 2
     assert citations("no [0] one", 3) == ("no one", ()) and citations("[2][1] [2]", 2)[1] == (2, 1)
 
 

@@ -33,7 +33,7 @@ def index(
     captions: Annotated[
         str, typer.Option(metavar="FILE.json|MODEL", help='{"scene.tif": "text"}, or a model that describes tiles.')
     ] = "",
-    sensor: Annotated[str, typer.Option(metavar="NAME", help="The sensor, where a scene does not tell it.")] = "",
+    sensor: Annotated[str, typer.Option(metavar="NAME", help="The sensor, where a scene does not say it.")] = "",
     thumbnails: Annotated[
         bool, typer.Option("--thumbnails/--no-thumbnails", help="Keep a small picture a tile.")
     ] = True,
@@ -57,8 +57,8 @@ def index(
         )  # fmt: skip
     say(f"{out}: {report.rows} rows; {report.made} scenes new or changed, {report.unchanged} as they were")
     _listed("without a place on Earth, found by their content only", [Path(one).name for one in report.unplaced])
-    if told := report.documents.made + report.documents.unchanged:
-        say(f"  {told} documents of {report.documents.passages} passages, {report.documents.made} new or changed")
+    if documents := report.documents.made + report.documents.unchanged:
+        say(f"  {documents} documents of {report.documents.passages} passages, {report.documents.made} new or changed")
     _listed("no rasters, left out", [one.name for one in report.others])
     for sentence in report.problems:
         say(f"rsvlm: {sentence}", err=True)
@@ -141,22 +141,18 @@ def compact(
 def delete(
     archive: ArchivePath,
     scene: Annotated[list[str] | None, typer.Option(metavar="SCENE", help="All tiles of a scene (its path).")] = None,
-    bbox: Annotated[
-        tuple[float, float, float, float] | None, typer.Option(metavar="W S E N", help="Tiles that meet these bounds.")
-    ] = None,
+    bbox: Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Tiles that meet these degrees.")] = None,
     sensor: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Tiles of a sensor.")] = None,
 ) -> None:
     """Take out tiles: those that fit all that is given. Older versions keep them until the archive is compacted."""
     from rsvlm.index.archive import Archive
     from rsvlm.index.filters import Filters
+    from rsvlm.serve.archive_filters import read_boxes
 
-    boxes = (
-        () if bbox is None else (bbox,) if bbox[0] <= bbox[2] else ((*bbox[:2], 180.0, bbox[3]), (-180.0, *bbox[1:]))
-    )
     opened = Archive.open(archive)
     known = opened.fingerprints
     keys = tuple(one if one in known else str(Path(one).resolve()) for one in scene or ())
     if unknown := [one for one in keys if one not in known]:
         raise BadInput(f"{archive} holds no scene {unknown[0]}; give the path that it was indexed from.")
-    removed = opened.delete(Filters(scenes=keys, boxes=boxes, sensors=tuple(sensor or ())))
+    removed = opened.delete(Filters(scenes=keys, boxes=read_boxes(bbox) if bbox else (), sensors=tuple(sensor or ())))
     say(f"{archive}: {removed} rows deleted, {opened.facts.rows} left")

@@ -73,7 +73,7 @@ def knowledge(
     pictures: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the pictures are (default: SRC).")] = None,
     split: Annotated[str, typer.Option(help="Landmarks to know of: train, test or all.")] = "all",
     alpha: Annotated[float, typer.Option(min=0, max=1, help="Share of the picture in the score.")] = 0.5,
-    top: Annotated[int, typer.Option("--top", metavar="N", min=1, max=100, help="Passages told to the model.")] = 1,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, max=100, help="Passages in the prompt.")] = 1,
     prompt: Annotated[str, typer.Option(help="rsrag (as released) or instruct (numbered citations).")] = "rsrag",
     exclude_self: Annotated[
         bool, typer.Option("--exclude-self", help="Never tell what is known of the very picture that is asked about.")

@@ -21,6 +21,7 @@ _SCENE_SUFFIXES = (
 
 
 def ask(
+    context: typer.Context,
     scenes_and_questions: Annotated[
         list[str], typer.Argument(metavar="SCENE... QUESTION...", help="Scenes first, then the questions in quotes.")
     ],
@@ -50,8 +51,7 @@ def ask(
 ) -> None:
     """Ask questions of scenes or folders of scenes, or of an archive; several models answer side by side."""
     if archive:
-        writers = [one for one in model if one != "mini"]  # which is too small to write over sources
-        _ask_archive(archive, scenes_and_questions, writers, as_json=as_json, out=out, quiet=quiet)
+        _ask_archive(archive, scenes_and_questions, _writer_of(model, context), as_json=as_json, out=out, quiet=quiet)
         return
     paths, questions = split_arguments(scenes_and_questions)
     settings: dict[str, Any] = {
@@ -64,16 +64,37 @@ def ask(
         run(paths, questions, stream=stream, models=model, **settings)
 
 
+_OF_SCENES = ("bands", "tile", "max_new_tokens", "batch", "task", "classes", "raw")  # settings of `ask`
+
+
+def _writer_of(models: Sequence[str], context: typer.Context) -> str:
+    """The model that writes over what an archive holds, "" for none.
+
+    Raises BadInput for several, for mini, and for settings that only the answers about scenes have.
+    """
+    given = {
+        name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }
+    if settings := [f"--{name.replace('_', '-')}" for name in _OF_SCENES if name in given]:
+        raise BadInput(f"{', '.join(settings)} is for questions about scenes, not for --archive; leave it out.")
+    if len(models) > 1:
+        raise BadInput(f"An archive is asked with one model, not with {len(models)}; give --model once.")
+    if "model" in given and models[0] == "mini":
+        raise BadInput(
+            "mini is too small to write over the sources of an archive; leave --model out for the sources' own "
+            "sentences, or name a larger model."
+        )
+    return models[0] if "model" in given else ""
+
+
 def _ask_archive(
-    archive: str, questions: Sequence[str], writers: Sequence[str], *, as_json: bool, out: Path | None, quiet: bool
+    archive: str, questions: Sequence[str], writer: str, *, as_json: bool, out: Path | None, quiet: bool
 ) -> None:
     """Sentences and tiles of an archive by their numbers, or a text that one model writes over them."""
-    if len(writers) > 1:
-        raise BadInput(f"An archive is asked with one model, not with {len(writers)}; give --model once.")
     with silence(quiet), answers_on_stdout() as stream:
         from rsvlm.serve.archive_answers import run
 
-        run(archive, questions, stream=stream, writer=next(iter(writers), ""), json=as_json, out=out)
+        run(archive, questions, stream=stream, writer=writer, json=as_json, out=out)
 
 
 def info(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,12 @@ from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
 from rsvlm.index.document_text import Section
-from rsvlm.index.filters import one_of
+from rsvlm.index.filters import each_of, one_of
 from rsvlm.index.store import connect, lock_writer, store_errors
 from rsvlm.json_text import load_json
 
 TABLE = "documents"
 _ABOUT = b"rsvlm"  # of the schema's metadata
-_NAMES = 500  # strings in one condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ class Documents:
         """Take out documents."""
         if documents and self._table is not None:
             with store_errors(self.uri), self._writing():
-                for at in range(0, len(documents), _NAMES):
-                    self._table.delete(one_of("document", tuple(documents[at : at + _NAMES])))
+                for condition in each_of("document", documents):
+                    self._table.delete(condition)
 
     def search(self, vector: NDArray[np.floating], k: int = 10) -> list[DocumentHit]:
         """The `k` passages whose vectors have the largest cosine with a vector (D,), each compared."""
@@ -123,8 +123,6 @@ class Documents:
 
     def _writing(self) -> Any:
         """Holds the lock of the archive's one writer. Raises BadInput where another process writes."""
-        from contextlib import nullcontext
-
         return lock_writer(self.uri) or nullcontext()
 
 

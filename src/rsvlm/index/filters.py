@@ -1,11 +1,13 @@
 """`Filters`: which rows of an archive are meant, by place, time, resolution, sensor and scene; as SQL of the store."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rsvlm.index.rows import LARGE, LARGEST
 
 Box = tuple[float, float, float, float]  # west, south, east, north in degrees
+_MOST_VALUES = 500  # strings in one condition
 _MOST_RANGES = 64  # of cells in one condition; a box that needs more is found by its bounds alone
 
 
@@ -38,6 +40,12 @@ class Filters:
         parts += [one_of("sensor", self.sensors)] if self.sensors else []
         parts += [one_of("scene", self.scenes)] if self.scenes else []
         return " AND ".join(parts)
+
+
+def each_of(column: str, values: Sequence[str]) -> Iterator[str]:
+    """As `one_of`, of values of any number: conditions of at most `_MOST_VALUES` each."""
+    for at in range(0, len(values), _MOST_VALUES):
+        yield one_of(column, tuple(values[at : at + _MOST_VALUES]))
 
 
 def one_of(column: str, values: tuple[str, ...]) -> str:

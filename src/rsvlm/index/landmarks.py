@@ -27,12 +27,12 @@ class KnowledgeChunker:
         The record has a mapping each under "world knowledge", "remote sensing expert knowledge" and "monthly expert
         knowledge", and a text under "description"; any may be missing. Months are not part of the caption.
         """
-        told = [Passage(kind, text) for kind, make in TEMPLATES.items() if (text := make(self, record).strip())]
+        texts = [Passage(kind, text) for kind, make in TEMPLATES.items() if (text := make(self, record).strip())]
         described = _text(record.get("description"))
         shown = [Passage("image_description", f"Image Description: {described}")] if described else []
-        whole = "\n\n".join(passage.text for passage in (*told, *shown))
+        whole = "\n\n".join(passage.text for passage in (*texts, *shown))
         caption = [Passage("caption", whole)] if whole and (shown or not self.released) else []
-        return [*told, *self._months(record), *shown, *caption]
+        return [*texts, *self._months(record), *shown, *caption]
 
     def _months(self, record: Record) -> list[Passage]:
         """Keys are "<field> <year> <month>"; those of fewer words belong to no month."""

@@ -12,7 +12,7 @@ from rsvlm.index.knowledge import KnowledgeBase, Passage, Picture
 Mode = Literal["exhaustive", "two_stage"]
 
 # fmt: off
-# Which kinds of text a task may be told, as RS-RAG filters them.
+# Which kinds of text the prompt of a task may hold, as RS-RAG filters them.
 TASK_KINDS: dict[str, frozenset[str]] = {
     "vqa": frozenset({
         "basic_info_and_history", "architecture_and_function", "monthly_expert_knowledge", "culture_and_visitor",

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rsvlm.errors import BadInput
-from rsvlm.index.filters import one_of
+from rsvlm.index.filters import each_of
 from rsvlm.index.rows import tile_id
 from rsvlm.index.store import store_errors
 from rsvlm.index.writing import Writer
@@ -34,13 +33,13 @@ class Faults:
     @property
     def sentences(self) -> list[str]:
         """A sentence a fault, none for an archive that is sound."""
-        told = (
+        kinds = (
             (self.broken, "rows have no vector of unit length, or not the id of their window", "row"),
             (self.twice, "ids belong to more than one row", "row"),
             (self.uncounted, "scenes have another number of rows than their record says", "scene"),
             (self.unknown, "scenes have rows but no record", "scene"),
         )
-        return [f"{len(found)} {words} (first {what}: {found[0]})" for found, words, what in told if found]
+        return [f"{len(found)} {words} (first {what}: {found[0]})" for found, words, what in kinds if found]
 
 
 def check(tiles: Any, scenes: Any, uri: str) -> Faults:
@@ -74,9 +73,9 @@ def repair(faults: Faults, writer: Writer, tiles: Any) -> int:
     """
     before = tiles.count_rows()
     bad = [*{*faults.broken, *faults.twice}]
-    condition = [one_of("id", tuple(part)) for part in _parts(bad)]
-    hurt = {row["scene"] for where in condition for row in tiles.search().where(where).select(["scene"]).to_list()}
-    for where in condition:
+    conditions = [*each_of("id", bad)]
+    hurt = {row["scene"] for where in conditions for row in tiles.search().where(where).select(["scene"]).to_list()}
+    for where in conditions:
         tiles.delete(where)
     writer.recount(forget_unknown=True)
     if changed := {scene for scene in {*hurt, *faults.uncounted} if scene in writer.fingerprints}:
@@ -85,16 +84,5 @@ def repair(faults: Faults, writer: Writer, tiles: Any) -> int:
     return before - tiles.count_rows()
 
 
-def refuse(faults: Faults, uri: str) -> None:
-    """Raises BadInput with the faults in one sentence where there are some."""
-    if faults.sentences:
-        raise BadInput(f"{uri} is not sound: {'; '.join(faults.sentences)}. Run: rsvlm archive check {uri} --repair")
-
-
 def _batches(tiles: Any, columns: Sequence[str]) -> Iterator[Any]:
     yield from tiles.search().select(columns).limit(tiles.count_rows()).to_batches(_BATCH)
-
-
-def _parts(names: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
-    for at in range(0, len(names), size):
-        yield names[at : at + size]

@@ -17,14 +17,13 @@ from lancedb.index import FTS, BTree, IvfSq
 from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
-from rsvlm.index.filters import one_of
+from rsvlm.index.filters import each_of, one_of
 from rsvlm.index.rows import SCENES, Tile, to_table
 from rsvlm.index.store import lock_writer
 
 APPROXIMATE = 50_000  # rows from which an approximate index pays (docs/archive.md)
 SCALAR = ("id", "scene", "cell", "date")
 _PARTITION = 1024  # rows, about, of the vector index
-_NAMES = 500  # strings in one condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ class Writer:
         A scene that keeps some rows counts as done: those that are gone come back when its file changes.
         """
         before = self._tiles.count_rows()
-        conditions = [where] if ids is None else [one_of("id", part) for part in _parts(ids)]
+        conditions = [where] if ids is None else each_of("id", ids)
         for condition in conditions:
             self._checked()
             self._tiles.delete(condition)
@@ -98,8 +97,8 @@ class Writer:
         column = self._tiles.search().select(["scene"]).limit(self._tiles.count_rows()).to_arrow()["scene"]
         counts = {one["values"]: one["counts"] for one in column.value_counts().to_pylist()}
         if forget_unknown:
-            for part in _parts([scene for scene in counts if scene not in self.fingerprints]):
-                self._tiles.delete(one_of("scene", part))
+            for condition in each_of("scene", [scene for scene in counts if scene not in self.fingerprints]):
+                self._tiles.delete(condition)
         if forget_empty:
             self.forget([scene for scene in self.fingerprints if scene not in counts])
         if self.fingerprints:
@@ -108,8 +107,8 @@ class Writer:
 
     def forget(self, scenes: Sequence[str]) -> None:
         """Take out the records of scenes."""
-        for part in _parts(scenes):
-            self._scenes.delete(one_of("scene", part))
+        for condition in each_of("scene", scenes):
+            self._scenes.delete(condition)
         self.fingerprints = {scene: mark for scene, mark in self.fingerprints.items() if scene not in set(scenes)}
 
     def index(self) -> None:
@@ -169,7 +168,3 @@ class Writer:
     def __del__(self) -> None:
         with suppress(AttributeError):
             self.close()
-
-
-def _parts(names: Sequence[str]) -> list[tuple[str, ...]]:
-    return [tuple(names[at : at + _NAMES]) for at in range(0, len(names), _NAMES)]

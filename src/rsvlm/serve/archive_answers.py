@@ -49,9 +49,9 @@ def run(
 
 def lines(answer: ArchiveAnswer) -> list[str]:
     """An answer for the terminal: the question, the answer, a line a source."""
-    told = [answer.question, *(f"  {line}" for line in answer.answer.split("\n"))]
-    told += [f"  [{one.number}] {where(one)}" for one in answer.sources]
-    return [*told, *(f"  Note: {note}" for note in answer.notes)]
+    lines = [answer.question, *(f"  {line}" for line in answer.answer.split("\n"))]
+    lines += [f"  [{one.number}] {where(one)}" for one in answer.sources]
+    return [*lines, *(f"  Note: {note}" for note in answer.notes)]
 
 
 def where(source: Source) -> str:

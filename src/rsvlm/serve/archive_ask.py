@@ -18,7 +18,7 @@ from rsvlm.index.documents import DocumentHit, Documents, has_documents
 from rsvlm.index.rows import Hit
 from rsvlm.serve.archive_documents import sentence_vectors
 from rsvlm.serve.archive_model import weights_hash
-from rsvlm.serve.archive_relevance import looked_for, stems, threshold, told
+from rsvlm.serve.archive_relevance import looked_for, relevance, stems, threshold
 from rsvlm.systems.abilities import Matches, ability_error
 from rsvlm.systems.load import load
 
@@ -107,7 +107,7 @@ class ArchiveAssistant:
         if self.documents is None:
             return []
         hits = self.documents.search(self.encode([question])[0], _PASSAGES)
-        scored = [(hit, told(hit.score, question, f"{hit.section.heading} {hit.section.text}")) for hit in hits]
+        scored = [(hit, relevance(hit.score, question, f"{hit.section.heading} {hit.section.text}")) for hit in hits]
         return sorted(scored, key=lambda one: -one[1])
 
     def tile_hits(self, question: str) -> list[Hit]:

@@ -135,10 +135,10 @@ def read_document(path: Path) -> list[Section] | None:
 def _of_json(found: Any) -> list[Section] | None:
     if isinstance(found, list) and found and all(isinstance(one, Mapping) and "image_name" in one for one in found):
         chunker = KnowledgeChunker()
-        told = [(str(one["image_name"]), passage) for one in found for passage in chunker.passages(one)]
+        named = [(str(one["image_name"]), passage) for one in found for passage in chunker.passages(one)]
         return [
             Section(name, part.text)
-            for name, passage in told
+            for name, passage in named
             if passage.kind != "caption"  # which repeats the others
             for part in sections(passage.text)
         ]

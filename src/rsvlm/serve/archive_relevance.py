@@ -41,7 +41,7 @@ def stems(text: str) -> set[str]:
     return {stem(word) for word in content_words(text)}
 
 
-def told(cosine: float, question: str, passage: str) -> float:
+def relevance(cosine: float, question: str, passage: str) -> float:
     """How well a passage, its headings included, may answer a question, in [-0.5, 1]; 0 at most where it cannot.
 
     Half is the cosine of their vectors, half the share of the question's content words that the passage has. A passage

@@ -153,15 +153,15 @@ def _of_item(item: Any, fetch: bool) -> Source | str:
     about = item.common_metadata
     sensor = about.platform or about.constellation or next(iter(about.instruments or ()), "")
     date = item.datetime or about.start_datetime
-    told = {"date": date, "sensor": str(sensor), "gsd": asset.extra_fields.get("gsd") or about.gsd}
-    mark = json.dumps([str(value) for value in (*told.values(), about.updated)])
+    facts = {"date": date, "sensor": str(sensor), "gsd": asset.extra_fields.get("gsd") or about.gsd}
+    mark = json.dumps([str(value) for value in (*facts.values(), about.updated)])
     local = urlsplit(href).scheme in ("", "file")
     if not local and not (fetch and urlsplit(href).scheme in ("http", "https")):
         return f"{name} has its picture at {href}, which is not fetched unless asked (--fetch, for http and https)."
     path = Path(urlsplit(href).path if href.startswith("file:") else href) if local else None
     if path is not None and not is_file(path):
         return f"{name} names {path}, which is not there."
-    return Source(key=str(resolved(path)) if path else href, path=path, mark=mark, **cast(dict[str, Any], told))
+    return Source(key=str(resolved(path)) if path else href, path=path, mark=mark, **cast(dict[str, Any], facts))
 
 
 def _asset(assets: Mapping[str, Any]) -> Any | None:

@@ -5,7 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -194,7 +194,5 @@ def width_of(model: Any) -> int:
 
 
 def _described(model: Any, tiles: Sequence[Tile], pixels: Sequence[Pixels]) -> list[Tile]:
-    from dataclasses import replace
-
     replies = model.answer(pixels, [_DESCRIBE] * len(pixels))
     return [replace(tile, caption=tile.caption or reply.text) for tile, reply in zip(tiles, replies, strict=True)]

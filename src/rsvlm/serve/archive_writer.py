@@ -61,13 +61,13 @@ def carried(text: str, question: str, sources: Sequence[Source]) -> bool:
         cited = [int(number) for number in _CITED.findall(sentence)]
         if "?" in sentence or not cited or any(number not in known for number in cited):
             return False
-        told = " ".join(known[number] for number in cited)
+        passages = " ".join(known[number] for number in cited)
         words = _CITED.sub("", sentence)
-        if not set(_DIGITS.findall(words)) <= set(_DIGITS.findall(told)):
+        if not set(_DIGITS.findall(words)) <= set(_DIGITS.findall(passages)):
             return False
         asked = stems(words)
-        if not asked or len(asked & (stems(told) | stems(question))) < CARRIED * len(asked):
+        if not asked or len(asked & (stems(passages) | stems(question))) < CARRIED * len(asked):
             return False
-        if not asked & stems(told):
+        if not asked & stems(passages):
             return False
     return bool(stems(text) & stems(question))

@@ -93,11 +93,11 @@ def run(
             archive.build_index()
         made = {source.key for source, _ in todo}
         archive.close()  # documents are written under the same lock
-        told = try_documents(out, texts, arguments)
-        left = [one for one in found.others if one not in texts or one in told.others]
+        documents = try_documents(out, texts, arguments)
+        left = [one for one in found.others if one not in texts or one in documents.others]
         return IndexReport(
             made=len(todo) - len(failed), unchanged=len(found.sources) - len(todo), rows=archive.facts.rows,
-            failed=failed, others=tuple(left), problems=(*found.problems, *told.problems), documents=told,
+            failed=failed, others=tuple(left), problems=(*found.problems, *documents.problems), documents=documents,
             unplaced=tuple(key for key in archive.without_place() if key in made),
         )  # fmt: skip
     finally:

@@ -118,8 +118,10 @@ def keyed(monkeypatch):
 
 
 def test_a_key_that_a_server_echoes_reaches_no_answer_and_no_trace(keyed):
-    says = lambda body: f"Your header is Bearer {KEY}."  # noqa: E731
-    with FakeEndpoint(says=says, models=({"id": "tiny", "owned_by": KEY, "root": f"/m/{KEY}"},)) as server:
+    with FakeEndpoint(
+        says=lambda body: f"Your header is Bearer {KEY}.",
+        models=({"id": "tiny", "owned_by": KEY, "root": f"/m/{KEY}"},),
+    ) as server:
         model = OpenAIModel(server.name)
         (answer,) = model.answer([PICTURE], ["Where?"])
         assert answer.text == "Your header is Bearer ***." and KEY not in json.dumps(model.trace)

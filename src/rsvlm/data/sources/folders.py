@@ -89,7 +89,7 @@ def read_aid(folder: Path, name: str) -> Iterator[Sample]:
     index = ImageIndex(candidate_folders(folder, *karpathy.FOLDERS))
     for filename, split, *_ in karpathy.caption_entries(listing):
         kind = filename.rsplit("_", 1)[0]
-        if "_" in filename:  # RSICD names some pictures by number only: their class is not told
+        if "_" in filename:  # RSICD names some pictures by number only: their class is unknown
             yield scene(name, index(filename, folder), kind, split, scene_set="AID@RSICD")
 
 

@@ -75,7 +75,7 @@ def _check_sums(folder: Path) -> str:
     """Compare the files with their sha256 in provenance.json, which the folder of a training run does not have."""
     path = folder / "provenance.json"
     if not path.is_file():
-        return "none are told"
+        return "none are known"
     written = read_json_object(path, "a record of ours", "convert the checkpoint again").get("written", {})
     if not isinstance(written, dict):
         raise BadInput(f"{path} says {written!r:.60} of the files, expected name and sha256; convert it again.")
@@ -83,7 +83,7 @@ def _check_sums(folder: Path) -> str:
     for file, recorded in pairs:
         if not is_file(file) or sha256(file) != recorded:
             raise BadInput(f"{file} is not as it was written: {path.name} has another sha256; fetch it again.")
-    return f"{len(pairs)} as written" if pairs else "none are told"
+    return f"{len(pairs)} as written" if pairs else "none are known"
 
 
 def _meta(recipe: Recipe) -> Any:

@@ -87,7 +87,7 @@ CARD = SystemCard(
     },
     stages=(
         Phase(name="bridge", moves=("bridge", "language.ret", "logit_scale"),
-              data="Captions of remote sensing pictures; which sets is not told. FROMAGe: Conceptual Captions 3M"),
+              data="Captions of remote sensing pictures; which sets is unknown. FROMAGe: Conceptual Captions 3M"),
     ),
     parameters={"language": "7 B"},
     counted="7 B is the language model's name. FROMAGe's released file has 11 MB in bfloat16, which is what its maps, "

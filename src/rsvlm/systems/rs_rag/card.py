@@ -41,7 +41,7 @@ CARD = SystemCard(
         "mode": "`exhaustive` scores every passage, as released; `two_stage` the `candidates` nearest.",
         "prompt": "`rsrag`, word for word as released, or `instruct`, with citations.",
         "alpha": "the share of the picture in the fused score; the released choices are 0.1 to 0.9.",
-        "top_k": "the passages that the model is told; the released choices are 1, 3 and 5.",
+        "top_k": "the passages in the prompt; the released choices are 1, 3 and 5.",
         "exclude_self": "on, the very picture that is asked about is never found, by its pixels; `hold_out` leaves out "
         "landmarks by name, and `--split train` those of the test when the folder is made.",
     },

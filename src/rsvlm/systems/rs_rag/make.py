@@ -56,9 +56,9 @@ def knowledge_base(landmarks: Iterable[Landmark], matches: Matches, chunker: Kno
     about: list[int] = []
     shown: list[tuple[Picture, Path]] = []
     for landmark in landmarks:
-        told = chunker.passages(landmark.record)
-        passages += told
-        about += [len(shown) if landmark.picture else -1] * len(told)
+        texts = chunker.passages(landmark.record)
+        passages += texts
+        about += [len(shown) if landmark.picture else -1] * len(texts)
         if landmark.picture:
             shown.append((Picture(landmark.name), landmark.picture))
     texts = _in_batches(matches.embed_texts, [passage.text for passage in passages], "passages")

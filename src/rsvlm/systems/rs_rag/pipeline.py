@@ -23,8 +23,8 @@ from rsvlm.systems.rs_rag.settings import RagSettings, read_settings
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A reply with the passages that the model was told, [1] first, and the numbers of those that it cites."""
+class CitedReply:
+    """A reply with the passages in its prompt, [1] first, and the numbers of those that it cites."""
 
     reply: Reply
     hits: Sequence[Hit]
@@ -50,18 +50,18 @@ class RSRAG:
         self, images: Sequence[Pixels | None], questions: Sequence[str], *, max_new_tokens: int = 64
     ) -> list[Reply]:
         """One reply per (image, question), as `Answers`. Without an image the question's words retrieve alone."""
-        return [told.reply for told in self.told(images, questions, max_new_tokens=max_new_tokens)]
+        return [one.reply for one in self.answer_with_sources(images, questions, max_new_tokens=max_new_tokens)]
 
-    def told(
+    def answer_with_sources(
         self, images: Sequence[Pixels | None], questions: Sequence[str], *, max_new_tokens: int = 64
-    ) -> list[Told]:
-        """As `answer`, with what the model was told; a citation of no passage is taken out of its reply."""
+    ) -> list[CitedReply]:
+        """As `answer`, with the passages in the prompt; a citation of no passage is taken out of its reply."""
         found = self.retrieve(images, questions)
         prompt = PROMPTS[self.settings.prompt]
-        asked = [prompt([hit.passage.text for hit in hits], q) for hits, q in zip(found, questions, strict=True)]
-        replies = self.answers.answer(images, asked, max_new_tokens=max_new_tokens)
+        prompts = [prompt([hit.passage.text for hit in hits], q) for hits, q in zip(found, questions, strict=True)]
+        replies = self.answers.answer(images, prompts, max_new_tokens=max_new_tokens)
         if self.settings.prompt == "rsrag":  # its prompt asks for no citations
-            return [Told(reply, hits, ()) for reply, hits in zip(replies, found, strict=True)]
+            return [CitedReply(reply, hits, ()) for reply, hits in zip(replies, found, strict=True)]
         return [_cited(reply, hits) for reply, hits in zip(replies, found, strict=True)]
 
     def retrieve(self, images: Sequence[Pixels | None], questions: Sequence[str]) -> list[list[Hit]]:
@@ -95,9 +95,9 @@ class RSRAG:
         return self.base.pictured(self.settings.hold_out, pixels)
 
 
-def _cited(reply: Reply, hits: Sequence[Hit]) -> Told:
+def _cited(reply: Reply, hits: Sequence[Hit]) -> CitedReply:
     text, cited = citations(reply.text, len(hits))
-    return Told(Reply(text=text, confidence=reply.confidence, error=reply.error), hits, cited)
+    return CitedReply(Reply(text=text, confidence=reply.confidence, error=reply.error), hits, cited)
 
 
 def task_of(question: str) -> str:

@@ -20,7 +20,7 @@ class RagSettings(BaseModel):
     answers: str = Field("mini", description="the model that answers")
     matches: str = Field("mini", description="the model whose vectors the knowledge base holds")
     alpha: float = Field(0.5, ge=0, le=1, description="share of the picture in the fused score")
-    top_k: int = Field(1, ge=1, le=100, description="passages that the model is told")
+    top_k: int = Field(1, ge=1, le=100, description="passages in the prompt")
     mode: Literal["exhaustive", "two_stage"] = "exhaustive"
     candidates: int = Field(1000, ge=1, description="two_stage: pictures and passages that are re-ranked")
     task: Literal["auto", "vqa", "caption", "classification"] = Field("auto", description="auto: by the question")

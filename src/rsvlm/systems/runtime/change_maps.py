@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
+from rsvlm.data.augment import resized_window
 from rsvlm.errors import BadInput
 from rsvlm.systems.abilities import Pixels
 
@@ -39,7 +40,9 @@ def change_maps(before: Pixels, after: Pixels, compare: Compare, *, size: int, p
     windows = list(_windows(height, width, side))
     for start in range(0, len(windows), BATCH):
         some = windows[start : start + BATCH]
-        shown = [[_square(date, window, side, size) for window in some] for date in (before, after)]
+        shown = [
+            [resized_window(date, (x, y, side, side), size, "bicubic") for x, y in some] for date in (before, after)
+        ]
         for (x, y), found in zip(some, compare(shown[0], shown[1]), strict=True):
             for total_of, one in zip(total, found, strict=True):
                 total_of[y : y + side, x : x + side] += weight * _resized(one, side)
@@ -65,12 +68,6 @@ def _starts(length: int, side: int) -> list[int]:
     """Evenly spread, with at least OVERLAP of a side between neighbours."""
     count = 1 if length <= side else 1 + int(np.ceil((length - side) / (side * (1 - OVERLAP))))
     return [round(at) for at in np.linspace(0, length - side, count)]
-
-
-def _square(picture: Pixels, window: tuple[int, int], side: int, size: int) -> Pixels:
-    x, y = window
-    part = PILImage.fromarray(np.ascontiguousarray(picture[y : y + side, x : x + side]))
-    return np.array(part.resize((size, size), PILImage.Resampling.BICUBIC))
 
 
 def _resized(values: Maps, side: int) -> Maps:

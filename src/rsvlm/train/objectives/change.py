@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image as PILImage
 
-from rsvlm.data.augment import Augmentation
+from rsvlm.data.augment import Augmentation, resized_window
 from rsvlm.data.images import read_rgb
 from rsvlm.data.loader import Collate, ScheduledSample, dihedral_view, to_tensor
 from rsvlm.data.masks import Mask, decode_rle
@@ -104,13 +104,12 @@ def _cut(
     x, y, side = window
     height, width = picture.shape[:2]
     x, y = (int(np.clip(at + by, 0, most - side)) for at, by, most in ((x, shift[0], width), (y, shift[1], height)))
-    part = PILImage.fromarray(picture[y : y + side, x : x + side])
-    return np.ascontiguousarray(dihedral_view(np.array(part.resize((size, size), PILImage.Resampling.BICUBIC)), view))
+    return np.ascontiguousarray(dihedral_view(resized_window(picture, (x, y, side, side), size, "bicubic"), view))
 
 
 def _cells(mask: Mask, window: tuple[int, int, int], cells: int, view: int) -> NDArray[np.float32]:
     """The share of each of (cells, cells) that is marked, in a view."""
     x, y, side = window
-    part = PILImage.fromarray(mask[y : y + side, x : x + side].astype(np.float32))
-    shares = np.array(part.resize((cells, cells), PILImage.Resampling.BOX))
-    return dihedral_view(shares[..., None], view)[..., 0]  # type: ignore[arg-type, return-value]
+    part = dihedral_view(mask[y : y + side, x : x + side, None].astype(np.uint8), view)[..., 0]
+    shares = PILImage.fromarray(part.astype(np.float32)).resize((cells, cells), PILImage.Resampling.BOX)
+    return np.array(shares)
