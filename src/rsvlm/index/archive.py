@@ -201,7 +201,7 @@ class Archive:
             raise BadInput("The vector to search for has no direction: it holds NaN or infinity, or only zeros.")
         with store_errors(self.uri):
             search = Search(
-                tiles=self._tiles, matrix=self._matrix, query=query / length, where=filters.sql(), exact=exact,
+                tiles=self._tiles, matrix=self._matrix, query=query / length, filters=filters, exact=exact,
                 indexed=self._approximate,
             )  # fmt: skip
 

@@ -1,12 +1,17 @@
 """`Filters`: which rows of an archive are meant, by place, time, resolution, sensor and scene; as SQL of the store."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rsvlm.index.rows import LARGE, LARGEST
 
 Box = tuple[float, float, float, float]  # west, south, east, north in degrees
+IN_MEMORY = ("west", "south", "east", "north", "date", "gsd")  # columns that `Filters.mask` compares
 _MOST_VALUES = 500  # strings in one condition
 _MOST_RANGES = 64  # of cells in one condition; a box that needs more is found by its bounds alone
 
@@ -40,6 +45,30 @@ class Filters:
         parts += [one_of("sensor", self.sensors)] if self.sensors else []
         parts += [one_of("scene", self.scenes)] if self.scenes else []
         return " AND ".join(parts)
+
+    def mask(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
+        """(N,): the rows that `sql` means, of `IN_MEMORY` columns (N,); None where it asks for others, or for nothing.
+
+        What is not known is NaN or NaT there, and fits no condition.
+        """
+        if self.sensors or self.scenes or not self.sql():
+            return None
+        parts = [[_meets(columns, box) for box in self.boxes]] if self.boxes else []
+        if self.polygon is not None:
+            parts.append([_meets(columns, box) for box in _polygon_boxes(self.polygon)])
+        parts += [[columns["date"] >= np.datetime64(_utc(self.start))]] if self.start else []
+        parts += [[columns["date"] <= np.datetime64(_utc(self.end))]] if self.end else []
+        parts += [[(columns["gsd"] >= self.gsd[0]) & (columns["gsd"] <= self.gsd[1])]] if self.gsd else []
+        return np.logical_and.reduce([np.logical_or.reduce(part) for part in parts])
+
+
+def _meets(columns: Mapping[str, NDArray[Any]], box: Box) -> NDArray[np.bool_]:
+    """As `_in_box`, of columns in memory."""
+    west, south, east, north = box
+    across = (columns["west"] <= east) & (columns["east"] >= west)
+    if west < 0:
+        across |= columns["east"] >= west + 360
+    return across & (columns["north"] >= south) & (columns["south"] <= north)
 
 
 def each_of(column: str, values: Sequence[str]) -> Iterator[str]:
@@ -98,5 +127,9 @@ def _polygon_boxes(polygon: bytes) -> tuple[Box, ...]:
 
 
 def _moment(when: datetime) -> str:
-    utc = when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when
-    return f"TIMESTAMP '{utc.isoformat(sep=' ', timespec='microseconds')}'"
+    return f"TIMESTAMP '{_utc(when).isoformat(sep=' ', timespec='microseconds')}'"
+
+
+def _utc(when: datetime) -> datetime:
+    """In UTC, without saying so."""
+    return when.astimezone(UTC).replace(tzinfo=None) if when.tzinfo else when

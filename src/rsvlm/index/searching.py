@@ -1,13 +1,14 @@
 """How rows are found: a search of the store a kind of question, each giving row ids with scores, best first."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from lancedb.query import MatchQuery
 from numpy.typing import NDArray
 
+from rsvlm.index.filters import Filters
 from rsvlm.index.rows import SHOWN, Hit, Tile, to_tiles
 from rsvlm.index.vector_matrix import VectorMatrix, top
 
@@ -22,14 +23,18 @@ Ranked = dict[int, float]  # row id -> score, best first
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """One question to the table of `tiles`: a unit vector (D,), SQL ("" = all rows), and how exactly."""
+    """One question to the table of `tiles`: a unit vector (D,), which rows, and how exactly. `where` is their SQL."""
 
     tiles: Any
     matrix: VectorMatrix | None
     query: NDArray[np.float32]
-    where: str
+    filters: Filters
     exact: bool
     indexed: bool
+    where: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "where", self.filters.sql())
 
     def nearest(self, count: int) -> Ranked:
         """The `count` rows of the largest cosine."""
@@ -59,6 +64,8 @@ class Search:
     def _candidates(self, count: int) -> Ranked | None:
         """The nearest of the few rows that the filter leaves; None where it leaves many, unless they must be exact."""
         if self.matrix is not None:
+            if (mask := self.filters.mask(self.matrix.columns)) is not None:
+                return _ranked(*self.matrix.nearest_where(self.query, count, mask))
             most = None if self.exact else CANDIDATES * 10
             found = self._filtered([], most)
             return (

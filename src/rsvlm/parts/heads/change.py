@@ -1,7 +1,7 @@
 """What changed between two dates, read off the visual levels of both: a map for each class of change. Ours.
 
-levels of two dates -> their difference and their mean, level by level -> a pyramid, coarse to fine -> with the
-difference of two shallow maps of the pixels -> logits at a quarter of the side. The form is that of ChangeStar
+levels of two dates, and those of a small tower of its own that sees the pixels -> their difference and their mean, level
+by level -> a pyramid, coarse to fine -> logits at a quarter of the side. The form is that of ChangeStar
 (arXiv:2108.07002): one tower for both dates, and a small head that compares.
 """
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
@@ -56,10 +56,13 @@ class ChangeHead(Head):
         super().__init__()
         self.classes, self.size, self.grids = tuple(classes), size, tuple(grids)
         self.level = nn.ModuleList(nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, width)) for dim in level_dims)
-        self.compared = nn.ModuleList(ConvBlock(2 * width, width) for _ in level_dims)
+        self.compared = nn.ModuleList(ConvBlock(4 * width, width) for _ in level_dims)
         self.joined = nn.ModuleList(ConvBlock(width, width) for _ in level_dims)
-        self.pixels = nn.Sequential(ConvBlock(3, width // 2, stride=2), ConvBlock(width // 2, width // 2, stride=2))
-        self.fine = nn.Sequential(ConvBlock(2 * width, width), ConvBlock(width, width))
+        self.stem = ConvBlock(3, width // 2, stride=2)
+        self.pixels = nn.ModuleList(
+            ConvBlock(width if at else width // 2, width, stride=2) for at in range(len(level_dims) + 1)
+        )  # at strides 4, 8, ...
+        self.fine = nn.Sequential(nn.Conv2d(3 * width, width, 1), ConvBlock(width, width), ConvBlock(width, width))
         self.maps = nn.Conv2d(width, len(self.classes), 1)
         nn.init.constant_(cast(Tensor, self.maps.bias), _PRIOR)
 
@@ -82,15 +85,19 @@ class ChangeHead(Head):
             return self._compare([level.float() for level in levels], image.float())
 
     def _compare(self, levels: Sequence[Tensor], image: Tensor) -> Tensor:
+        seen = [self.stem((image - 0.5).contiguous(memory_format=torch.channels_last))]
+        for stage in self.pixels:
+            seen.append(stage(seen[-1]))
         x: Tensor | None = None
         for at in sorted(range(len(levels)), key=lambda at: levels[at].shape[1]):  # coarse to fine
             side = math.isqrt(levels[at].shape[1])
             grid = self.level[at](levels[at]).transpose(1, 2).unflatten(2, (side, side))
-            mine = self.compared[at](torch.cat(_difference_and_mean(grid), 1))
-            x = self.joined[at](mine if x is None else mine + _enlarged(x, side))
+            both = [*_difference_and_mean(grid), *_difference_and_mean(_resized(seen.pop(), side))]
+            mine = self.compared[at](torch.cat(both, 1))
+            x = self.joined[at](mine if x is None else mine + _resized(x, side))
         assert x is not None
-        fine = torch.cat(_difference_and_mean(self.pixels(image - 0.5)), 1)
-        return self.maps(self.fine(torch.cat([_enlarged(x, fine.shape[-1]), fine], 1)))
+        fine = torch.cat(_difference_and_mean(seen[1]), 1)
+        return self.maps(self.fine(torch.cat([_resized(x, fine.shape[-1]), fine], 1)))
 
 
 def stretched(image: Tensor) -> Tensor:
@@ -112,7 +119,7 @@ def _difference_and_mean(maps: Tensor) -> tuple[Tensor, Tensor]:
     return (after - before).abs(), (after + before) / 2
 
 
-def _enlarged(maps: Tensor, side: int) -> Tensor:
+def _resized(maps: Tensor, side: int) -> Tensor:
     return maps if maps.shape[-1] == side else F.interpolate(maps, size=(side, side), mode="bilinear")
 
 

@@ -21,7 +21,7 @@ from rsvlm.train.objectives.base import Setting
 KEYS = ("change",)
 TEXT_ONLY = CACHED = AUGMENTED = False  # it draws its own parts of pictures
 
-SIDES = (0.75, 1.25)  # times PART: the side of the part that is cut out
+SIDES = (0.4, 1.25)  # times PART: the side of the part that is cut out
 UNCHANGED = 0.15  # share of visits that see one date twice
 CENTRED = 0.5  # share of the others that look at a place that changed
 SHIFT = 3  # pixels by which dates may lie apart
