@@ -11,6 +11,7 @@ from fake.sentences import Words
 from rsvlm import cli
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.index.archive import Archive
+from rsvlm.index.documents import Documents
 from rsvlm.index.rows import Tile
 from rsvlm.index.writing import SceneRows
 from rsvlm.sample import Reply
@@ -173,6 +174,8 @@ def test_the_command(uri, documents, tmp_path, monkeypatch):
     first, second = json.loads((tmp_path / "out/answer.json").read_text())
     assert first["sources"][0]["quote"].endswith("1974.") and second["sources"][0]["bounds"] == [1, 2, 3, 4]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"answer.json", "answer.geojson", "answer.html"}
+    far = run("ask", "--archive", uri, "Where is red?", "--bbox", "5,5,6,6", "--json")
+    assert json.loads(far.stdout)["refused"]
     lone = run("ask", "--archive", uri, "Who painted it?", "--json")
     assert json.loads(lone.stdout) == {
         "question": "Who painted it?", "answer": NOTHING, "refused": True, "how": "quoted", "sources": [], "notes": [],
@@ -187,6 +190,7 @@ def test_the_command(uri, documents, tmp_path, monkeypatch):
         ((QUAY, "--model", "a", "--model", "b"), "one"),
         ((QUAY, "--model", "mini"), "mini is too small"),
         ((QUAY, "--tile", "64", "--raw"), "--tile, --raw is for questions about scenes"),
+        ((QUAY, "--bbox", "1,2"), "is not 4 numbers"),
     ],
 )
 def test_what_the_command_refuses(words, said, uri):
@@ -201,8 +205,19 @@ def test_documents_are_read_again_only_when_they_change(uri, documents):
     assert (again.made, again.unchanged, again.removed) == (0, 2, 0)
     (documents / "woods.txt").unlink()
     (documents / "harbour.md").write_text("Nothing is left.")
+    said = json.loads(run("archive", "check", uri, "--json").stdout)
+    assert said["documents_missing"] == [str(documents / "woods.txt")]
+    assert said["documents_changed"] == [str(documents / "harbour.md")] and said["passages"] > 1
     last = fill(uri, documents)
     assert (last.made, last.unchanged, last.removed, last.passages) == (1, 0, 1, 1)
+
+
+def test_a_document_is_taken_out(uri, documents):
+    fill(uri, documents)
+    assert "holds no document" in str(run("archive", "delete", uri, "--document", "x.md").exception)
+    done = run("archive", "delete", uri, "--document", documents / "woods.txt")
+    assert done.stdout.startswith(f"{uri}: 1 documents deleted, ") and assistant(uri).ask(QUAY).sources
+    assert [Path(one).name for one in Documents(uri).fingerprints()] == ["harbour.md"]
 
 
 def test_what_is_no_document_leaves_the_others_alone(uri, documents, monkeypatch):

@@ -1,12 +1,13 @@
 """Archives of scenes: index them, and look after the archive."""
 
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from rsvlm.cli.matching import Bands, Batch, Quiet
-from rsvlm.cli.options import AsJson, Model
+from rsvlm.cli.options import AsJson, Bbox, Model
 from rsvlm.cli.scenes import silence
 from rsvlm.cli.show import answers_on_stdout, print_json
 from rsvlm.errors import BadInput
@@ -81,25 +82,32 @@ def check(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Verify rows, vectors and records, and whether the sources are still what they were."""
+    """Verify rows, vectors and records, and whether the sources are still what they were, documents too."""
     from rsvlm.index.archive import Archive
-    from rsvlm.serve.archive_sources_check import check_sources
+    from rsvlm.index.documents import Documents
+    from rsvlm.serve.archive_sources_check import check_documents, check_sources
 
     opened = Archive.open(archive)
     faults = opened.check()
     removed = opened.repair(faults) if repair and faults.sentences else 0
-    sources = check_sources(opened)
+    sources, documents = check_sources(opened), Documents(archive)
+    texts = check_documents(documents)
     if as_json:
         facts = opened.facts
         print_json({
             "rows": facts.rows, "scenes": facts.scenes, "model": facts.model, "weights": facts.weights_hash,
             "width": facts.width, "format": facts.format, "faults": faults.sentences, "removed": removed,
-            "missing": list(sources.missing), "changed": list(sources.changed),
+            "missing": list(sources.missing), "changed": list(sources.changed), "passages": len(documents),
+            "documents_missing": list(texts.missing), "documents_changed": list(texts.changed),
         })  # fmt: skip
     else:
         say(f"{archive}: {opened.facts.rows} rows of {opened.facts.scenes} scenes, vectors of {opened.model}")
         _listed("sources are gone, their rows stay (rsvlm archive delete --scene)", list(sources.missing))
         _listed("sources have changed (rsvlm index makes them again)", list(sources.changed))
+        if len(documents):
+            say(f"  {len(documents)} passages of documents")
+        _listed("documents are gone, their passages stay (rsvlm archive delete --document)", list(texts.missing))
+        _listed("documents have changed (rsvlm index reads them again)", list(texts.changed))
         for sentence in faults.sentences:
             say(f"  {sentence}")
         if repair:
@@ -141,18 +149,37 @@ def compact(
 def delete(
     archive: ArchivePath,
     scene: Annotated[list[str] | None, typer.Option(metavar="SCENE", help="All tiles of a scene (its path).")] = None,
-    bbox: Annotated[str | None, typer.Option(metavar="W,S,E,N", help="Tiles that meet these degrees.")] = None,
+    bbox: Bbox = None,
     sensor: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Tiles of a sensor.")] = None,
+    document: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="All passages of a document (its path).")
+    ] = None,
 ) -> None:
-    """Take out tiles: those that fit all that is given. Older versions keep them until the archive is compacted."""
+    """Take out documents, and tiles: those that fit all that is given.
+
+    Older versions keep them until the archive is compacted.
+    """
     from rsvlm.index.archive import Archive
+    from rsvlm.index.documents import Documents
     from rsvlm.index.filters import Filters
     from rsvlm.serve.archive_filters import read_boxes
 
-    opened = Archive.open(archive)
-    known = opened.fingerprints
-    keys = tuple(one if one in known else str(Path(one).resolve()) for one in scene or ())
-    if unknown := [one for one in keys if one not in known]:
-        raise BadInput(f"{archive} holds no scene {unknown[0]}; give the path that it was indexed from.")
+    opened, documents = Archive.open(archive), Documents(archive)
+    keys = _known(archive, "scene", scene or (), opened.fingerprints)
+    texts = _known(archive, "document", document or (), documents.fingerprints() if document else {})
+    if texts:
+        opened.close()  # documents are written under the same lock
+        documents.forget(texts)
+        say(f"{archive}: {len(texts)} documents deleted, {len(documents)} passages left")
+        if not (scene or bbox or sensor):
+            return
     removed = opened.delete(Filters(scenes=keys, boxes=read_boxes(bbox) if bbox else (), sensors=tuple(sensor or ())))
     say(f"{archive}: {removed} rows deleted, {opened.facts.rows} left")
+
+
+def _known(archive: str, what: str, names: Sequence[str], known: Container[str]) -> tuple[str, ...]:
+    """The keys of sources that are named by their keys or paths. Raises BadInput for one that is not there."""
+    keys = tuple(one if one in known else str(Path(one).resolve()) for one in names)
+    if unknown := [one for one in keys if one not in known]:
+        raise BadInput(f"{archive} holds no {what} {unknown[0]}; give the path that it was indexed from.")
+    return keys

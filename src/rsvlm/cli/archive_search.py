@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rsvlm.cli.options import AsJson
+from rsvlm.cli.options import AsJson, Bbox, End, Start
 from rsvlm.cli.scenes import silence
 from rsvlm.cli.show import answers_on_stdout
 
@@ -26,16 +26,12 @@ def search(
         list[Path] | None, typer.Option(metavar="FILE", help="A picture of what to look for; several: their mean.")
     ] = None,
     without: Annotated[_Words, typer.Option("--not", metavar="TEXT", help="What is not wanted; several times.")] = None,
-    bbox: Annotated[
-        str | None, typer.Option(metavar="W,S,E,N", help="In degrees; west > east crosses the antimeridian.")
-    ] = None,
+    bbox: Bbox = None,
     polygon: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only in the polygons of a GeoJSON file.")
     ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="DATE", help="A day, month or year (2024-05-31), included.")
-    ] = None,
-    end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="The same.")] = None,
+    start: Start = None,
+    end: End = None,
     gsd: Annotated[
         str | None, typer.Option(metavar="MIN,MAX", help="Metres per pixel; one may be missing: ,1 for at most 1.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rsvlm.cli.options import AsJson, Models
+from rsvlm.cli.options import AsJson, Bbox, End, Models, Start
 from rsvlm.cli.show import answers_on_stdout, print_json
 from rsvlm.errors import BadInput
 from rsvlm.files import is_file, is_folder
@@ -46,13 +46,24 @@ def ask(
     archive: Annotated[
         str, typer.Option(metavar="ARCHIVE", help="Ask an archive of rsvlm index; all arguments are questions.")
     ] = "",
+    bbox: Bbox = None,
+    start: Start = None,
+    end: End = None,
     raw: Annotated[bool, typer.Option("--raw", help="The model's bare words, without the rules of the scene.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no notices.")] = False,
 ) -> None:
     """Ask questions of scenes or folders of scenes, or of an archive; several models answer side by side."""
     if archive:
-        _ask_archive(archive, scenes_and_questions, _writer_of(model, context), as_json=as_json, out=out, quiet=quiet)
+        _check_given(context, _OF_SCENES, "is for questions about scenes, not for --archive")
+        writer = _writer_of(model, context)
+        with silence(quiet), answers_on_stdout() as stream:
+            from rsvlm.serve.archive_answers import run as run_archive
+            from rsvlm.serve.archive_filters import Where
+
+            where = Where(bbox=bbox, start=start, end=end)
+            run_archive(archive, scenes_and_questions, stream=stream, writer=writer, json=as_json, out=out, where=where)
         return
+    _check_given(context, _OF_ARCHIVES, "chooses tiles of an --archive, and there is none")
     paths, questions = split_arguments(scenes_and_questions)
     settings: dict[str, Any] = {
         "out": out, "json": as_json, "bands": bands, "tile": tile, "max_new_tokens": max_new_tokens, "batch": batch,
@@ -65,18 +76,27 @@ def ask(
 
 
 _OF_SCENES = ("bands", "tile", "max_new_tokens", "batch", "task", "classes", "raw")  # settings of `ask`
+_OF_ARCHIVES = ("bbox", "start", "end")
+
+
+def _given(context: typer.Context) -> set[str]:
+    """The options that the user wrote."""
+    return {name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
+
+
+def _check_given(context: typer.Context, names: Sequence[str], why: str) -> None:
+    """Raises BadInput where one of these options was given."""
+    words = {"start": "from", "end": "to"}
+    if given := [f"--{words.get(name, name).replace('_', '-')}" for name in names if name in _given(context)]:
+        raise BadInput(f"{', '.join(given)} {why}; leave it out.")
 
 
 def _writer_of(models: Sequence[str], context: typer.Context) -> str:
     """The model that writes over what an archive holds, "" for none.
 
-    Raises BadInput for several, for mini, and for settings that only the answers about scenes have.
+    Raises BadInput for several, and for mini.
     """
-    given = {
-        name for name in context.params if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    }
-    if settings := [f"--{name.replace('_', '-')}" for name in _OF_SCENES if name in given]:
-        raise BadInput(f"{', '.join(settings)} is for questions about scenes, not for --archive; leave it out.")
+    given = _given(context)
     if len(models) > 1:
         raise BadInput(f"An archive is asked with one model, not with {len(models)}; give --model once.")
     if "model" in given and models[0] == "mini":
@@ -85,16 +105,6 @@ def _writer_of(models: Sequence[str], context: typer.Context) -> str:
             "sentences, or name a larger model."
         )
     return models[0] if "model" in given else ""
-
-
-def _ask_archive(
-    archive: str, questions: Sequence[str], writer: str, *, as_json: bool, out: Path | None, quiet: bool
-) -> None:
-    """Sentences and tiles of an archive by their numbers, or a text that one model writes over them."""
-    with silence(quiet), answers_on_stdout() as stream:
-        from rsvlm.serve.archive_answers import run
-
-        run(archive, questions, stream=stream, writer=writer, json=as_json, out=out)
 
 
 def info(

@@ -35,12 +35,12 @@ class DocumentHit:
 class Documents:
     """The table of documents of the archive at `uri`, whether there is one yet or not.
 
-    `encoder` names what gives its vectors of `width` numbers. Raises BadInput for a table of another encoder, and where
-    the store refuses.
+    `encoder` names what gives its vectors of `width` numbers; without one the table is only looked after. Raises
+    BadInput for a table of another encoder, and where the store refuses.
     """
 
     def __init__(
-        self, uri: str | Path, *, encoder: str, width: int, storage_options: Mapping[str, str] | None = None
+        self, uri: str | Path, *, encoder: str = "", width: int = 0, storage_options: Mapping[str, str] | None = None
     ) -> None:
         self.uri, self._kind = uri, {"encoder": encoder, "width": str(width)}
         self.width = width
@@ -48,7 +48,7 @@ class Documents:
             self._database = connect(uri, storage_options)
             there = TABLE in self._database.list_tables().tables
             self._table: Any = self._database.open_table(TABLE) if there else None
-        if self._table is not None:
+        if self._table is not None and encoder:
             found = load_json(((self._table.schema.metadata or {}).get(_ABOUT) or b"{}").decode())
             if found != self._kind:
                 raise BadInput(

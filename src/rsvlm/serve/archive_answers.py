@@ -12,6 +12,7 @@ from rsvlm.html import escape, page
 from rsvlm.printable import printable, printable_json
 from rsvlm.serve.answer_files import answer_folder, check_folder
 from rsvlm.serve.archive_ask import ArchiveAnswer, ArchiveAssistant, Source, check_question
+from rsvlm.serve.archive_filters import ANYWHERE, Where
 from rsvlm.serve.archive_writer import open_writer
 from rsvlm.serve.results import dumps
 
@@ -27,7 +28,7 @@ blockquote { margin: .2rem 0; color: #444 } .quiet { color: #5a5a5a; font-size: 
 
 def run(
     archive: str, questions: Sequence[str], *, stream: TextIO, writer: str = "", json: bool = False,
-    out: Path | None = None, assistant: ArchiveAssistant | None = None,
+    out: Path | None = None, where: Where = ANYWHERE, assistant: ArchiveAssistant | None = None,
 ) -> None:  # fmt: skip
     """Answers on `stream` (`json`: an object a question); answer.json, answer.geojson and answer.html in `out`.
 
@@ -36,10 +37,11 @@ def run(
     """
     for question in questions:
         check_question(question)
+    where.conditions()  # so that a mistake is said at once
     if out is not None:
         check_folder(out)
     found = assistant or ArchiveAssistant(archive, writer=open_writer(writer) if writer else None)
-    answers = [found.ask(question) for question in questions]
+    answers = [found.ask(question, where=where) for question in questions]
     for answer in answers:
         text = printable_json(dumps(as_json(answer))) if json else "\n".join(map(printable, lines(answer)))
         print(text, file=stream, flush=True)
@@ -50,11 +52,11 @@ def run(
 def lines(answer: ArchiveAnswer) -> list[str]:
     """An answer for the terminal: the question, the answer, a line a source."""
     lines = [answer.question, *(f"  {line}" for line in answer.answer.split("\n"))]
-    lines += [f"  [{one.number}] {where(one)}" for one in answer.sources]
+    lines += [f"  [{one.number}] {place(one)}" for one in answer.sources]
     return [*lines, *(f"  Note: {note}" for note in answer.notes)]
 
 
-def where(source: Source) -> str:
+def place(source: Source) -> str:
     """Where a source is: a document and its heading, or a tile's scene, window and date; with its score."""
     score = f"({source.score:.2f})"
     if source.kind == "document":
@@ -111,7 +113,7 @@ def html(archive: str, answers: Sequence[ArchiveAnswer]) -> str:
     parts = [f"<h1>{escape(archive)}</h1>"]
     for answer in answers:
         sources = "".join(
-            f'<li value="{one.number}"><span class="quiet">{escape(where(one))}</span>'
+            f'<li value="{one.number}"><span class="quiet">{escape(place(one))}</span>'
             + (f"<blockquote>{escape(one.text)}</blockquote>" if one.kind == "document" else "")
             + "</li>"
             for one in answer.sources

@@ -15,14 +15,17 @@ from rsvlm.errors import BadInput
 from rsvlm.index.archive import Archive
 from rsvlm.index.document_text import Section, sentences
 from rsvlm.index.documents import DocumentHit, Documents, has_documents
+from rsvlm.index.filters import Filters
 from rsvlm.index.rows import Hit
 from rsvlm.serve.archive_documents import sentence_vectors
+from rsvlm.serve.archive_filters import ANYWHERE, Where, together
 from rsvlm.serve.archive_model import weights_hash
 from rsvlm.serve.archive_relevance import looked_for, relevance, stems, threshold
 from rsvlm.systems.abilities import Matches, ability_error
 from rsvlm.systems.load import load
 
 NOTHING = "Nothing in the archive answers this."
+EVERYWHERE = Filters()
 LONGEST = 2000  # letters of a question
 _PASSAGES, _QUOTED, _TILES = 12, 3, 5  # passages looked at, quoted at the most; tiles listed at the most
 _NEAR = 0.85  # of the best passage's score, which another must have to be quoted beside it
@@ -85,11 +88,14 @@ class ArchiveAssistant:
                 raise ability_error(self.model.name, Matches)
             self.archive.check_model(self.model.name, weights_hash(self.model))
 
-    def ask(self, question: str) -> ArchiveAnswer:
-        """The answer to one question. Raises BadInput for an empty one, or one of more than `LONGEST` letters."""
+    def ask(self, question: str, *, where: Where = ANYWHERE) -> ArchiveAnswer:
+        """The answer to one question, with tiles that lie `where`; documents have no place.
+
+        Raises BadInput for an empty question, one of more than `LONGEST` letters, and a place or time that is none.
+        """
         asked = check_question(question)
         passages, notes = self._passages(asked), list[str]()
-        tiles = self._tiles(asked, notes)
+        tiles = self._tiles(asked, together([*where.conditions().values()]), notes)
         sources = [
             *(_passage(hit, score, quote, number) for number, (hit, score, quote) in enumerate(passages, 1)),
             *(_tile(hit, number) for number, hit in enumerate(tiles, 1 + len(passages))),
@@ -110,11 +116,11 @@ class ArchiveAssistant:
         scored = [(hit, relevance(hit.score, question, f"{hit.section.heading} {hit.section.text}")) for hit in hits]
         return sorted(scored, key=lambda one: -one[1])
 
-    def tile_hits(self, question: str) -> list[Hit]:
+    def tile_hits(self, question: str, filters: Filters = EVERYWHERE) -> list[Hit]:
         """The tiles nearest to what the question looks for, best first."""
         if self.model is None:
             return []
-        return self.archive.search(self.model.embed_texts([looked_for(question)])[0], k=_TILES)
+        return self.archive.search(self.model.embed_texts([looked_for(question)])[0], filters=filters, k=_TILES)
 
     def _passages(self, question: str) -> list[tuple[DocumentHit, float, str]]:
         scored = self.passage_scores(question)
@@ -140,8 +146,8 @@ class ArchiveAssistant:
         back = best > 0 and said[best].split()[0].lower() in ("it", "its", "they", "this", "these", "he", "she")
         return " ".join(said[best - back : best + 1])
 
-    def _tiles(self, question: str, notes: list[str]) -> list[Hit]:
-        hits = self.tile_hits(question)
+    def _tiles(self, question: str, filters: Filters, notes: list[str]) -> list[Hit]:
+        hits = self.tile_hits(question, filters)
         least = threshold("tiles", self.archive.weights_hash)
         if hits and least is None:
             notes.append(

@@ -1,6 +1,7 @@
 """Documents into an archive: Markdown, plain text, knowledge of landmarks (RSWK) and STAC metadata, in passages."""
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +83,7 @@ def index_documents(
     known, made, others, problems = table.fingerprints(), 0, list[Path](), list[str]()
     for path in paths:
         try:
-            size = path.stat()
-            mark = f"{size.st_size} {size.st_mtime_ns}"
+            mark = document_mark(path.stat())
             if known.get(str(resolved(path))) == mark:
                 continue
             passages = read_document(path)
@@ -106,6 +106,11 @@ def index_documents(
         made=made, unchanged=unchanged, removed=len(gone), passages=len(table), others=tuple(others),
         problems=tuple(problems),
     )  # fmt: skip
+
+
+def document_mark(file: os.stat_result) -> str:
+    """What tells whether a document is still the same: its size and time."""
+    return f"{file.st_size} {file.st_mtime_ns}"
 
 
 def read_document(path: Path) -> list[Section] | None:

@@ -1,7 +1,7 @@
 """What changed between two dates, read off the visual levels of both: a map for each class of change. Ours.
 
-levels of two dates, and those of a small tower of its own that sees the pixels -> their difference and their mean, level
-by level -> a pyramid, coarse to fine -> logits at a quarter of the side. The form is that of ChangeStar
+levels of two dates, and those of a small tower of its own that sees the pixels -> their difference and their mean,
+level by level -> a pyramid, coarse to fine -> logits at a quarter of the side. The form is that of ChangeStar
 (arXiv:2108.07002): one tower for both dates, and a small head that compares.
 """
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
