@@ -50,7 +50,8 @@ class Source:
         else:
             masked = scene.read_bands(scene.shown, window, size)
             missing = np.ma.getmaskarray(masked)
-            valid = ~(missing.any(axis=0) if np.dtype(scene.dtype).kind == "f" else missing.all(axis=0))
+            some = np.any if np.dtype(scene.dtype).kind == "f" else np.all
+            valid = ~np.asarray(some(missing, axis=0))
             values = np.where(valid, masked.data, np.float32(0))
             values = np.repeat(values, 3, axis=0) if len(values) == 1 else values
         if self.grey:

@@ -1,11 +1,10 @@
 """The common grid of two scenes: that of the coarser one, cut to the part of the Earth that both show."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from rsvlm.errors import BadInput
 from rsvlm.geo.place import Floats, Place
@@ -14,6 +13,7 @@ from rsvlm.geo.tiles import Window
 
 _EDGE_POINTS = 33  # a side of a footprint, which bends in another CRS
 _SAME_SIZE = 1.02  # ratio of two pixel sizes that count as one
+_WHOLE_SHARE = 0.99  # of a scene, from which all of it counts as compared
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,12 @@ def common_grid(before: Scene, after: Scene) -> CommonGrid:
     """
     if before.place is None or after.place is None:
         return _pixel_grid(before, after)
-    sizes = before.gsd_m, after.gsd_m
-    if sizes[0] is None or sizes[1] is None:
-        which = before if sizes[0] is None else after
-        raise BadInput(
-            f"The middle of {which.path.name} lies off the Earth, so its pixels have no size; cut it to the Earth."
-        )
+    sizes = _pixel_size(before), _pixel_size(after)
     owner = int(sizes[1] > sizes[0] * _SAME_SIZE)
     coarse, fine = (after, before) if owner else (before, after)
-    shape = _polygon(map_points(fine.place, coarse.place, _outline(fine)))  # type: ignore[arg-type]
-    shared = shapely.intersection(shape, shapely.box(0, 0, coarse.width, coarse.height))
+    place, other = (after.place, before.place) if owner else (before.place, after.place)
+    shape = _polygon(map_points(other, place, edge_points(fine.window)))
+    shared = shape.intersection(shapely.box(0, 0, coarse.width, coarse.height))
     left, top, right, bottom = _whole(shared.bounds, coarse) if shared.area > 0 else (0, 0, 0, 0)
     if right <= left or bottom <= top:
         raise BadInput(
@@ -62,25 +58,28 @@ def common_grid(before: Scene, after: Scene) -> CommonGrid:
             f"{footprint(before)}, the second {footprint(after)}; give two dates of one place."
         )
     notes = []
-    ratio = max(sizes) / min(sizes)
-    if ratio > _SAME_SIZE:
+    if max(sizes) > _SAME_SIZE * min(sizes):
         notes.append(
             f"{before.path.name} has {sizes[0]:.3g} m a pixel and {after.path.name} {sizes[1]:.3g} m: both are "
             f"compared at {max(sizes):.3g} m"
         )
-    for scene in (before, after):
-        share = shared.area / (coarse.width * coarse.height if scene is coarse else shape.area)
-        if share < 0.99:
-            notes.append(
-                f"{_percent(share)} of {scene.path.name} lies in the other date, too; the rest is not compared"
-            )
-    place = coarse.place
-    assert place is not None
+    for scene, area in ((coarse, coarse.width * coarse.height), (fine, shape.area)):
+        if shared.area < _WHOLE_SHARE * area:
+            share = _percent(shared.area / area)
+            notes.append(f"{share} of {scene.path.name} lies in the other date, too; the rest is not compared")
     a, b, c, d, e, f = place.transform
     moved = (a, b, a * left + b * top + c, d, e, d * left + e * top + f)
     width, height = right - left, bottom - top
     grid = Grid(width, height, (left, top), Place(moved, place.crs, (width / 2, height / 2)))
     return CommonGrid(grid, owner, tuple(notes))
+
+
+def _pixel_size(scene: Scene) -> float:
+    if scene.gsd_m is None:
+        raise BadInput(
+            f"The middle of {scene.path.name} lies off the Earth, so its pixels have no size; cut it to the Earth."
+        )
+    return scene.gsd_m
 
 
 def _pixel_grid(before: Scene, after: Scene) -> CommonGrid:
@@ -126,11 +125,7 @@ def footprint(scene: Scene) -> str:
     return f"longitude {west:.5g} to {east:.5g} and latitude {south:.5g} to {north:.5g}"
 
 
-def _outline(scene: Scene) -> Floats:
-    return edge_points(scene.window)
-
-
-def _polygon(points: NDArray[np.float64]) -> shapely.Geometry:
+def _polygon(points: Floats) -> Any:
     """The ring of points as a valid shape; points that cannot be shown are left out."""
     good = points[np.isfinite(points).all(axis=1)]
     return shapely.make_valid(shapely.Polygon(good)) if len(good) >= 3 else shapely.Polygon()

@@ -12,7 +12,7 @@ import numpy as np
 
 from rsvlm.errors import BadInput
 from rsvlm.geo.aligned_read import Aligned, Source, read_aligned
-from rsvlm.geo.bands import BandChoice, Stretch
+from rsvlm.geo.bands import BandChoice
 from rsvlm.geo.cloud_bands import find_cloud_band
 from rsvlm.geo.common_grid import Grid, common_grid
 from rsvlm.geo.geodesy import ground_sampling_distance
@@ -153,16 +153,14 @@ class Pair:
         return first, read_aligned(self._sources[1], self.grid, window, shifts[1])
 
     def _check_window(self, window: Window | None) -> Window:
-        column, row, width, height = window = (
-            self.window if window is None else tuple(int(value) for value in window)  # type: ignore[assignment]
-        )
+        column, row, width, height = (int(value) for value in window or self.window)
         inside = min(column, row) >= 0 and column + width <= self.width and row + height <= self.height
         if not inside or width < 1 or height < 1:
             raise BadInput(
-                f"The window {window} (column, row, width, height) does not lie inside the common part of "
-                f"{self.before.path.name} and {self.after.path.name} ({self.width} x {self.height} pixels)."
+                f"The window {column, row, width, height} (column, row, width, height) does not lie inside the common "
+                f"part of {self.before.path.name} and {self.after.path.name} ({self.width} x {self.height} pixels)."
             )
-        return window
+        return column, row, width, height
 
 
 def open_pair(

@@ -1,4 +1,4 @@
-"""What two dates of one place differ in beside the place itself: bands, date, season, sensor, angles. A sentence each."""
+"""What two dates of one place differ in beside the place itself: bands, season, sensor, angles. A sentence each."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,14 @@ from rsvlm.geo.scene import Scene
 
 _SEASON_DAYS = 45  # apart in the year, from which plants, snow and shadows differ
 _ANGLE = 10.0  # degrees of viewing angle or sun height between the dates, from which buildings and shadows differ
-_SENSOR_TAGS = ("platform", "spacecraft_id", "spacecraft_name", "spacecraft", "satellite", "satelliteid", "satid", "sensor",
-                "sensor_id", "instrument", "instruments", "constellation", "tifftag_model", "exif_model")  # fmt: skip
-_VIEW_TAGS = ("off_nadir", "offnadir", "off_nadir_angle", "offnadirangle", "view:off_nadir", "meanoffnadirviewangle",
-              "mean_off_nadir_view_angle", "nadir_offset", "incidence_angle", "viewing_angle")  # fmt: skip
+_SENSOR_TAGS = (
+    "platform", "spacecraft_id", "spacecraft_name", "spacecraft", "satellite", "satelliteid", "satid", "sensor",
+    "sensor_id", "instrument", "instruments", "constellation", "tifftag_model", "exif_model",
+)  # fmt: skip
+_VIEW_TAGS = (
+    "off_nadir", "offnadir", "off_nadir_angle", "offnadirangle", "view:off_nadir", "meanoffnadirviewangle",
+    "mean_off_nadir_view_angle", "nadir_offset", "incidence_angle", "viewing_angle",
+)  # fmt: skip
 _SUN_TAGS = ("sun_elevation", "sunelevation", "meansunel", "view:sun_elevation", "solar_elevation")
 _COLOUR_SETS = (("red", "green", "blue"), ("swir1", "nir", "red"), ("nir", "red", "green"))
 

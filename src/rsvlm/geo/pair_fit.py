@@ -79,11 +79,12 @@ def fit_pair(sources: tuple[Source, Source], grid: Grid, *, moving: int, max_shi
         _check_some_valid(sources, grid, names, left_out)
     shift, reason, shifts, samples = _find_shift(read, samples, moving, max_shift)
     lines, line_notes = _fit_lines(samples, sources, names) if normalise else (None, [])
+    notes = [*_shift_notes(shift, reason, names[moving], grid, max_shift), *_left_out_notes(left_out, names)]
     return PairFit(
         shift=shift, shift_reason=reason, shifts=shifts, lines=lines,
         stretches=_stretches(samples, sources, normalised=lines is not None), left_out=left_out,
         identical_sample=all(equal(one, other) for one, other in samples),
-        notes=(*_shift_notes(shift, reason, names[moving], grid, max_shift), *_left_out_notes(left_out, names), *line_notes),
+        notes=(*notes, *line_notes),
     )  # fmt: skip
 
 
@@ -203,16 +204,18 @@ def _fit_lines(
     before, after = _valid_values(samples)
     lines = fit_bands(before, after)
     if lines is None:
-        return None, [
-            f"the brightness of {names[1]} was not brought to that of {names[0]}: too few pixels go together, so "
-            f"that everything may look changed"
-        ]
+        return None, [f"the brightness of {names[1]} was left as it is: too few pixels are valid in both dates"]
     unit = 1.0 if sources[0].scene.dtype == "uint8" else 0.01 * float(np.ptp(before))
     if sources[0].scene.dtype == sources[1].scene.dtype and is_same_brightness(lines, unit):
         return None, []
     factors = [f"{line.gain:.3g} x {line.offset:+.3g}" for line in lines]
     factors = factors[:1] if len(set(factors)) == 1 else factors
-    return lines, [f"the brightness of {names[1]} was brought to that of {names[0]} (bands: {', '.join(factors)})"]
+    how = (
+        "by the pixels that changed least"
+        if lines[0].correlation
+        else ("by median and spread only, as too few pixels kept their look: much may look changed")
+    )
+    return lines, [f"the brightness of {names[1]} was brought to that of {names[0]} {how} ({', '.join(factors)})"]
 
 
 def _valid_values(samples: Sequence[Both]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -13,18 +13,19 @@ _LEAST_CORRELATION = 0.8  # of the pixels that are kept, from which a line means
 
 
 class BandFit(NamedTuple):
-    """`gain * after + offset` is the value before. `correlation` is that of the pixels that the line was fitted to."""
+    """`gain * after + offset` is the value before.
+
+    `correlation` is that of the pixels that the line was fitted to; 0 where too few go together, and the line only
+    brings the median of each band, and the range between the quartiles of a middle band, to those before.
+    """
 
     gain: float
     offset: float
     correlation: float
 
 
-NO_CHANGE = BandFit(1.0, 0.0, 1.0)
-
-
 def fit_bands(before: NDArray[Any], after: NDArray[Any]) -> tuple[BandFit, ...] | None:
-    """A line for each band of two samples (C, N) of the same valid pixels; None where there are too few, or no line.
+    """A line for each band of two samples (C, N) of the same valid pixels; None where there are under a hundred.
 
     Trimmed: of all bands the same pixels are kept, those that lie nearest to the lines (pseudo-invariant features,
     Schott et al. 1988, doi:10.1016/0034-4257(88)90116-2), and the lines are fitted anew until they stay. Reduced major
@@ -37,6 +38,8 @@ def fit_bands(before: NDArray[Any], after: NDArray[Any]) -> tuple[BandFit, ...] 
     spread = np.maximum(_spread(first), 1e-12)
     gain = _ratio(_spread(first), _spread(second), np.ones(len(first)))
     offset = np.median(first, axis=1) - gain * np.median(second, axis=1)
+    middle = float(np.median(gain))
+    coarse = tuple(BandFit(middle, float(np.median(y) - middle * np.median(x)), 0.0) for y, x in zip(first, second))
     kept = np.ones(first.shape[1], bool)
     for _ in range(_ROUNDS):
         miss = (np.abs(gain[:, None] * second + offset[:, None] - first) / spread[:, None]).max(axis=0)
@@ -49,7 +52,7 @@ def fit_bands(before: NDArray[Any], after: NDArray[Any]) -> tuple[BandFit, ...] 
         BandFit(float(g), float(o), _correlation(one[kept], other[kept]))
         for g, o, one, other in zip(gain, offset, first, second, strict=True)
     )
-    return fits if all(fit.correlation >= _LEAST_CORRELATION for fit in fits) else None
+    return fits if all(fit.correlation >= _LEAST_CORRELATION for fit in fits) else coarse
 
 
 def is_same_brightness(fits: tuple[BandFit, ...], unit: float) -> bool:

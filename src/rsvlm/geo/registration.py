@@ -135,7 +135,7 @@ def _refine(spectrum: Spectrum, dx: float, dy: float) -> tuple[float, float]:
     for half, count in _FINE:
         y, x = np.linspace(dy - half, dy + half, count), np.linspace(dx - half, dx + half, count)
         near = np.exp(2j * np.pi * np.outer(y, rows)) @ spectrum @ np.exp(2j * np.pi * np.outer(columns, x))
-        row, column = np.unravel_index(int(np.argmax(near.real)), near.shape)
+        row, column = np.unravel_index(int(np.argmax(np.real(near))), near.shape)
         dx, dy = float(x[column]), float(y[row])
     return dx, dy
 
