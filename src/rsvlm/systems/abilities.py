@@ -3,8 +3,8 @@
 This is the only list of abilities. `rsvlm.evaluate.solvers` says how a benchmark asks for each.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,11 @@ from rsvlm.errors import BadInput
 from rsvlm.sample import Region, Reply
 
 Pixels = NDArray[np.uint8]  # (H, W, 3), RGB, 0..255
+Maps = NDArray[np.float32]  # (C, H, W)
+# A window (column, row, width, height) of a pair -> both dates, and (H, W) where both have data
+ReadPair = Callable[[tuple[int, int, int, int]], tuple[Pixels, Pixels, NDArray[np.bool_]]]
+# Squares of two dates, N of each -> probabilities (N, C, h, w)
+CompareSquares = Callable[[list[Pixels], list[Pixels]], NDArray[np.float32]]
 Features = Callable[[Sequence[Pixels]], NDArray[np.float32]]  # pictures to (N, D) rows of unit length
 
 
@@ -184,6 +189,25 @@ class Segments(Protocol):
 
     def segment(self, images: Sequence[Pixels], phrases: Sequence[str]) -> list[NDArray[np.bool_]]:
         """One mask (H, W) per (image, phrase), in the pixels of the image as given; all False where there is none."""
+        ...
+
+
+class ChangeStrip(NamedTuple):
+    """Rows of a pair from `top` on: probabilities of classes of change (C, h, W), and (h, W) where both have data."""
+
+    top: int
+    maps: Maps
+    valid: NDArray[np.bool_]
+
+
+@runtime_checkable
+class MapsChange(Protocol):
+    """Tells how likely each pixel of two dates of one place has changed, class by class, whatever their size."""
+
+    change_classes: tuple[str, ...]
+
+    def change_strips(self, read: ReadPair, width: int, height: int) -> Iterator[ChangeStrip]:
+        """Strips of a pair of `width` x `height` pixels from the top, which together cover it once."""
         ...
 
 

@@ -2,7 +2,7 @@
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
 # pyright: reportTypedDictNotRequiredAccess=false
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rsvlm.data.loader import to_tensor
 from rsvlm.parts.heads.change import PART, ChangeHead
-from rsvlm.systems.abilities import Pixels
-from rsvlm.systems.runtime.change_maps import Maps, change_maps, change_mask
+from rsvlm.systems.abilities import ChangeStrip, Maps, Pixels, ReadPair
+from rsvlm.systems.runtime.change_maps import change_maps, change_mask, change_strips
 from rsvlm.systems.runtime.chat import ChatModel
 
 
@@ -35,10 +35,16 @@ class ChangeMarkingModel(ChatModel):
 
     def change_maps(self, before: Pixels, after: Pixels) -> Maps:
         """(C, H, W) probabilities of a pair of any size (`rsvlm.systems.runtime.change_maps`)."""
+        return change_maps(before, after, self._compare, **self._parts)
+
+    def change_strips(self, read: ReadPair, width: int, height: int) -> Iterator[ChangeStrip]:
+        """As `change_maps`, strip by strip of a pair that is read by windows."""
+        return change_strips(read, width, height, self._compare, **self._parts)
+
+    @property
+    def _parts(self) -> dict[str, int]:
         size = self.model.tower(ChangeHead.objective).size
-        return change_maps(
-            before, after, self._compare, size=size, part=round(PART * size), classes=len(self.change_classes)
-        )
+        return {"size": size, "part": round(PART * size), "classes": len(self.change_classes)}
 
     @property
     def _head(self) -> ChangeHead:

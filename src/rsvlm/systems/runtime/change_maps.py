@@ -1,6 +1,9 @@
-"""Maps of change of whole pictures, from a function that maps one square: overlapping tiles, feathered. No PyTorch."""
+"""Maps of change of pairs of any size, from a function that maps squares: overlapping tiles, feathered, in strips.
 
-from collections.abc import Callable, Iterator, Sequence
+Memory is that of a row of tiles. No PyTorch.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,60 +11,87 @@ from PIL import Image as PILImage
 
 from rsvlm.data.augment import resized_window
 from rsvlm.errors import BadInput
-from rsvlm.systems.abilities import Pixels
-
-Maps = NDArray[np.float32]
-# Squares of two dates (N, S, S, 3) each -> probabilities (N, C, h, w)
-Compare = Callable[[list[Pixels], list[Pixels]], Maps]
+from rsvlm.systems.abilities import ChangeStrip, CompareSquares, Maps, Pixels, ReadPair
 
 BATCH = 4  # pairs of tiles at once
 OVERLAP = 0.25  # of a tile's side
 THRESHOLD = 0.5
-# Words of a phrase that ask for one class alone, the first class that has one; other phrases ask for any change.
-WORDS = {"damaged": ("damage", "destroy", "ruin"), "built": ("built", "build", "house", "construct", "road")}
+# Beginnings of words that ask for one class alone, the first class that has one; other phrases ask for any change.
+WORDS = {
+    "damaged": ("damage", "destroy", "ruin", "collaps", "wreck"),
+    "built": ("built", "build", "house", "construct", "road"),
+}
 
 
-def change_maps(before: Pixels, after: Pixels, compare: Compare, *, size: int, part: int, classes: int) -> Maps:
-    """(C, H, W): the probability of each class of change at each pixel of `after`.
+def change_strips(
+    read: ReadPair, width: int, height: int, compare: CompareSquares, *, size: int, part: int, classes: int
+) -> Iterator[ChangeStrip]:
+    """The probability of each class of change, strip by strip from the top; together they cover the pair once.
 
-    Parts of `part` pixels a side are shown as squares of `size` pixels, as in training; where they overlap they fade
-    into one another. Raises BadInput for dates of two sizes.
+    Parts of `part` pixels a side are shown to `compare` as squares of `size` pixels, as in training; where they overlap
+    they fade into one another. Parts without a valid pixel are not shown, and nothing has changed there.
     """
+    side = min(part, height, width)
+    columns, rows = _starts(width, side), _starts(height, side)
+    fade = np.hanning(side + 2)[1:-1, None].astype(np.float32)
+    weight = fade * fade.T
+    maps, weights = np.zeros((classes, side, width), np.float32), np.full((side, width), 1e-9, np.float32)
+    valid = np.zeros((side, width), bool)
+    for top, following in zip(rows, [*rows[1:], height], strict=True):
+        shown: list[tuple[int, Pixels, Pixels]] = []
+        for x in columns:
+            before, after, valid[:, x : x + side] = read((x, top, side, side))
+            if valid[:, x : x + side].any():
+                first, second = (resized_window(date, (0, 0, side, side), size, "bicubic") for date in (before, after))
+                shown.append((x, first, second))
+            if shown and (len(shown) == BATCH or x == columns[-1]):
+                found_maps = compare([before for _, before, _ in shown], [after for _, _, after in shown])
+                for (at, *_), found in zip(shown, found_maps, strict=True):
+                    weights[:, at : at + side] += weight
+                    for total, one in zip(maps, found, strict=True):
+                        total[:, at : at + side] += weight * _resized(one, side)
+                shown = []
+        done = min(following - top, side)
+        yield ChangeStrip(top, maps[:, :done] / weights[:done], valid[:done].copy())
+        for buffer, empty in ((maps, 0.0), (weights, 1e-9), (valid, False)):
+            buffer[..., : side - done, :] = buffer[..., done:, :].copy()
+            buffer[..., side - done :, :] = empty
+
+
+def change_maps(before: Pixels, after: Pixels, compare: CompareSquares, *, size: int, part: int, classes: int) -> Maps:
+    """(C, H, W): `change_strips` of whole pictures. Raises BadInput for dates of two sizes."""
     if before.shape != after.shape:
         raise BadInput(
             f"The dates have {before.shape[1]} x {before.shape[0]} and {after.shape[1]} x {after.shape[0]} pixels; "
             "bring them onto one grid."
         )
     height, width = after.shape[:2]
-    side = min(part, height, width)
-    fade = np.hanning(side + 2)[1:-1, None].astype(np.float32)
-    weight = fade * fade.T
-    total, weights = np.zeros((classes, height, width), np.float32), np.full((height, width), 1e-9, np.float32)
-    windows = list(_windows(height, width, side))
-    for start in range(0, len(windows), BATCH):
-        some = windows[start : start + BATCH]
-        shown = [
-            [resized_window(date, (x, y, side, side), size, "bicubic") for x, y in some] for date in (before, after)
-        ]
-        for (x, y), found in zip(some, compare(shown[0], shown[1]), strict=True):
-            for total_of, one in zip(total, found, strict=True):
-                total_of[y : y + side, x : x + side] += weight * _resized(one, side)
-            weights[y : y + side, x : x + side] += weight
-    return total / weights
+    strips = change_strips(in_memory(before, after), width, height, compare, size=size, part=part, classes=classes)
+    return np.concatenate([strip.maps for strip in strips], axis=1)
+
+
+def in_memory(before: Pixels, after: Pixels) -> ReadPair:
+    """A reader of windows of two pictures that are there, valid everywhere."""
+
+    def read(window: tuple[int, int, int, int]) -> tuple[Pixels, Pixels, NDArray[np.bool_]]:
+        x, y, width, height = window
+        part = slice(y, y + height), slice(x, x + width)
+        return before[part], after[part], np.ones((height, width), bool)
+
+    return read
 
 
 def change_mask(maps: Maps, classes: Sequence[str], phrase: str) -> NDArray[np.bool_]:
     """(H, W): where the class that a phrase asks for, or any, has a probability of at least THRESHOLD."""
-    said = phrase.lower()
-    asked = [name for name, words in WORDS.items() if name in classes and any(word in said for word in words)]
-    wanted = [classes.index(asked[0])] if asked else list(range(len(classes)))
+    asked = class_of(phrase, classes)
+    wanted = [classes.index(asked)] if asked else list(range(len(classes)))
     return maps[wanted].max(0) >= THRESHOLD
 
 
-def _windows(height: int, width: int, side: int) -> Iterator[tuple[int, int]]:
-    for y in _starts(height, side):
-        for x in _starts(width, side):
-            yield x, y
+def class_of(phrase: str, classes: Sequence[str]) -> str:
+    """The class of change that a phrase asks for, "" where it asks for none of its own."""
+    said = phrase.lower()
+    return next((name for name, words in WORDS.items() if name in classes and any(word in said for word in words)), "")
 
 
 def _starts(length: int, side: int) -> list[int]:
