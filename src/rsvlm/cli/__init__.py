@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rsvlm.cli import archive, archive_search, make, matching, measure, names, scenes, weights
+from rsvlm.cli import archive, archive_search, compare, make, matching, measure, names, scenes, weights
 from rsvlm.cli.scenes import split_arguments
 from rsvlm.errors import RsvlmError
 from rsvlm.printable import say
@@ -81,6 +81,7 @@ def keep_freed_memory() -> bool:
 for _act in (
     scenes.ask,
     scenes.info,
+    compare.compare,
     matching.match,
     matching.embed,
     archive.index,

@@ -27,8 +27,13 @@ def color_of(label: str) -> tuple[int, int, int]:
     return _COLORS[zlib.crc32(label.encode()) % len(_COLORS)]
 
 
-def draw_regions(pixels: NDArray[np.uint8], regions: Sequence[Region], scale: float = 1.0) -> Image.Image:
-    """A Pillow image of pixels (H, W, 3) with regions on it; `scale` = picture pixels per pixel of a region."""
+def draw_regions(
+    pixels: NDArray[np.uint8], regions: Sequence[Region], scale: float = 1.0, *, legend: bool = False
+) -> Image.Image:
+    """A Pillow image of pixels (H, W, 3) with regions on it; `scale` = picture pixels per pixel of a region.
+
+    Each region has its label and score beside it; with `legend` each label stands once, in a corner.
+    """
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     pen = ImageDraw.Draw(picture)
     thick = max(2, round(max(picture.size) / 500))
@@ -39,9 +44,22 @@ def draw_regions(pixels: NDArray[np.uint8], regions: Sequence[Region], scale: fl
                 line = [(x * scale, y * scale) for x, y in ring.coords]
                 pen.line(line, fill=(0, 0, 0), width=thick + 2, joint="curve")  # a dark rim shows on bright ground
                 pen.line(line, fill=color_of(region.label), width=thick, joint="curve")
+    if legend:
+        _draw_legend(pen, list(dict.fromkeys(region.label for region in regions)), font)
+        return picture
     for region in regions:  # after all outlines, so that no line crosses a word
         _draw_label(pen, region, scale, font, picture.size)
     return picture
+
+
+def _draw_legend(pen: Any, labels: Sequence[str], font: Any) -> None:
+    """Each label once, on its colour, in the top left corner."""
+    top = 0.0
+    for label in labels:
+        box = pen.textbbox((4, top + 2), label, font=font)
+        pen.rectangle((0, top, box[2] + 4, box[3] + 3), fill=color_of(label))
+        pen.text((4, top + 2), label, fill=(0, 0, 0), font=font)
+        top = box[3] + 3
 
 
 def overlay(scene: Scene, regions: Sequence[Region], *, size: int = _MAX_SIDE) -> Image.Image:

@@ -19,6 +19,7 @@ from rsvlm.geo.raster import open_scene
 from rsvlm.geo.scene import Scene
 from rsvlm.sample import Answer, Region
 from rsvlm.serve.aggregate import Evidence, SceneAnswer, ViewReply
+from rsvlm.serve.change import ComparesScenes
 from rsvlm.serve.georeference import answer_text, features, overlay_regions
 from rsvlm.serve.grounding import ModelQuestion, grounding_question
 from rsvlm.serve.matching import MatchesScenes
@@ -51,8 +52,10 @@ def load(name: str) -> "Assistant":
     return Assistant(load_model(name))
 
 
-class Assistant(MatchesScenes):
-    """A model that answers questions about scenes, or matches texts with them. `rsvlm.load("mini")` makes one.
+class Assistant(MatchesScenes, ComparesScenes):
+    """A model that answers questions about scenes, matches texts with them, or compares two dates.
+
+    `rsvlm.load("mini")` makes one.
 
     Any `Answers` will do, and any `Matches` for `match`, `match_scene` and the vectors. Several threads may ask: the
     model runs for one of them at a time.
