@@ -29,10 +29,11 @@ class CloudBand:
         """
         values = scene.read_bands([self.number], window)
         codes = np.where(np.ma.getmaskarray(values[0]), 0, values.data[0]).astype(np.int64)
-        found = np.isin(codes, _SCL) if self.kind == "scl" else np.asarray(codes & _BITS[self.kind] > 0)
+        found = np.asarray(np.isin(codes, _SCL) if self.kind == "scl" else codes & _BITS[self.kind], bool)
         if size is None or size == window[2:]:
             return found
-        return found.reshape(size[1], window[3] // size[1], size[0], window[2] // size[0]).any(axis=(1, 3))
+        blocks = found.reshape(size[1], window[3] // size[1], size[0], window[2] // size[0])
+        return np.asarray(blocks.any(axis=(1, 3)))
 
 
 def find_cloud_band(scene: Scene) -> CloudBand | None:

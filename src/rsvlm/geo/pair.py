@@ -14,7 +14,7 @@ from rsvlm.errors import BadInput
 from rsvlm.geo.aligned_read import Aligned, Source, read_aligned
 from rsvlm.geo.bands import BandChoice
 from rsvlm.geo.cloud_bands import find_cloud_band
-from rsvlm.geo.common_grid import Grid, common_grid
+from rsvlm.geo.common_grid import Grid, common_grid, distinct_names
 from rsvlm.geo.geodesy import ground_sampling_distance
 from rsvlm.geo.open_raster import MAX_PIXELS
 from rsvlm.geo.pair_checks import (
@@ -156,9 +156,10 @@ class Pair:
         column, row, width, height = (int(value) for value in window or self.window)
         inside = min(column, row) >= 0 and column + width <= self.width and row + height <= self.height
         if not inside or width < 1 or height < 1:
+            names = " and ".join(distinct_names(self.before, self.after))
             raise BadInput(
                 f"The window {column, row, width, height} (column, row, width, height) does not lie inside the common "
-                f"part of {self.before.path.name} and {self.after.path.name} ({self.width} x {self.height} pixels)."
+                f"part of {names} ({self.width} x {self.height} pixels)."
             )
         return column, row, width, height
 
@@ -180,9 +181,9 @@ def open_pair(
         grey = len(first.shown) != len(second.shown)
         sources = Source(first, find_cloud_band(first), grey), Source(second, find_cloud_band(second), grey)
         fit = fit_pair(sources, common.grid, moving=1 - common.owner, max_shift=max_shift, normalise=normalise)
-        names = first.path.name, second.path.name
+        names = distinct_names(first, second)
         notes = [
-            *(f"{scene.path.name}: {note}" for scene in scenes for note in scene.notes),
+            *(f"{name}: {note}" for name, scene in zip(names, scenes, strict=True) for note in scene.notes),
             *common.notes, *fit.notes, *storage_notes(first, second), *date_notes(first, second),
             *metadata_notes(names, [read_tags(scene.path) for scene in scenes]),
         ]  # fmt: skip

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from rsvlm.errors import BadInput
 from rsvlm.geo.aligned_read import Aligned, Source, read_aligned
 from rsvlm.geo.bands import Stretch
-from rsvlm.geo.common_grid import Grid
+from rsvlm.geo.common_grid import Grid, distinct_names
 from rsvlm.geo.geodesy import ground_sampling_distance
 from rsvlm.geo.radiometry import BandFit, fit_bands, is_same_brightness
 from rsvlm.geo.registration import Sample, Shift, estimate_shift, window_side
+from rsvlm.geo.scene import Mask
 from rsvlm.geo.tiles import Window, tile_windows
 
 MAX_SHIFT = 16.0  # pixels of the grid, up to which a shift is corrected
@@ -71,7 +72,7 @@ def fit_pair(sources: tuple[Source, Source], grid: Grid, *, moving: int, max_shi
         )
         return list(zip(first, second, strict=True))
 
-    names = sources[0].scene.path.name, sources[1].scene.path.name
+    names = distinct_names(sources[0].scene, sources[1].scene)
     stay: tuple[Offset, Offset] = ((0.0, 0.0), (0.0, 0.0))
     samples = read(stay)
     left_out = _left_out(sources, grid, windows, samples)
@@ -100,7 +101,8 @@ def _spread_windows(grid: Grid) -> list[Window]:
     side = window_side(grid.width, grid.height)
 
     def starts(length: int) -> list[int]:
-        return np.unique(np.linspace(0, length - side, _PER_SIDE).astype(int)).tolist()
+        count = min(_PER_SIDE, 2 * length // side - 1)  # neighbours share at most half
+        return np.unique(np.linspace(0, length - side, count).astype(int)).tolist()
 
     return [(column, row, side, side) for row in starts(grid.height) for column in starts(grid.width)]
 
@@ -158,14 +160,24 @@ def _left_out(
     sources: tuple[Source, Source], grid: Grid, windows: Sequence[Window], samples: Sequence[Both]
 ) -> dict[str, float]:
     """Shares of the windows that are no data or clouds, by date; causes with none are not there."""
+    seen = np.zeros(grid.height, np.int64), np.zeros(grid.width, np.int64)  # times that rows and columns are looked at
+    for at, length in ((1, 3), (0, 2)):
+        for start, size in {(window[at], window[length]) for window in windows}:
+            seen[1 - at][start : start + size] += 1
+    weights = [1 / np.outer(seen[0][y : y + h], seen[1][x : x + w]) for x, y, w, h in windows]
+    total = sum(float(weight.sum()) for weight in weights)
+
+    def missing(masks: Sequence[Mask]) -> float:
+        return sum(float(weight[~mask].sum()) for weight, mask in zip(weights, masks, strict=True)) / total
+
     shares = {}
     for at, (word, source) in enumerate(zip(("before", "after"), sources, strict=True)):
-        valid = float(np.mean([one[at].valid.mean() for one in samples]))
-        with_data = valid
+        without = missing([one[at].valid for one in samples])
+        no_data = without
         if source.clouds:
             bare = Source(source.scene)
-            with_data = float(np.mean([read_aligned(bare, grid, window).valid.mean() for window in windows]))
-        shares |= {f"{word}: no data": 1 - with_data, f"{word}: clouds": with_data - valid}
+            no_data = missing([read_aligned(bare, grid, window).valid for window in windows])
+        shares |= {f"{word}: no data": no_data, f"{word}: clouds": without - no_data}
     return {cause: share for cause, share in shares.items() if share > 0}
 
 
@@ -175,8 +187,8 @@ def _left_out_notes(left_out: dict[str, float], names: tuple[str, str]) -> list[
     for cause, share in left_out.items():
         word, _, what = cause.partition(": ")
         amount = f"about {100 * share:.0f} %" if share >= 0.01 else "under 1 %"
-        source = " by its own cloud band" if what == "clouds" else ""
-        notes.append(f"{amount} of {named[word]} is {what}{source} and left out")
+        what = "clouds by its own band" if what == "clouds" else "without data"
+        notes.append(f"{amount} of the compared part is {what} in {named[word]}, and left out")
     return notes
 
 

@@ -39,7 +39,9 @@ def fit_bands(before: NDArray[Any], after: NDArray[Any]) -> tuple[BandFit, ...] 
     gain = _ratio(_spread(first), _spread(second), np.ones(len(first)))
     offset = np.median(first, axis=1) - gain * np.median(second, axis=1)
     middle = float(np.median(gain))
-    coarse = tuple(BandFit(middle, float(np.median(y) - middle * np.median(x)), 0.0) for y, x in zip(first, second))
+    coarse = tuple(
+        BandFit(middle, float(np.median(y) - middle * np.median(x)), 0.0) for y, x in zip(first, second, strict=True)
+    )
     kept = np.ones(first.shape[1], bool)
     for _ in range(_ROUNDS):
         miss = (np.abs(gain[:, None] * second + offset[:, None] - first) / spread[:, None]).max(axis=0)
