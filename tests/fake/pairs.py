@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import pyproj
 from affine import Affine
-from fake.rasters import UTM, geotiff
 from numpy.typing import NDArray
+
+from fake.rasters import UTM, geotiff
 
 SIDE = 320  # pixels of 5 m
 _CELLS = (8.0, 20.0, 45.0, 140.0)  # metres: cells of the noise
 
 
 def ground(x: NDArray[Any], y: NDArray[Any], seed: int = 0) -> NDArray[np.float64]:
-    """(3, H, W) of values in about 20..230 at eastings and northings (H, W) in metres: smooth noise of several sizes."""
+    """(3, H, W) of values in 20..230 at eastings and northings (H, W) in metres: smooth noise of several sizes."""
     random, bands = np.random.default_rng(seed), []
     grey = sum(_noise(x / cell, y / cell, random) * weight for cell, weight in zip(_CELLS, (1, 2, 2, 3), strict=True))
     for _ in range(3):
@@ -46,7 +47,8 @@ def date(
     gain and offset of its values; `finish`: the last word on the values (3, H, W) before they become `dtype`.
     """
     column, row = np.meshgrid(np.arange(size[0]) + 0.5 - moved[0], np.arange(size[1]) + 0.5 - moved[1])
-    x, y = transform * (column, row)
+    a, b, c, d, e, f = transform[:6]
+    x, y = a * column + b * row + c, d * column + e * row + f
     if crs != "EPSG:26914":
         x, y = pyproj.Transformer.from_crs(crs, "EPSG:26914", always_xy=True).transform(x, y)
     values = ground(x, y)

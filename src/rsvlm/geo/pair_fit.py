@@ -21,6 +21,7 @@ MAX_SHIFT = 16.0  # pixels of the grid, up to which a shift is corrected
 _LEAST_SHIFT = 0.1  # pixels: what is nearer is left where it is, since interpolation blurs more than that
 _ONCE_MORE = 1.0  # pixels, from which the shift is found again on windows that were moved by it
 _PER_SIDE = 5  # windows along each side
+_LEAST_LEVELS = 2.0  # of 255: brightness that differs by less is left as it is
 _SEARCH_SIDE = 1024  # pixels: windows of a search for a valid pixel
 
 Offset = tuple[float, float]
@@ -217,8 +218,8 @@ def _fit_lines(
     lines = fit_bands(before, after)
     if lines is None:
         return None, [f"the brightness of {names[1]} was left as it is: too few pixels are valid in both dates"]
-    unit = 1.0 if sources[0].scene.dtype == "uint8" else 0.01 * float(np.ptp(before))
-    if sources[0].scene.dtype == sources[1].scene.dtype and is_same_brightness(lines, unit):
+    unit = _LEAST_LEVELS if sources[0].scene.dtype == "uint8" else _LEAST_LEVELS / 255 * float(np.ptp(before))
+    if sources[0].scene.dtype == sources[1].scene.dtype and is_same_brightness(lines, after, unit):
         return None, []
     factors = [f"{line.gain:.3g} x {line.offset:+.3g}" for line in lines]
     factors = factors[:1] if len(set(factors)) == 1 else factors
