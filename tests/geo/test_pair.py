@@ -393,3 +393,16 @@ def test_files_are_closed_where_a_pair_is_refused(before, tmp_path, monkeypatch)
     with pytest.raises(BadInput):
         open_pair(before, far)
     assert sorted(closed) == ["before.tif", "far.tif"]
+
+
+@pytest.mark.parametrize("name", ["shifted", "web mercator", "rotated", "finer"])
+def test_a_smaller_size_is_the_mean_of_what_is_there(before, tmp_path, name):
+    after = date(tmp_path / "after.tif", **OTHER_GRIDS.get(name, {"moved": (4, -8)}))
+    with open_pair(before, after) as pair:
+        window = 32, 16, 256, 240
+        small, whole = pair.read(window, 64), pair.read(window)
+        assert small[0].shape == (60, 64, 3) and small[2].shape == (60, 64)
+        for got, pixels in zip(small[:2], whole[:2], strict=True):
+            means = pixels.reshape(60, 4, 64, 4, 3).mean(axis=(1, 3))
+            inner = small[2] & whole[2].reshape(60, 4, 64, 4).all(axis=(1, 3))
+            assert np.abs(got - means)[inner].mean() < 3

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsvlm.geo.cloud_bands import CloudBand
 from rsvlm.geo.common_grid import Grid, edge_points, map_points
-from rsvlm.geo.place import Floats, Place
+from rsvlm.geo.place import Floats, Transform
 from rsvlm.geo.scene import Mask, Scene
 from rsvlm.geo.tiles import Window
 
@@ -90,10 +90,12 @@ def read_aligned(source: Source, grid: Grid, window: Window, shift: tuple[float,
     here = np.array([[factor, 0, part[0]], [0, factor, part[1]], [0, 0, 1.0]])
     there = np.array([[1, 0, moved[0]], [0, 1, moved[1]], [0, 0, 1.0]])
     crs = _ANY_CRS, _ANY_CRS
-    if scene.place and grid.place and scene.place.crs == grid.place.crs:
-        there = np.linalg.inv(_matrix(scene.place)) @ _matrix(grid.place) @ there
-    elif scene.place and grid.place:
-        here, there = _matrix(scene.place) @ here, _matrix(grid.place) @ there
+    if scene.place is None or grid.place is None:
+        there = _matrix(grid.step) @ there
+    elif scene.place.crs == grid.place.crs:
+        there = np.linalg.inv(_matrix(scene.place.transform)) @ _matrix(grid.place.transform) @ there
+    else:
+        here, there = _matrix(scene.place.transform) @ here, _matrix(grid.place.transform) @ there
         crs = CRS.from_user_input(scene.place.crs_name), CRS.from_user_input(grid.place.crs_name)
     transforms = _affine(here), _affine(there)
     return _warp(read, transforms, crs, (height, width), zoom=min(1.0, round(factor / scale, 1)), inside=inside)
@@ -155,12 +157,13 @@ def _read_padded(source: Source, window: Window) -> Aligned:
 def _to_scene(scene: Scene, grid: Grid, points: Floats) -> Floats:
     """Pixels (N, 2) of the grid -> pixels (N, 2) of the scene."""
     if scene.place is None or grid.place is None:
-        return points
+        a, b, c, d, e, f = grid.step
+        return np.stack([a * points[:, 0] + b * points[:, 1] + c, d * points[:, 0] + e * points[:, 1] + f], axis=1)
     return map_points(grid.place, scene.place, points)
 
 
-def _matrix(place: Place) -> Floats:
-    return np.array([place.transform[:3], place.transform[3:], (0, 0, 1)])
+def _matrix(transform: Transform) -> Floats:
+    return np.array([transform[:3], transform[3:], (0, 0, 1)])
 
 
 def _affine(matrix: Floats) -> Affine:

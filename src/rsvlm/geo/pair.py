@@ -31,7 +31,7 @@ from rsvlm.geo.place import Place, Transform
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.registration import Shift
 from rsvlm.geo.scene import Mask, Pixels, Scene
-from rsvlm.geo.tiles import Window, tile_windows
+from rsvlm.geo.tiles import Size, Window, output_size, tile_windows
 
 _LOOK_SIDE = 1024  # pixels: windows of a look at all pixels
 
@@ -117,14 +117,15 @@ class Pair:
 
     # -- pixels --------------------------------------------------------------------------------------------------------
 
-    def read(self, window: Window | None = None) -> tuple[Pixels, Pixels, Mask]:
+    def read(self, window: Window | None = None, size: Size | None = None) -> tuple[Pixels, Pixels, Mask]:
         """(before, after, valid) of a window (default: all): RGB uint8 (H, W, 3) twice, and a mask (H, W).
 
-        `after` is moved and brought to the brightness of `before`; values other than uint8 go through one stretch for
-        both. Pixels that are not valid in both are 0 in both. Raises BadInput for a window outside the grid, one over
-        the pixel budget, or a damaged file.
+        `size` is (width, height), or an int for the longest side (never enlarged). `after` is moved and brought to the
+        brightness of `before`; values other than uint8 go through one stretch for both. Pixels that are not valid in
+        both are 0 in both. Raises BadInput for a window outside the grid, one over the pixel budget, or a damaged file.
         """
-        before, after = self._read(self._check_window(window))
+        window = self._check_window(window)
+        before, after = self._read(window, output_size(window, size))
         valid = before.valid & after.valid
         pictures = [self._fit.picture(one.values, after=at == 1) for at, one in enumerate((before, after))]
         if not valid.all():
@@ -143,14 +144,19 @@ class Pair:
     def identical(self) -> bool:
         """Whether both dates have the same values in every pixel that is valid in both. Looks until one differs."""
         return self._fit.identical_sample and all(
-            equal(*self._read(window)) for window in tile_windows(self.width, self.height, _LOOK_SIDE)
+            equal(*self._read(window, window[2:])) for window in tile_windows(self.width, self.height, _LOOK_SIDE)
         )
 
-    def _read(self, window: Window) -> tuple[Aligned, Aligned]:
-        """Both dates as stored, on the grid."""
-        shifts = self._fit.shifts
-        first = read_aligned(self._sources[0], self.grid, window, shifts[0])
-        return first, read_aligned(self._sources[1], self.grid, window, shifts[1])
+    def _read(self, window: Window, size: tuple[int, int]) -> tuple[Aligned, Aligned]:
+        """Both dates as stored, on a window of the grid at `size` (width, height)."""
+        grid, whole, scale = self.grid, window, (1.0, 1.0)
+        if size != window[2:]:
+            grid, whole, scale = grid.part(window, size), (0, 0, *size), (size[0] / window[2], size[1] / window[3])
+        first, second = (
+            read_aligned(source, grid, whole, (shift[0] * scale[0], shift[1] * scale[1]))
+            for source, shift in zip(self._sources, self._fit.shifts, strict=True)
+        )
+        return first, second
 
     def _check_window(self, window: Window | None) -> Window:
         column, row, width, height = (int(value) for value in window or self.window)
