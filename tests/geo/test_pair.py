@@ -406,3 +406,17 @@ def test_a_smaller_size_is_the_mean_of_what_is_there(before, tmp_path, name):
             means = pixels.reshape(60, 4, 64, 4, 3).mean(axis=(1, 3))
             inner = small[2] & whole[2].reshape(60, 4, 64, 4).all(axis=(1, 3))
             assert np.abs(got - means)[inner].mean() < 3
+
+
+def test_what_is_white_in_one_date_alone_is_said_and_left_out_on_request(before, tmp_path):
+    def cloud(values):
+        values[:, 40:140, 60:200] = np.array([235, 240, 250])[:, None, None]
+        return values
+
+    after = date(tmp_path / "after.tif", finish=cloud, changed=0.05)
+    with open_pair(before, after) as pair:
+        assert "white in after.tif alone: clouds, snow, or new roofs" in notes_of(pair) and pair.read()[2].all()
+    with open_pair(after, before, leave_out_white=True) as pair:
+        assert pair.left_out == {"before: white": pytest.approx(14000 / SIDE**2, abs=0.02)}
+        assert pair.read()[2][50:130, 70:190].mean() < 0.1
+        assert pair.read()[2][150:].all()

@@ -27,6 +27,7 @@ from rsvlm.geo.pair_checks import (
     storage_notes,
 )
 from rsvlm.geo.pair_fit import MAX_SHIFT, PairFit, equal, fit_pair
+from rsvlm.geo.pair_left_out import white_in_one
 from rsvlm.geo.place import Place, Transform
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.registration import Shift
@@ -127,10 +128,12 @@ class Pair:
         window = self._check_window(window)
         before, after = self._read(window, output_size(window, size))
         valid = before.valid & after.valid
-        pictures = [self._fit.picture(one.values, after=at == 1) for at, one in enumerate((before, after))]
+        first, second = self._fit.pictures(before, after)
+        if self._fit.leave_out_white:
+            valid = valid & ~np.logical_or(*white_in_one(first, second))
         if not valid.all():
-            pictures = [np.where(valid, picture, np.uint8(0)) for picture in pictures]
-        return pictures[0].transpose(1, 2, 0), pictures[1].transpose(1, 2, 0), valid
+            first, second = first * valid, second * valid
+        return first.transpose(1, 2, 0), second.transpose(1, 2, 0), valid
 
     def tiles(self, size: int = 512, overlap: int = 0) -> Iterator[PairTile]:
         """Stream square windows of `size` pixels, row by row, neighbours sharing at least `overlap` pixels.
@@ -172,21 +175,25 @@ class Pair:
 
 def open_pair(
     before: str | Path, after: str | Path, *, bands: BandChoice = None, after_bands: BandChoice = None,
-    max_shift: float = MAX_SHIFT, normalise: bool = True, max_pixels: int = MAX_PIXELS,
+    max_shift: float = MAX_SHIFT, normalise: bool = True, leave_out_white: bool = False, max_pixels: int = MAX_PIXELS,
 ) -> Pair:  # fmt: skip
     """Open two dates of one place: check them, find the common grid, the shift between them, and one brightness.
 
     `bands`: see `choose_bands`, for both; `after_bands` for the second where it stores them otherwise. Without a choice
     the same bands are shown of both where their names tell. A shift of up to `max_shift` pixels of the grid is
-    corrected. `normalise=False` leaves the brightness as it is. `max_pixels` as in `open_scene`. Raises BadInput for
-    what is no scene, for scenes that have nothing in common, and where no pixel is valid in both.
+    corrected. `normalise=False` leaves the brightness as it is. `leave_out_white` takes for clouds what is white in one
+    date alone; otherwise only a cloud band of the file says what clouds are. `max_pixels` as in `open_scene`. Raises
+    BadInput for what is no scene, for scenes that have nothing in common, and where no pixel is valid in both.
     """
     with ExitStack() as opened:
         first, second = scenes = _open_both(opened, (before, after), (bands, after_bands), max_pixels)
         common = common_grid(first, second)
         grey = len(first.shown) != len(second.shown)
         sources = Source(first, find_cloud_band(first), grey), Source(second, find_cloud_band(second), grey)
-        fit = fit_pair(sources, common.grid, moving=1 - common.owner, max_shift=max_shift, normalise=normalise)
+        fit = fit_pair(
+            sources, common.grid, moving=1 - common.owner, max_shift=max_shift, normalise=normalise,
+            leave_out_white=leave_out_white,
+        )  # fmt: skip
         names = distinct_names(first, second)
         notes = [
             *(f"{name}: {note}" for name, scene in zip(names, scenes, strict=True) for note in scene.notes),
