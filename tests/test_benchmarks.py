@@ -22,6 +22,7 @@ def mini_is_here():
 
 SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 FIGURES = {
+    "align_pair": "target_ratio ratio seconds side by_hand error_px",
     "archive_index": "tiles target_ratio ours_s bare_s ratio tiles_per_s rows width target_peak_rss_mib add_s "
     "build_index_s peak_rss_mib",
     "archive_search": "rows width queries build_s first_query_s target_first_query_s filtered target_filtered "
@@ -68,7 +69,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 20
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 21
 
 
 @pytest.mark.parametrize("name", FIGURES)

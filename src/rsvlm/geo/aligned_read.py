@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rsvlm.geo.cloud_bands import CloudBand
 from rsvlm.geo.common_grid import Grid, edge_points, map_points
-from rsvlm.geo.place import Floats
+from rsvlm.geo.place import Floats, Transform
 from rsvlm.geo.scene import Mask, Scene
 from rsvlm.geo.tiles import Window
 
@@ -78,7 +78,8 @@ def read_aligned(source: Source, grid: Grid, window: Window, shift: tuple[float,
     inner = _to_scene(scene, grid, _lattice(moved))
     seen = np.concatenate([points, inner])
     seen = seen[np.isfinite(seen).all(axis=1)]
-    factor = _factor(points, width, height)
+    scale = _scale(points, width, height)
+    factor = max(1, int(scale + 0.05))
     part = _source_window(scene, seen, factor)
     if part is None:
         return Aligned(np.zeros((3, height, width), np.float32), np.zeros((height, width), bool))
@@ -86,27 +87,36 @@ def read_aligned(source: Source, grid: Grid, window: Window, shift: tuple[float,
     inside = len(seen) == len(points) + len(inner) and bool(
         (seen >= 1).all() and (seen <= (scene.width - 1, scene.height - 1)).all()
     )
-    here = Affine.translation(*part[:2]) * Affine.scale(factor)
-    there = Affine.translation(*moved[:2])
+    here = np.array([[factor, 0, part[0]], [0, factor, part[1]], [0, 0, 1.0]])
+    there = np.array([[1, 0, moved[0]], [0, 1, moved[1]], [0, 0, 1.0]])
     crs = _ANY_CRS, _ANY_CRS
-    if scene.place and grid.place and scene.place.crs == grid.place.crs:
-        there = ~Affine(*scene.place.transform) * Affine(*grid.place.transform) * there
-    elif scene.place and grid.place:
-        here, there = Affine(*scene.place.transform) * here, Affine(*grid.place.transform) * there
+    if scene.place is None or grid.place is None:
+        there = _matrix(grid.step) @ there
+    elif scene.place.crs == grid.place.crs:
+        there = np.linalg.inv(_matrix(scene.place.transform)) @ _matrix(grid.place.transform) @ there
+    else:
+        here, there = _matrix(scene.place.transform) @ here, _matrix(grid.place.transform) @ there
         crs = CRS.from_user_input(scene.place.crs_name), CRS.from_user_input(grid.place.crs_name)
-    return _warp(read, (here, there), crs, (height, width), inside=inside)
+    transforms = _affine(here), _affine(there)
+    return _warp(read, transforms, crs, (height, width), zoom=min(1.0, round(factor / scale, 1)), inside=inside)
 
 
 def _warp(
-    read: Aligned, transforms: tuple[Affine, Affine], crs: tuple[Any, Any], shape: tuple[int, int], *, inside: bool
-) -> Aligned:
-    """`read` with (from, to) `transforms` and `crs`. `inside`: no pixel of the result lies outside of what was read."""
+    read: Aligned, transforms: tuple[Affine, Affine], crs: tuple[Any, Any], shape: tuple[int, int], *,
+    zoom: float, inside: bool,
+) -> Aligned:  # fmt: skip
+    """`read` with (from, to) `transforms` and `crs`. `inside`: no pixel of the result lies outside of what was read.
+
+    `zoom`: pixels of the result to one that was read, at most 1. GDAL would take it from the sizes of the windows,
+    which is wrong where one is turned, and differs from window to window.
+    """
 
     def warp(source: NDArray[Any]) -> NDArray[Any]:
         out = np.zeros((len(source), *shape), source.dtype)
         reproject(
             np.ascontiguousarray(source), out, src_transform=transforms[0], src_crs=crs[0],
             dst_transform=transforms[1], dst_crs=crs[1], resampling=Resampling.cubic, tolerance=_TOLERANCE,
+            XSCALE=zoom, YSCALE=zoom,
         )  # fmt: skip
         return out
 
@@ -147,8 +157,17 @@ def _read_padded(source: Source, window: Window) -> Aligned:
 def _to_scene(scene: Scene, grid: Grid, points: Floats) -> Floats:
     """Pixels (N, 2) of the grid -> pixels (N, 2) of the scene."""
     if scene.place is None or grid.place is None:
-        return points
+        a, b, c, d, e, f = grid.step
+        return np.stack([a * points[:, 0] + b * points[:, 1] + c, d * points[:, 0] + e * points[:, 1] + f], axis=1)
     return map_points(grid.place, scene.place, points)
+
+
+def _matrix(transform: Transform) -> Floats:
+    return np.array([transform[:3], transform[3:], (0, 0, 1)])
+
+
+def _affine(matrix: Floats) -> Affine:
+    return Affine(*matrix[:2].ravel())
 
 
 def _lattice(window: Any, count: int = 9) -> Floats:
@@ -166,14 +185,13 @@ def _whole_offset(points: Floats, width: int, height: int) -> tuple[int, int] | 
     return (column, row) if near else None
 
 
-def _factor(points: Floats, width: int, height: int) -> int:
-    """How many pixels of the scene, along each side, are averaged before interpolation."""
-    good = np.isfinite(points).all(axis=1)
-    if not good.all():
-        return 1
+def _scale(points: Floats, width: int, height: int) -> float:
+    """Pixels of the scene to one of the grid, along a side; 1 where the edge cannot be shown."""
+    if not np.isfinite(points).all():
+        return 1.0
     x, y = points.T
     area = abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
-    return max(1, int(math.sqrt(area / (width * height)) + 0.05))
+    return math.sqrt(area / (width * height))
 
 
 def _source_window(scene: Scene, points: Floats, factor: int) -> Window | None:

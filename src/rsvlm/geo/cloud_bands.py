@@ -13,6 +13,7 @@ _BITS = {
     "qa_pixel": 0b11110,  # dilated cloud, cirrus, cloud, cloud shadow (USGS LSDS-1618 and LSDS-1619, table 6-2)
     "fmask": 0b1110,  # cloud, beside cloud, cloud shadow (HLS user guide 2.0, table 9)
 }
+_STRIP = 2**22  # pixels that are looked at together
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,21 @@ class CloudBand:
 
         `size` divides the window.
         """
+        if size is None or size == window[2:]:
+            return self._found(scene, window)
+        column, row, width, height = window
+        down, across = height // size[1], width // size[0]
+        strip = max(1, _STRIP // (width * down)) * down  # rows, so that memory is that of the result and a strip
+        parts = []
+        for top in range(row, row + height, strip):
+            found = self._found(scene, (column, top, width, min(strip, row + height - top)))
+            parts.append(found.reshape(-1, down, size[0], across).any(axis=(1, 3)))
+        return np.concatenate(parts)
+
+    def _found(self, scene: Scene, window: Window) -> NDArray[np.bool_]:
         values = scene.read_bands([self.number], window)
         codes = np.where(np.ma.getmaskarray(values[0]), 0, values.data[0]).astype(np.int64)
-        found = np.isin(codes, _SCL) if self.kind == "scl" else np.asarray(codes & _BITS[self.kind] > 0)
-        if size is None or size == window[2:]:
-            return found
-        return found.reshape(size[1], window[3] // size[1], size[0], window[2] // size[0]).any(axis=(1, 3))
+        return np.asarray(np.isin(codes, _SCL) if self.kind == "scl" else codes & _BITS[self.kind], bool)
 
 
 def find_cloud_band(scene: Scene) -> CloudBand | None:

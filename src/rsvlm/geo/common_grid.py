@@ -7,7 +7,7 @@ import numpy as np
 import shapely
 
 from rsvlm.errors import BadInput
-from rsvlm.geo.place import Floats, Place
+from rsvlm.geo.place import Floats, Place, Transform
 from rsvlm.geo.scene import Scene
 from rsvlm.geo.tiles import Window
 
@@ -18,15 +18,30 @@ _WHOLE_SHARE = 0.99  # of a scene, from which all of it counts as compared
 
 @dataclass(frozen=True)
 class Grid:
-    """Pixels of `width` x `height`, the first at `origin` (column, row) of the scene that the grid belongs to.
+    """Pixels of `width` x `height`, which lie at `place` on Earth.
 
-    `place` is None where the two scenes have none in common; positions are then pixels of both.
+    Where a scene has no place, the pixel (x, y) of the grid is the pixel of `step` (a, b, c, d, e, f) of the scene:
+    (a*x + b*y + c, d*x + e*y + f).
     """
 
     width: int
     height: int
-    origin: tuple[int, int]
     place: Place | None
+    step: Transform = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+    def part(self, window: Window, size: tuple[int, int]) -> "Grid":
+        """The grid of a window of this one, with `size` (width, height) pixels."""
+        column, row, width, height = window
+        step = (width / size[0], 0.0, float(column), 0.0, height / size[1], float(row))
+        middle = size[0] / 2, size[1] / 2
+        place = self.place and Place(_chain(self.place.transform, step), self.place.crs, middle)
+        return Grid(*size, place, _chain(self.step, step))
+
+
+def _chain(outer: Transform, inner: Transform) -> Transform:
+    """The transform that applies `inner`, then `outer`."""
+    (a, b, c, d, e, f), (g, h, i, j, k, m) = outer, inner
+    return a * g + b * j, a * h + b * k, a * i + b * m + c, d * g + e * j, d * h + e * k, d * i + e * m + f
 
 
 class CommonGrid(NamedTuple):
@@ -45,7 +60,7 @@ def common_grid(before: Scene, after: Scene) -> CommonGrid:
     """
     if before.place is None or after.place is None:
         return _pixel_grid(before, after)
-    sizes = _pixel_size(before), _pixel_size(after)
+    sizes, names = (_pixel_size(before), _pixel_size(after)), distinct_names(before, after)
     owner = int(sizes[1] > sizes[0] * _SAME_SIZE)
     coarse, fine = (after, before) if owner else (before, after)
     place, other = (after.place, before.place) if owner else (before.place, after.place)
@@ -54,24 +69,30 @@ def common_grid(before: Scene, after: Scene) -> CommonGrid:
     left, top, right, bottom = _whole(shared.bounds, coarse) if shared.area > 0 else (0, 0, 0, 0)
     if right <= left or bottom <= top:
         raise BadInput(
-            f"{before.path.name} and {after.path.name} show no common part of the Earth: the first covers "
+            f"{names[0]} and {names[1]} show no common part of the Earth: the first covers "
             f"{footprint(before)}, the second {footprint(after)}; give two dates of one place."
         )
     notes = []
     if max(sizes) > _SAME_SIZE * min(sizes):
         notes.append(
-            f"{before.path.name} has {sizes[0]:.3g} m a pixel and {after.path.name} {sizes[1]:.3g} m: both are "
+            f"{names[0]} has {sizes[0]:.3g} m a pixel and {names[1]} {sizes[1]:.3g} m: both are "
             f"compared at {max(sizes):.3g} m"
         )
-    for scene, area in ((coarse, coarse.width * coarse.height), (fine, shape.area)):
+    for at, area in ((owner, coarse.width * coarse.height), (1 - owner, shape.area)):
         if shared.area < _WHOLE_SHARE * area:
             share = _percent(shared.area / area)
-            notes.append(f"{share} of {scene.path.name} lies in the other date, too; the rest is not compared")
-    a, b, c, d, e, f = place.transform
-    moved = (a, b, a * left + b * top + c, d, e, d * left + e * top + f)
+            notes.append(f"{share} of {names[at]} lies in the other date, too; the rest is not compared")
     width, height = right - left, bottom - top
-    grid = Grid(width, height, (left, top), Place(moved, place.crs, (width / 2, height / 2)))
-    return CommonGrid(grid, owner, tuple(notes))
+    whole = Grid(coarse.width, coarse.height, place)
+    return CommonGrid(whole.part((left, top, width, height), (width, height)), owner, tuple(notes))
+
+
+def distinct_names(before: Scene, after: Scene) -> tuple[str, str]:
+    """The names of two files, with their folders where the names alone are the same."""
+    first, second = before.path, after.path
+    if first.name != second.name:
+        return first.name, second.name
+    return f"{first.parent.name}/{first.name}", f"{second.parent.name}/{second.name}"
 
 
 def _pixel_size(scene: Scene) -> float:
@@ -84,18 +105,19 @@ def _pixel_size(scene: Scene) -> float:
 
 def _pixel_grid(before: Scene, after: Scene) -> CommonGrid:
     sizes = [(scene.width, scene.height) for scene in (before, after)]
-    unplaced = before if before.place is None else after
+    names = distinct_names(before, after)
+    unplaced, name = (before, names[0]) if before.place is None else (after, names[1])
     if sizes[0] != sizes[1]:
         raise BadInput(
-            f"{before.path.name} has {sizes[0][0]} x {sizes[0][1]} pixels and {after.path.name} {sizes[1][0]} x "
-            f"{sizes[1][1]}, and {unplaced.path.name} has no place on Earth ({unplaced.unplaced}); give two pictures "
+            f"{names[0]} has {sizes[0][0]} x {sizes[0][1]} pixels and {names[1]} {sizes[1][0]} x "
+            f"{sizes[1][1]}, and {name} has no place on Earth ({unplaced.unplaced}); give two pictures "
             f"of equal size, or georeference both."
         )
     notes = []
     if before.place or after.place:
-        notes.append(f"{unplaced.path.name} has no place on Earth: it is taken to lie pixel on pixel on the other date")
+        notes.append(f"{name} has no place on Earth: it is taken to lie pixel on pixel on the other date")
     place = before.place or after.place
-    return CommonGrid(Grid(*sizes[0], (0, 0), place), int(before.place is None and place is not None), tuple(notes))
+    return CommonGrid(Grid(*sizes[0], place), int(before.place is None and place is not None), tuple(notes))
 
 
 def map_points(source: Place, target: Place, points: Floats) -> Floats:

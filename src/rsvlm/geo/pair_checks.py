@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+from rsvlm.geo.common_grid import distinct_names
 from rsvlm.geo.open_raster import open_dataset
 from rsvlm.geo.scene import Scene
 
@@ -58,8 +59,9 @@ def date_notes(before: Scene, after: Scene) -> list[str]:
     if not before.date or not after.date:
         return []
     if is_swapped(before, after):
+        first, second = distinct_names(before, after)
         return [
-            f"by their metadata {before.path.name} is of {before.date} and {after.path.name} of {after.date}: the two "
+            f"by their metadata {first} is of {before.date} and {second} of {after.date}: the two "
             f"may be swapped; they are compared in the order given", *_season_note(before.date, after.date),
         ]  # fmt: skip
     if before.date == after.date:
@@ -103,8 +105,9 @@ def storage_notes(before: Scene, after: Scene) -> list[str]:
     """On kinds of values, and pictures of other bands, that differ."""
     notes = []
     if before.composite != after.composite:
+        first, second = distinct_names(before, after)
         notes.append(
-            f"{before.path.name} shows {before.composite} and {after.path.name} {after.composite}: colours may look "
+            f"{first} shows {before.composite} and {second} {after.composite}: colours may look "
             f"changed; choose the bands of each"
         )
     if before.dtype != after.dtype:

@@ -1,29 +1,38 @@
 """What is found once for a pair of dates from windows spread over it: shift, brightness, and shares without data."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rsvlm.errors import BadInput
 from rsvlm.geo.aligned_read import Aligned, Source, read_aligned
 from rsvlm.geo.bands import Stretch
-from rsvlm.geo.common_grid import Grid
+from rsvlm.geo.common_grid import Grid, distinct_names
 from rsvlm.geo.geodesy import ground_sampling_distance
+from rsvlm.geo.pair_left_out import (
+    Both,
+    check_some_valid,
+    left_out_notes,
+    pixel_weights,
+    shares_left_out,
+    white_notes,
+    white_shares,
+)
 from rsvlm.geo.radiometry import BandFit, fit_bands, is_same_brightness
 from rsvlm.geo.registration import Sample, Shift, estimate_shift, window_side
-from rsvlm.geo.tiles import Window, tile_windows
+from rsvlm.geo.scene import Pixels
+from rsvlm.geo.tiles import Window
 
 MAX_SHIFT = 16.0  # pixels of the grid, up to which a shift is corrected
 _LEAST_SHIFT = 0.1  # pixels: what is nearer is left where it is, since interpolation blurs more than that
 _ONCE_MORE = 1.0  # pixels, from which the shift is found again on windows that were moved by it
 _PER_SIDE = 5  # windows along each side
-_SEARCH_SIDE = 1024  # pixels: windows of a search for a valid pixel
+_LEAST_LEVELS = 2.0  # of 255: brightness that differs by less is left as it is
 
 Offset = tuple[float, float]
-Both = tuple[Aligned, Aligned]
+STAY: tuple[Offset, Offset] = ((0.0, 0.0), (0.0, 0.0))
 Read = Callable[[tuple[Offset, Offset]], list[Both]]
 
 
@@ -41,23 +50,22 @@ class PairFit:
     lines: tuple[BandFit, ...] | None
     stretches: tuple[Stretch | None, Stretch | None]
     left_out: dict[str, float]
+    leave_out_white: bool
     identical_sample: bool
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
-    def picture(self, values: NDArray[Any], *, after: bool) -> NDArray[np.uint8]:
-        """Values (3, H, W) of a date as uint8."""
-        lines, stretch = self.lines if after else None, self.stretches[after]
-        if lines is not None and stretch is None and values.dtype == np.uint8:
-            levels = np.arange(256, dtype=np.float32)
-            return np.stack([_to_bytes(_on_line(levels, line))[band] for line, band in zip(lines, values, strict=True)])
-        if lines is not None:
-            values = np.stack([_on_line(band, line) for line, band in zip(lines, values, strict=True)])
-        if stretch is not None:
-            return stretch.apply(values.astype(np.float32, copy=False))
-        return values if values.dtype == np.uint8 else _to_bytes(values)
+    def pictures(self, before: Aligned, after: Aligned) -> tuple[Pixels, Pixels]:
+        """Both dates as uint8 (3, H, W)."""
+        first, second = (
+            _picture(one.values, lines, stretch)
+            for one, lines, stretch in zip((before, after), (None, self.lines), self.stretches, strict=True)
+        )
+        return first, second
 
 
-def fit_pair(sources: tuple[Source, Source], grid: Grid, *, moving: int, max_shift: float, normalise: bool) -> PairFit:
+def fit_pair(
+    sources: tuple[Source, Source], grid: Grid, *, moving: int, max_shift: float, normalise: bool, leave_out_white: bool
+) -> PairFit:
     """The fit of two sources on a grid. `moving`: 0 or 1, the date that is moved where both do not lie on each other.
 
     Raises BadInput where no pixel of the grid is valid in both.
@@ -71,21 +79,27 @@ def fit_pair(sources: tuple[Source, Source], grid: Grid, *, moving: int, max_shi
         )
         return list(zip(first, second, strict=True))
 
-    names = sources[0].scene.path.name, sources[1].scene.path.name
-    stay: tuple[Offset, Offset] = ((0.0, 0.0), (0.0, 0.0))
-    samples = read(stay)
-    left_out = _left_out(sources, grid, windows, samples)
+    names = distinct_names(sources[0].scene, sources[1].scene)
+    samples = read(STAY)
+    weights = pixel_weights(grid, windows)
+    left_out = shares_left_out(sources, grid, windows, samples, weights)
     if not any((one.valid & other.valid).any() for one, other in samples):
-        _check_some_valid(sources, grid, names, left_out)
+        check_some_valid(sources, grid, names, left_out)
     shift, reason, shifts, samples = _find_shift(read, samples, moving, max_shift)
     lines, line_notes = _fit_lines(samples, sources, names) if normalise else (None, [])
-    notes = [*_shift_notes(shift, reason, names[moving], grid, max_shift), *_left_out_notes(left_out, names)]
-    return PairFit(
+    fit = PairFit(
         shift=shift, shift_reason=reason, shifts=shifts, lines=lines,
         stretches=_stretches(samples, sources, normalised=lines is not None), left_out=left_out,
-        identical_sample=all(equal(one, other) for one, other in samples),
-        notes=(*notes, *line_notes),
+        leave_out_white=leave_out_white, identical_sample=all(equal(one, other) for one, other in samples),
     )  # fmt: skip
+    white = white_shares([fit.pictures(*both) for both in samples], samples, weights)
+    if leave_out_white:
+        left_out |= {f"{date}: white": share for date, share in zip(("before", "after"), white, strict=True) if share}
+    notes = (
+        *_shift_notes(shift, reason, names[moving], grid, max_shift), *left_out_notes(left_out, names), *line_notes,
+        *white_notes(white, names, left_out=leave_out_white),
+    )  # fmt: skip
+    return replace(fit, notes=notes)
 
 
 def equal(one: Aligned, other: Aligned) -> bool:
@@ -100,7 +114,8 @@ def _spread_windows(grid: Grid) -> list[Window]:
     side = window_side(grid.width, grid.height)
 
     def starts(length: int) -> list[int]:
-        return np.unique(np.linspace(0, length - side, _PER_SIDE).astype(int)).tolist()
+        count = min(_PER_SIDE, 2 * length // side - 1)  # neighbours share at most half
+        return np.unique(np.linspace(0, length - side, count).astype(int)).tolist()
 
     return [(column, row, side, side) for row in starts(grid.height) for column in starts(grid.width)]
 
@@ -110,9 +125,8 @@ def _find_shift(
 ) -> tuple[Shift | None, str, tuple[Offset, Offset], list[Both]]:
     """(shift, reason, where each date is taken from, the windows read from there)."""
     shift, reason = estimate_shift([_grey(*one) for one in samples])
-    stay: tuple[Offset, Offset] = ((0.0, 0.0), (0.0, 0.0))
     if shift is None or not _LEAST_SHIFT <= shift.length <= max_shift:
-        return shift, reason, stay, samples
+        return shift, reason, STAY, samples
     shifts = _offsets(shift, moving)
     samples = read(shifts)
     if shift.length > _ONCE_MORE:
@@ -151,50 +165,6 @@ def _shift_notes(shift: Shift | None, reason: str, moved: str, grid: Grid, limit
     return [f"{found}; that little is left as it is"]
 
 
-# -- no data -----------------------------------------------------------------------------------------------------------
-
-
-def _left_out(
-    sources: tuple[Source, Source], grid: Grid, windows: Sequence[Window], samples: Sequence[Both]
-) -> dict[str, float]:
-    """Shares of the windows that are no data or clouds, by date; causes with none are not there."""
-    shares = {}
-    for at, (word, source) in enumerate(zip(("before", "after"), sources, strict=True)):
-        valid = float(np.mean([one[at].valid.mean() for one in samples]))
-        with_data = valid
-        if source.clouds:
-            bare = Source(source.scene)
-            with_data = float(np.mean([read_aligned(bare, grid, window).valid.mean() for window in windows]))
-        shares |= {f"{word}: no data": 1 - with_data, f"{word}: clouds": with_data - valid}
-    return {cause: share for cause, share in shares.items() if share > 0}
-
-
-def _left_out_notes(left_out: dict[str, float], names: tuple[str, str]) -> list[str]:
-    named = {"before": names[0], "after": names[1]}
-    notes = []
-    for cause, share in left_out.items():
-        word, _, what = cause.partition(": ")
-        amount = f"about {100 * share:.0f} %" if share >= 0.01 else "under 1 %"
-        source = " by its own cloud band" if what == "clouds" else ""
-        notes.append(f"{amount} of {named[word]} is {what}{source} and left out")
-    return notes
-
-
-def _check_some_valid(
-    sources: tuple[Source, Source], grid: Grid, names: tuple[str, str], left_out: dict[str, float]
-) -> None:
-    """Look at all pixels for one that is valid in both. Raises BadInput where there is none."""
-    for window in tile_windows(grid.width, grid.height, _SEARCH_SIDE):
-        one, other = (read_aligned(source, grid, window).valid for source in sources)
-        if (one & other).any():
-            return
-    found = ", ".join(f"{cause} {100 * share:.0f} %" for cause, share in left_out.items())
-    raise BadInput(
-        f"No pixel of the common part of {names[0]} and {names[1]} is valid in both ({found}); give two dates that "
-        f"show the same ground."
-    )
-
-
 # -- brightness --------------------------------------------------------------------------------------------------------
 
 
@@ -205,8 +175,8 @@ def _fit_lines(
     lines = fit_bands(before, after)
     if lines is None:
         return None, [f"the brightness of {names[1]} was left as it is: too few pixels are valid in both dates"]
-    unit = 1.0 if sources[0].scene.dtype == "uint8" else 0.01 * float(np.ptp(before))
-    if sources[0].scene.dtype == sources[1].scene.dtype and is_same_brightness(lines, unit):
+    unit = _LEAST_LEVELS if sources[0].scene.dtype == "uint8" else _LEAST_LEVELS / 255 * float(np.ptp(before))
+    if sources[0].scene.dtype == sources[1].scene.dtype and is_same_brightness(lines, after, unit):
         return None, []
     factors = [f"{line.gain:.3g} x {line.offset:+.3g}" for line in lines]
     factors = factors[:1] if len(set(factors)) == 1 else factors
@@ -240,9 +210,20 @@ def _stretches(
     return found[0], found[0] if together else found[1]
 
 
+def _picture(values: NDArray[Any], lines: tuple[BandFit, ...] | None, stretch: Stretch | None) -> Pixels:
+    if lines is not None and stretch is None and values.dtype == np.uint8:
+        levels = np.arange(256, dtype=np.float32)
+        return np.stack([_to_bytes(_on_line(levels, line))[band] for line, band in zip(lines, values, strict=True)])
+    if lines is not None:
+        values = np.stack([_on_line(band, line) for line, band in zip(lines, values, strict=True)])
+    if stretch is not None:
+        return stretch.apply(values.astype(np.float32, copy=False))
+    return values if values.dtype == np.uint8 else _to_bytes(values)
+
+
 def _on_line(values: NDArray[Any], line: BandFit) -> NDArray[np.float32]:
     return values * np.float32(line.gain) + np.float32(line.offset)
 
 
-def _to_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_bytes(values: NDArray[Any]) -> Pixels:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)

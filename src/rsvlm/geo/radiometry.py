@@ -39,7 +39,9 @@ def fit_bands(before: NDArray[Any], after: NDArray[Any]) -> tuple[BandFit, ...] 
     gain = _ratio(_spread(first), _spread(second), np.ones(len(first)))
     offset = np.median(first, axis=1) - gain * np.median(second, axis=1)
     middle = float(np.median(gain))
-    coarse = tuple(BandFit(middle, float(np.median(y) - middle * np.median(x)), 0.0) for y, x in zip(first, second))
+    coarse = tuple(
+        BandFit(middle, float(np.median(y) - middle * np.median(x)), 0.0) for y, x in zip(first, second, strict=True)
+    )
     kept = np.ones(first.shape[1], bool)
     for _ in range(_ROUNDS):
         miss = (np.abs(gain[:, None] * second + offset[:, None] - first) / spread[:, None]).max(axis=0)
@@ -55,9 +57,12 @@ def fit_bands(before: NDArray[Any], after: NDArray[Any]) -> tuple[BandFit, ...] 
     return fits if all(fit.correlation >= _LEAST_CORRELATION for fit in fits) else coarse
 
 
-def is_same_brightness(fits: tuple[BandFit, ...], unit: float) -> bool:
-    """Whether the lines change values by less than a hundredth, or by less than `unit`."""
-    return all(abs(fit.gain - 1) < 0.01 and abs(fit.offset) < unit for fit in fits)
+def is_same_brightness(lines: tuple[BandFit, ...], values: NDArray[Any], unit: float) -> bool:
+    """Whether the lines change no value between the 2nd and 98th percentile of a sample (C, N) by `unit` or more."""
+    ends = np.percentile(values, (2, 98), axis=1).T
+    return all(
+        abs(line.gain * end + line.offset - end) < unit for line, both in zip(lines, ends, strict=True) for end in both
+    )
 
 
 def _spread(values: NDArray[np.float64]) -> NDArray[np.float64]:

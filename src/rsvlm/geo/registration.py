@@ -79,8 +79,8 @@ def estimate_shift(samples: Sequence[Sample]) -> tuple[Shift | None, str]:
     confidence = _confidence(surfaces, dx, dy)
     if confidence < LEAST_CONFIDENCE or height < _LEAST_PEAK:
         return None, (
-            f"the two dates have too little in common ({confidence:.0%} of draws of {len(spectra)} windows agree, and "
-            f"the correlation's peak is {height:.1f} standard deviations high)"
+            f"parts of them do not agree on one shift ({100 * confidence:.0f} % of draws of {len(spectra)} windows "
+            f"agree within {_AGREE:g} pixels, the peak of the correlation is {height:.0f} standard deviations high)"
         )
     return Shift(round(dx, 2), round(dy, 2), confidence), ""
 
