@@ -29,7 +29,7 @@ _FRAME = re.compile(
     r"^(?:chang|differ|new|anyth|someth|between|dat|time|place|spot|region|area|share|percent|ratio|hectar|square|"
     r"metre|meter|scene|image|imag|pictur|photo|two|first|second|before|after|earlier|later|year|since|until|happen|"
     r"occur|appear|visib|seen|common|total|exact|pleas|answer|yes|locat|outlin|mark|find|show|highlight|describ|"
-    r"caption|summar|list|explain|tell|briefli|number|count|indic|grid|kind|type|judg|extent|proport|part|side|made|"
+    r"caption|summar|wheth|list|explain|tell|briefli|number|count|indic|grid|kind|type|judg|extent|proport|part|side|made|"
     r"been|much|many|larg|big|brief|detail)",
     _I,
 )
@@ -69,10 +69,11 @@ def answer(question: str, found: ChangeScan, size: tuple[int, int]) -> ChangeAns
     kind, label = kind_of(question), class_of(question, found.classes)
     others = [] if found.identical else unknown_words(question, found.classes)
     if not kind or others:
-        about = f"about {', '.join(others)}" if others else "to this question"
+        foreign = foreign_language(question)
+        about = f"nothing is known about {', '.join(others)}" if others else "the question is of no known kind"
         return ChangeAnswer(
-            text=f"Unsure: nothing is known {about}. The model tells changes of these classes: "
-            f"{', '.join(found.classes)}; ask whether, where, how many or how much has changed.",
+            text=f"Unsure: {f'the question is in {foreign}' if foreign else about}. The model tells changes of these "
+            f"classes: {', '.join(found.classes)}; ask in English whether, where, how many or how much has changed.",
             kind=kind or "unknown", confidence=0.0, known=False,
         )  # fmt: skip
     facts, regions = facts_of(found, size, label), tuple(chosen(found, label))
