@@ -21,6 +21,7 @@ _PUBLIC = {
     "Recipe": "rsvlm.recipe",
     "read_recipe": "rsvlm.recipe",
     "open_scene": "rsvlm.geo.raster",
+    "open_pair": "rsvlm.geo.pair",
     "load": "rsvlm.serve.assistant",
     "Side": "rsvlm.serve.results",
     "SceneMatch": "rsvlm.serve.scene_match",
@@ -49,12 +50,14 @@ __all__ = [
     "load",
     "match_probabilities",
     "open_archive",
+    "open_pair",
     "open_scene",
     "read_recipe",
 ]
 
 if TYPE_CHECKING:  # for editors and type checkers, which can not follow __getattr__
     from rsvlm.errors import BadInput, MissingPart, RsvlmError
+    from rsvlm.geo.pair import open_pair
     from rsvlm.geo.raster import open_scene
     from rsvlm.recipe import Recipe, read_recipe
     from rsvlm.sample import Answer, Image, Region, Reply, Sample, Turn

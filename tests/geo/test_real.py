@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rsvlm.errors import BadInput
+from rsvlm.geo.pair import open_pair
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.vector import window_feature
 
@@ -46,3 +47,18 @@ def test_real_scenes(name: str) -> None:
 def test_the_vrt_is_refused() -> None:
     with pytest.raises(BadInput, match="VRT"):
         open_scene(ROOT / "rasterio" / "RGB.byte.gcp.vrt")
+
+
+PAIRS = {  # two dates -> the shift of the second in pixels (found by us), metres a pixel
+    ("naip/m_4709963_se_14_1_20090818.tif", "naip/m_4709963_se_14_1_20160816.tif"): ((0.25, 0.04), 5.0),
+    ("landsat/1985.tif", "landsat/2005.tif"): ((0.08, -0.06), 89.2),
+}
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_real_pairs(names: tuple[str, str]) -> None:
+    shift, metres = PAIRS[names]
+    with open_pair(ROOT / names[0], ROOT / names[1]) as pair:
+        assert pair.shift is not None and (pair.shift.dx, pair.shift.dy) == pytest.approx(shift, abs=0.1)
+        assert pair.shift.confidence > 0.95 and pair.gsd_m == pytest.approx(metres, rel=1e-3)
+        assert not pair.identical and not pair.swapped and pair.read(size=256)[2].mean() > 0.99

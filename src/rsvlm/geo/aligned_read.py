@@ -9,7 +9,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from rsvlm.geo.cloud_bands import CloudBand
-from rsvlm.geo.common_grid import Grid, edge_points, map_points
+from rsvlm.geo.common_grid import Grid, edge_points, lattice_points, map_points
 from rsvlm.geo.place import Floats, Transform
 from rsvlm.geo.scene import Mask, Scene
 from rsvlm.geo.tiles import Window
@@ -18,6 +18,7 @@ from rasterio.crs import CRS  # isort: skip  # after scene: it names the missing
 from rasterio.warp import Resampling, reproject  # isort: skip
 
 Values = NDArray[Any]  # (3, H, W): uint8, or float32 in the units of the file
+_LATTICE = 9  # points a side inside a window, by which its place in the scene is found
 _WHOLE = 0.01  # pixels: an offset this near to a whole number is one, and nothing is resampled
 _MARGIN = 4  # source pixels around a window that the kernel of the interpolation reaches
 _TOLERANCE = 0.01  # pixels: error of a reprojection that GDAL may make for speed
@@ -71,11 +72,11 @@ def read_aligned(source: Source, grid: Grid, window: Window, shift: tuple[float,
     """
     scene, (column, row, width, height) = source.scene, window
     moved = (column + shift[0], row + shift[1], width, height)
-    points = _to_scene(scene, grid, edge_points(moved))  # type: ignore[arg-type]
+    points = _to_scene(scene, grid, edge_points(moved))
     offset = _whole_offset(points, width, height)
     if offset is not None:
         return _read_padded(source, (*offset, width, height))
-    inner = _to_scene(scene, grid, _lattice(moved))
+    inner = _to_scene(scene, grid, lattice_points(moved, _LATTICE))
     seen = np.concatenate([points, inner])
     seen = seen[np.isfinite(seen).all(axis=1)]
     scale = _scale(points, width, height)
@@ -168,12 +169,6 @@ def _matrix(transform: Transform) -> Floats:
 
 def _affine(matrix: Floats) -> Affine:
     return Affine(*matrix[:2].ravel())
-
-
-def _lattice(window: Any, count: int = 9) -> Floats:
-    column, row, width, height = window
-    x, y = np.meshgrid(np.linspace(0, width, count), np.linspace(0, height, count))
-    return np.stack([column + x.ravel(), row + y.ravel()], axis=1)
 
 
 def _whole_offset(points: Floats, width: int, height: int) -> tuple[int, int] | None:

@@ -64,7 +64,7 @@ def common_grid(before: Scene, after: Scene) -> CommonGrid:
     owner = int(sizes[1] > sizes[0] * _SAME_SIZE)
     coarse, fine = (after, before) if owner else (before, after)
     place, other = (after.place, before.place) if owner else (before.place, after.place)
-    shape = _polygon(map_points(other, place, edge_points(fine.window)))
+    shape = _outline(other, place, fine.window)
     shared = shape.intersection(shapely.box(0, 0, coarse.width, coarse.height))
     left, top, right, bottom = _whole(shared.bounds, coarse) if shared.area > 0 else (0, 0, 0, 0)
     if right <= left or bottom <= top:
@@ -124,10 +124,15 @@ def map_points(source: Place, target: Place, points: Floats) -> Floats:
     """Pixels (N, 2) of one place -> pixels (N, 2) of the other; inf where the second cannot show them."""
     if source.crs == target.crs:
         return target.from_crs(source.to_crs(points))
-    return target.to_pixel(source.to_lonlat(points))
+    lonlat = source.to_lonlat(points)
+    shown = np.isfinite(lonlat).all(axis=1)
+    mapped = np.full(points.shape, np.inf)
+    if shown.any():
+        mapped[shown] = target.to_pixel(lonlat[shown])
+    return mapped
 
 
-def edge_points(window: Window, count: int = _EDGE_POINTS) -> Floats:
+def edge_points(window: Window | tuple[float, float, int, int], count: int = _EDGE_POINTS) -> Floats:
     """Points (4 * count, 2) along the edge of a window, in the order of a ring."""
     column, row, width, height = window
     along = np.linspace(0, 1, count, endpoint=False)
@@ -147,10 +152,23 @@ def footprint(scene: Scene) -> str:
     return f"longitude {west:.5g} to {east:.5g} and latitude {south:.5g} to {north:.5g}"
 
 
-def _polygon(points: Floats) -> Any:
-    """The ring of points as a valid shape; points that cannot be shown are left out."""
-    good = points[np.isfinite(points).all(axis=1)]
-    return shapely.make_valid(shapely.Polygon(good)) if len(good) >= 3 else shapely.Polygon()
+def lattice_points(window: Window | tuple[float, float, int, int], count: int) -> Floats:
+    """Points (count * count, 2) spread over a window, its corners among them."""
+    column, row, width, height = window
+    x, y = np.meshgrid(np.linspace(0, width, count), np.linspace(0, height, count))
+    return np.stack([column + x.ravel(), row + y.ravel()], axis=1)
+
+
+def _outline(source: Place, target: Place, window: Window) -> Any:
+    """The shape of a window of `source` in pixels of `target`.
+
+    Where part of its edge lies off the Earth (geostationary scenes), the convex hull of the points inside that do not.
+    """
+    edge = map_points(source, target, edge_points(window))
+    if np.isfinite(edge).all():
+        return shapely.make_valid(shapely.Polygon(edge))
+    inner = map_points(source, target, lattice_points(window, _EDGE_POINTS))
+    return shapely.MultiPoint(inner[np.isfinite(inner).all(axis=1)]).convex_hull
 
 
 def _whole(bounds: tuple[float, float, float, float], scene: Scene) -> tuple[int, int, int, int]:

@@ -202,7 +202,8 @@ def open_pair(
         ]  # fmt: skip
         pair = Pair(
             before=first, after=second, grid=common.grid, shift=fit.shift, shift_reason=fit.shift_reason,
-            left_out=fit.left_out, swapped=is_swapped(first, second), notes=tuple(notes), _sources=sources, _fit=fit,
+            left_out=fit.left_out, swapped=is_swapped(first, second), notes=tuple(dict.fromkeys(notes)),
+            _sources=sources, _fit=fit,
         )  # fmt: skip
         opened.pop_all()
     return pair

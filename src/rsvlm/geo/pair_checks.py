@@ -104,7 +104,10 @@ def metadata_notes(names: Sequence[str], tags: Sequence[Tags]) -> list[str]:
 def storage_notes(before: Scene, after: Scene) -> list[str]:
     """On kinds of values, and pictures of other bands, that differ."""
     notes = []
-    if before.composite != after.composite:
+    if len(before.shown) != len(after.shown):
+        grey, colour = distinct_names(before, after)[:: 1 if len(before.shown) == 1 else -1]
+        notes.append(f"{grey} has one band and {colour} colours: both are compared in grey")
+    elif before.composite != after.composite:
         first, second = distinct_names(before, after)
         notes.append(
             f"{first} shows {before.composite} and {second} {after.composite}: colours may look "

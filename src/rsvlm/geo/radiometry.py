@@ -58,10 +58,10 @@ def fit_bands(before: NDArray[Any], after: NDArray[Any]) -> tuple[BandFit, ...] 
 
 
 def is_same_brightness(lines: tuple[BandFit, ...], values: NDArray[Any], unit: float) -> bool:
-    """Whether the lines change no value between the 2nd and 98th percentile of a sample (C, N) by `unit` or more."""
+    """Whether the lines change no value between the 2nd and 98th percentile of a sample (C, N) by more than `unit`."""
     ends = np.percentile(values, (2, 98), axis=1).T
     return all(
-        abs(line.gain * end + line.offset - end) < unit for line, both in zip(lines, ends, strict=True) for end in both
+        abs(line.gain * end + line.offset - end) <= unit for line, both in zip(lines, ends, strict=True) for end in both
     )
 
 
