@@ -132,7 +132,10 @@ def test_a_model_in_words_is_shown_both_dates_and_marked_as_such(pair):
     report = Assistant(model).compare(*pair, "Was a house built?")
     assert model.seen == [((SIZE, SIZE, 3),) * 2] * 2 and report.answer.answer == "A house was built."
     assert report.answer.trace["rule"] == "the model's own words" and not report.facts
-    assert report.notes[-1] == "words answers in words and marks no pixels: nothing was counted or measured"
+    assert (
+        report.notes[-1]
+        == "words answers in words and marks no pixels: nothing of what it says was counted or measured"
+    )
     with pytest.raises(BadInput, match="got no reply: server down; ask again"):
         Assistant(Words(error="server down")).compare(*pair)
 
@@ -201,3 +204,23 @@ def test_a_pair_by_tiles_has_the_map_of_the_whole(tmp_path):
 def test_questions_have_a_kind():
     assert kind_of("How many roads and buildings have changed?") == "count"
     assert kind_of("Combien de maisons ?") == "" and kind_of("!") == ""
+
+
+def test_covers_are_computed_from_bands_of_both_dates(tmp_path):
+    """Water (green over near infrared) that moves by eight columns: what came, what went, and what is asked of it."""
+    early, late = np.full((2, 4, SIZE, SIZE), 60, np.uint8)
+    paths = []
+    for name, values, left in (("early", early, 8), ("late", late, 16)):
+        values[3] = 180  # near infrared of plants
+        values[1, :, left : left + 40], values[3, :, left : left + 40] = 120, 10
+        roles = ("red", "green", "blue", "nir")
+        paths.append(geotiff(tmp_path / f"{name}.tif", values, descriptions=roles))
+    report = Assistant(Differences()).compare(*paths, ["Has the water grown?", "Any new houses?"], max_shift=0)
+    water = report.facts["covers"][0]
+    assert water["cover"] == "water" and water["shares"] == pytest.approx([40 / SIZE] * 2)
+    area = 8 * SIZE * 25
+    assert (water["gained_m2"], water["lost_m2"]) == pytest.approx((area, area), rel=0.01)
+    assert "Water covered 41.7 % at the first date and 41.7 % at the second" in report.answer.answer
+    assert [one["properties"]["to"] for one in report.answer.regions] == ["water", "no water"]
+    assert report.answer.trace["rule"] == "computed from bands" and "houses" not in report.answers[1].answer
+    assert "came" in Assistant(Words()).compare(*paths, "Has the water grown?", max_shift=0).answer.answer

@@ -97,6 +97,11 @@ class Pair:
         return 0, 0, self.width, self.height
 
     @property
+    def offsets(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """How far off (x, y) in pixels of the grid each date is read, so that both lie on each other."""
+        return self._fit.shifts
+
+    @property
     def place(self) -> Place | None:
         """Where the grid lies on Earth; None where the pair has pixels only."""
         return self.grid.place

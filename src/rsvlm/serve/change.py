@@ -7,7 +7,8 @@ What marks pixels (`MapsChange`, `SegmentsChange`) answers by computing from its
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from rsvlm import __version__
 from rsvlm.errors import BadInput
 from rsvlm.geo.bands import BandChoice
 from rsvlm.geo.class_raster import ClassRaster, class_raster
+from rsvlm.geo.cover_change import CoverChange, cover_changes
 from rsvlm.geo.pair import Pair, open_pair
 from rsvlm.geo.pair_fit import MAX_SHIFT
 from rsvlm.sample import Answer
+from rsvlm.serve.change_cover import asked_cover, cover_regions, cover_sentence, is_there
 from rsvlm.serve.change_facts import describe, facts_of
 from rsvlm.serve.change_preview import Preview, preview
 from rsvlm.serve.change_questions import answer
-from rsvlm.serve.change_scan import Advance, ChangeScan, scan
+from rsvlm.serve.change_scan import Advance, ChangeRegion, ChangeScan, scan
 from rsvlm.systems.abilities import Compares, MapsChange, SegmentsChange, ability_error
 
 CAPTION = "What has changed between these two images?"
@@ -92,12 +95,16 @@ class ComparesScenes:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """A comparison whose files are still open: the pair, and, of a model that marks pixels, what it found."""
+    """A comparison whose files are still open: the pair, and, of a model that marks pixels, what it found.
+
+    `shapes` are the regions of the report in pixels of the pair.
+    """
 
     report: ChangeReport
     pair: Pair
     scan: ChangeScan | None = None
     raster: ClassRaster | None = None
+    shapes: tuple[ChangeRegion, ...] = ()
 
 
 @contextmanager
@@ -122,52 +129,96 @@ def compared(
         with assistant._in_use:
             found = scan(pair, model, raster, advance) if marks else None
             said = {} if marks else _in_words(model, pair, [CAPTION, *asked], settings.max_new_tokens)
+        covers = [] if pair.identical else [one for one in cover_changes(pair) if is_there(one)]
+        computed = _Computed(pair, found, covers)
         trace["seconds"] = round(time.perf_counter() - started, 3)
-        report = _computed(found, pair, asked, trace) if found else _worded(said, pair, asked, trace)
-        yield Compared(report=report, pair=pair, scan=found, raster=raster if found else None)
+        report = computed.report(asked, trace) if found else computed.worded(said, asked, trace)
+        yield Compared(report=report, pair=pair, scan=found, raster=raster if found else None, shapes=computed.regions)
 
 
-def _computed(found: ChangeScan, pair: Pair, asked: Sequence[str], trace: Mapping[str, Any]) -> ChangeReport:
-    size = pair.width, pair.height
-    features = tuple(one.feature for one in found.regions)
-    confidence = max((one.score for one in found.regions), default=1.0 if found.identical else 1 - found.peak)
-    rule = {"rule": "computed from the map of change", "kind": "caption"}
-    caption = Answer(
-        question="", answer=describe(found, size), regions=features, confidence=confidence, trace={**trace, **rule}
-    )
-    answers = [(one, answer(one, found, size)) for one in asked]
-    facts = {
-        "compared_pixels": found.compared, "compared_m2": found.compared_m2, "identical": found.identical,
-        "any": facts_of(found, size).as_dict(),
-        "classes": [facts_of(found, size, label).as_dict() for label in found.classes],
-    }  # fmt: skip
-    notes = list(pair.notes)
-    if found.unlisted:
-        notes.append(f"{found.unlisted:,} smaller regions are in the mask and not listed")
-    return ChangeReport(
-        caption=caption, facts=facts, notes=tuple(notes), trace=trace,
-        answers=tuple(
-            Answer(
-                question=question, answer=one.text, regions=tuple(region.feature for region in one.regions),
-                confidence=one.confidence, trace={**trace, **rule, "kind": one.kind},
-            )
-            for question, one in answers
-        ),
-    )  # fmt: skip
+class _Computed:
+    """What was computed of a pair: the regions of a scan, where there was one, and the covers of both dates."""
 
+    def __init__(self, pair: Pair, found: ChangeScan | None, covers: Sequence[CoverChange]) -> None:
+        self.pair, self.found, self.covers = pair, found, covers
+        self.size = pair.width, pair.height
+        self.of_covers = {one.cover: tuple(cover_regions(one, pair)) for one in covers}
+        marked = found.regions if found else ()
+        self.regions: tuple[ChangeRegion, ...] = (*marked, *chain(*self.of_covers.values()))
 
-def _worded(
-    said: Mapping[str, tuple[str, float]], pair: Pair, asked: Sequence[str], trace: Mapping[str, Any]
-) -> ChangeReport:
-    answers = [
-        Answer(question=question, answer=text, confidence=confidence, trace={**trace, "rule": "the model's own words"})
-        for question, (text, confidence) in said.items()
-    ]
-    by_question = {one.question: one for one in answers}
-    notes = (*pair.notes, f"{trace['model']} answers in words and marks no pixels: nothing was counted or measured")
-    return ChangeReport(
-        caption=by_question[CAPTION], answers=tuple(by_question[one] for one in asked), notes=notes, trace=trace
-    )
+    def report(self, asked: Sequence[str], trace: Mapping[str, Any]) -> ChangeReport:
+        """Of a model that marks pixels: all is computed."""
+        assert self.found is not None
+        confidence = max((one.score for one in self.found.regions), default=1 - self.found.peak)
+        caption = " ".join([describe(self.found, self.size), *map(self._sentence, self.covers)])
+        return ChangeReport(
+            caption=self._answer("", caption, self.regions, confidence, "caption", trace), facts=self._facts(),
+            answers=tuple(self._answered(question, self.found, trace) for question in asked),
+            notes=self._notes(), trace=trace,
+        )  # fmt: skip
+
+    def worded(
+        self, said: Mapping[str, tuple[str, float]], asked: Sequence[str], trace: Mapping[str, Any]
+    ) -> ChangeReport:
+        """Of a model that answers in words; questions about covers that were computed are answered by those."""
+        own = {**trace, "rule": "the model's own words"}
+        replies = {
+            one: Answer(question=one, answer=text, confidence=sure, trace=own) for one, (text, sure) in said.items()
+        }
+        caption = replace(replies[CAPTION], regions=tuple(one.feature for one in self.regions))
+        answers = tuple(self._of_cover(one, trace) or replies[one] for one in asked)
+        note = f"{trace['model']} answers in words and marks no pixels: nothing of what it says was counted or measured"
+        return ChangeReport(
+            caption=caption, answers=answers, facts=self._facts(), notes=(*self._notes(), note), trace=trace
+        )
+
+    def _answered(self, question: str, found: ChangeScan, trace: Mapping[str, Any]) -> Answer:
+        if of_cover := self._of_cover(question, trace):
+            return of_cover
+        one = answer(question, found, self.size)
+        return self._answer(question, one.text, one.regions, one.confidence, one.kind, trace)
+
+    def _of_cover(self, question: str, trace: Mapping[str, Any]) -> Answer | None:
+        cover = asked_cover(question, self.covers)
+        if cover is None:
+            return None
+        regions = self.of_covers[cover.cover]
+        sure = max((one.score for one in regions), default=0.5)
+        return self._answer(question, self._sentence(cover), regions, sure, "cover", trace)
+
+    def _answer(
+        self, question: str, text: str, regions: Sequence[ChangeRegion], confidence: float, kind: str,
+        trace: Mapping[str, Any],
+    ) -> Answer:  # fmt: skip
+        rule = "computed from bands" if kind == "cover" else "computed from the map of change"
+        return Answer(
+            question=question, answer=text, regions=tuple(one.feature for one in regions),
+            confidence=round(confidence, 4), trace={**trace, "rule": rule, "kind": kind},
+        )  # fmt: skip
+
+    def _sentence(self, cover: CoverChange) -> str:
+        return cover_sentence(cover, (self.pair.before.date or "", self.pair.after.date or ""))
+
+    def _facts(self) -> dict[str, Any]:
+        covers = [
+            {
+                "cover": one.cover, "shares": list(one.shares), "gained_m2": one.gained_m2, "lost_m2": one.lost_m2,
+                "clear": one.clear, "formulas": list(one.formulas), "notes": list(one.notes),
+            }
+            for one in self.covers
+        ]  # fmt: skip
+        facts: dict[str, Any] = {"covers": covers} if covers else {}
+        if (found := self.found) is None:
+            return facts
+        return {
+            "compared_pixels": found.compared, "compared_m2": found.compared_m2, "identical": found.identical,
+            "any": facts_of(found, self.size).as_dict(),
+            "classes": [facts_of(found, self.size, label).as_dict() for label in found.classes], **facts,
+        }  # fmt: skip
+
+    def _notes(self) -> tuple[str, ...]:
+        more = self.found.unlisted if self.found else 0
+        return (*self.pair.notes, *([f"{more:,} smaller regions are in the mask and not listed"] if more else []))
 
 
 def _in_words(

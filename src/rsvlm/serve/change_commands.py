@@ -51,7 +51,7 @@ def run(
 
 
 def report_json(report: ChangeReport) -> dict[str, Any]:
-    """A comparison as the object that `--json` prints; the regions of its answers are numbers in those of all, from 0."""
+    """A comparison as the object that `--json` prints; regions of answers are numbers in those of all, from 0."""
     caption = as_json(report.caption)
     places = {id(region): number for number, region in enumerate(report.regions)}
     answers = [
@@ -80,8 +80,8 @@ def write(folder: Path, done: Compared) -> None:
         (aside / "change.html").write_text(change_page(done, drawn), "utf-8")
         for name, pixels in (("before.png", seen.before), ("after.png", seen.after)):
             PILImage.fromarray(pixels).save(aside / name)
+        overlay(drawn, done.shapes).save(aside / "overlay.png")
         if done.scan is not None and done.raster is not None:
-            overlay(drawn, done.scan.regions).save(aside / "overlay.png")
             done.raster.save(aside / "change.tif", dict(enumerate(done.scan.classes, 1)))
 
 

@@ -52,7 +52,7 @@ if (marks) marks.addEventListener('change', () => swipe.classList.toggle('no-mar
 def change_page(done: Compared, seen: Preview) -> str:
     """A self-contained page; without scripts both dates are shown half and half."""
     report, pair = done.report, done.pair
-    regions = done.scan.regions if done.scan else ()
+    regions = done.shapes
     names = [f"{scene.path.name}{f' ({scene.date})' if scene.date else ''}" for scene in (pair.before, pair.after)]
     size = f"{pair.width} x {pair.height} pixels" + (f" of {pair.gsd_m:.3g} m" if pair.gsd_m else "")
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)

@@ -30,7 +30,8 @@ Advance = Callable[[int, int], None]
 class ChangeRegion:
     """A connected region of one class: its outline in pixels of the grid (shapely), and its Feature on Earth.
 
-    `area_m2` is geodesic, None without a place; `score` in [0, 1] is the mean probability of its pixels.
+    `area_m2` is geodesic, None without a place; `score` in [0, 1] is the mean probability of its pixels, or, where it
+    was computed from bands, 1, and 0.5 where its border is not clear.
     """
 
     label: str

@@ -35,7 +35,7 @@ def load(name: str) -> Answers:
         if (folder / "config.json").is_file() and not (folder / "recipe.yaml").is_file():
             return _hugging_face(name, name)
         if (folder / "onnx").is_dir() and not name.startswith("torch:") and find_spec("onnxruntime"):
-            from rsvlm.systems.onnx.matching import open_model
+            from rsvlm.systems.onnx.open_chat import open_model
 
             return open_model(folder, name)
         if (folder / "onnx").is_dir() and not name.startswith("torch:") and not find_spec("torch"):

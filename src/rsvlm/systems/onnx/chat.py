@@ -163,8 +163,7 @@ class OnnxChat:
         squares = [resize_square(image, size or vision["size"], self._fit) for image in unique.values()]
         pixels = np.stack(squares).transpose(0, 3, 1, 2).astype(np.float32) / 255
         maps = self._run("tower", pixels)
-        levels = [_pooled(one, grid) for one, grid in zip(maps, grids or vision["grids"], strict=True)]
-        return levels, np.array([order[id(image)] for image in images])
+        return pooled_levels(maps, grids or vision["grids"]), np.array([order[id(image)] for image in images])
 
     def _limits(self, max_new_tokens: int, ends: Sequence[str]) -> dict[str, Any]:
         ended = (lambda ids: find_stop(decode_reply(self.tokenizer, ids), ends) >= 0) if ends else None
@@ -203,6 +202,11 @@ class OnnxChat:
         width = max(map(len, ids))
         real = np.array([[at >= width - len(one) for at in range(width)] for one in ids])
         return self.language.embed(np.array([[0] * (width - len(one)) + list(one) for one in ids])), real
+
+
+def pooled_levels(maps: Sequence[Floats], grids: Sequence[int]) -> list[Floats]:
+    """The maps of the tower's graph as levels (B, grid * grid, D), a grid each."""
+    return [_pooled(one, grid) for one, grid in zip(maps, grids, strict=True)]
 
 
 def _pooled(maps: Floats, grid: int) -> Floats:

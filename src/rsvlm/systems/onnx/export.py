@@ -1,8 +1,8 @@
 """Exports a trained LHRS-Bot with a small convolutional tower as ONNX graphs without weights. Needs PyTorch and onnx.
 
 The graphs are tower (picture -> feature maps), bridge (levels -> visual tokens), boxes (levels, phrase -> heat, boxes),
-match_image and match_text (levels, token ids -> vectors) and language. Their weights stay in the model's safetensors
-file, those of language model and text encoder in the user's cache.
+match_image and match_text (levels, token ids -> vectors), change (levels and pixels of two dates -> maps) and language.
+Their weights stay in the model's safetensors file, those of language model and text encoder in the user's cache.
 """
 
 import json
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from rsvlm.assets import packed_language_model
 from rsvlm.errors import BadInput
 from rsvlm.files import atomic_folder
+from rsvlm.parts.heads.change import PART
 from rsvlm.recipe import Recipe
 from rsvlm.systems.onnx.graph import language_graph
 from rsvlm.systems.onnx.session import ENCODER, GRAPHS
@@ -56,6 +57,18 @@ class _Boxes(nn.Module):
     def forward(self, *levels_and_phrase: Tensor) -> Any:
         *levels, phrase = levels_and_phrase
         return self.boxes(levels, phrase)
+
+
+class _Change(nn.Module):
+    """Levels and stretched pixels of pairs, dates side by side -> logits of their maps."""
+
+    def __init__(self, change: nn.Module) -> None:
+        super().__init__()
+        self.change: Any = change
+
+    def forward(self, *levels_and_image: Tensor) -> Tensor:
+        *levels, image = levels_and_image
+        return self.change(levels, image)
 
 
 class _MatchImage(nn.Module):
@@ -98,6 +111,11 @@ def export(model_dir: Path, folder: Path) -> None:
         graphs["boxes"] = _graph(_Boxes(net.heads["boxes"]), inputs, [{0: batch}] * len(inputs))
     if "contrastive" in net.heads:
         graphs |= _match_graphs(recipe, net.heads["contrastive"], levels)
+    if "change" in net.heads:
+        eye = net.tower("change")
+        seen = [torch.rand(4, tokens, dim) for tokens, dim in zip(eye.tokens, eye.dims, strict=True)]
+        inputs = [*seen, torch.rand(4, 3, eye.size, eye.size)]
+        graphs["change"] = _graph(_Change(net.heads["change"]), inputs, [{0: 2 * torch.export.Dim("P")}] * len(inputs))
     graphs["language"] = language_graph(config, ranks)
     names = {graph: _external(one) for graph, one in graphs.items()}
     facts = {
@@ -107,6 +125,8 @@ def export(model_dir: Path, folder: Path) -> None:
     }  # fmt: skip
     if "contrastive" in net.heads:
         facts["max_text"] = net.heads["contrastive"].max_text
+    if "change" in net.heads:
+        facts["change_part"] = round(PART * net.tower("change").size)
     with atomic_folder(folder) as made:
         for name, graph in graphs.items():
             (made / f"{name}.onnx").write_bytes(graph.SerializeToString())
@@ -140,7 +160,7 @@ def _graph(module: nn.Module, inputs: list[Tensor], dynamic: list[dict[int, Any]
     """The module as a graph whose large weights are named as in its state dict and left out of the file."""
     names = [f"in{number}" for number in range(len(inputs))]
     with _static_pooling(), torch.inference_mode():
-        several = isinstance(module, (_Bridge, _Boxes, _MatchImage))  # its inputs are one tuple
+        several = isinstance(module, (_Bridge, _Boxes, _MatchImage, _Change))  # its inputs are one tuple
         shapes = (tuple(dynamic),) if several else tuple(dynamic)
         program: Any = torch.onnx.export(
             module.eval(), tuple(inputs), input_names=names, dynamic_shapes=shapes, opset_version=_OPSET, dynamo=True,

@@ -66,9 +66,3 @@ class OnnxMatchingChat(Matcher, OnnxChat):
         self._words = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._words.no_truncation()
         self._words.no_padding()
-
-
-def open_model(folder: Path, name: str) -> OnnxChat:
-    """The model in a folder with graphs. Raises as `rsvlm.systems.load.load`."""
-    matches = bool(read_json(folder / "onnx" / GRAPHS).get("text_encoder"))
-    return (OnnxMatchingChat if matches else OnnxChat)(folder, name)

@@ -2,7 +2,7 @@
 # Which keys a batch has is said by BATCH_CONTRACT, not by its type.
 # pyright: reportTypedDictNotRequiredAccess=false
 
-from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,49 +10,24 @@ from numpy.typing import NDArray
 
 from rsvlm.data.loader import to_tensor
 from rsvlm.parts.heads.change import PART, ChangeHead
-from rsvlm.systems.abilities import ChangeStrip, Maps, Pixels, ReadPair
-from rsvlm.systems.runtime.change_maps import change_maps, change_mask, change_strips
+from rsvlm.systems.abilities import Pixels
+from rsvlm.systems.runtime.change_maps import MarksChange
 from rsvlm.systems.runtime.chat import ChatModel
 
 
-class ChangeMarkingModel(ChatModel):
+class ChangeMarkingModel(MarksChange, ChatModel):
     """A `ChatModel` whose system has a change head. The head computes in float32: it is small."""
 
-    def segment_change(
-        self, before: Sequence[Pixels], after: Sequence[Pixels], phrases: Sequence[str]
-    ) -> list[NDArray[np.bool_]]:
-        """One mask (H, W) per (before, after, phrase): a class of the head that the phrase names, else any change."""
-        classes = self.change_classes
-        return [
-            change_mask(self.change_maps(one, other), classes, phrase)
-            for one, other, phrase in zip(before, after, phrases, strict=True)
-        ]
-
-    @property
-    def change_classes(self) -> tuple[str, ...]:
-        """What the maps of `change_maps` are of."""
-        return self._head.classes
-
-    def change_maps(self, before: Pixels, after: Pixels) -> Maps:
-        """(C, H, W) probabilities of a pair of any size (`rsvlm.systems.runtime.change_maps`)."""
-        return change_maps(before, after, self._compare, **self._parts)
-
-    def change_strips(self, read: ReadPair, width: int, height: int) -> Iterator[ChangeStrip]:
-        """As `change_maps`, strip by strip of a pair that is read by windows."""
-        return change_strips(read, width, height, self._compare, **self._parts)
-
-    @property
-    def _parts(self) -> dict[str, int]:
-        size = self.model.tower(ChangeHead.objective).size
-        return {"size": size, "part": round(PART * size), "classes": len(self.change_classes)}
-
-    @property
-    def _head(self) -> ChangeHead:
-        return self.model.heads[ChangeHead.objective]
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(folder, name)
+        self.change_head: ChangeHead = self.model.heads[ChangeHead.objective]
+        self.change_classes, self.change_size = self.change_head.classes, self.model.tower(ChangeHead.objective).size
+        self.change_part = round(PART * self.change_size)
 
     @torch.inference_mode()
-    def _compare(self, before: list[Pixels], after: list[Pixels]) -> Maps:
+    def compare_squares(self, before: list[Pixels], after: list[Pixels]) -> NDArray[np.float32]:
+        """Probabilities (N, C, h, w) of N pairs of squares."""
         shown = to_tensor([date for pair in zip(before, after, strict=True) for date in pair]).to(self.device)
         with self.precision():
-            logits = self._head.segment(self.model, {"image": shown})
+            logits = self.change_head.segment(self.model, {"image": shown})
         return logits.float().sigmoid().cpu().numpy()

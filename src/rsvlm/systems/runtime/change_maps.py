@@ -70,6 +70,42 @@ def change_maps(before: Pixels, after: Pixels, compare: CompareSquares, *, size:
     return np.concatenate([strip.maps for strip in strips], axis=1)
 
 
+class MarksChange:
+    """`MapsChange` and `SegmentsChange` of a model that compares squares: a base beside that of the model.
+
+    `change_size` is the side of the squares, `change_part` that of the part of a pair that one shows.
+    """
+
+    change_classes: tuple[str, ...]
+    change_size: int
+    change_part: int
+
+    def compare_squares(self, before: list[Pixels], after: list[Pixels]) -> NDArray[np.float32]:
+        """Probabilities (N, C, h, w) of N pairs of squares."""
+        raise NotImplementedError
+
+    def segment_change(
+        self, before: Sequence[Pixels], after: Sequence[Pixels], phrases: Sequence[str]
+    ) -> list[NDArray[np.bool_]]:
+        """One mask (H, W) per (before, after, phrase): a class of the head that the phrase names, else any change."""
+        return [
+            change_mask(self.change_maps(one, other), self.change_classes, phrase)
+            for one, other, phrase in zip(before, after, phrases, strict=True)
+        ]
+
+    def change_maps(self, before: Pixels, after: Pixels) -> Maps:
+        """(C, H, W) probabilities of a pair of any size."""
+        return change_maps(before, after, self.compare_squares, **self._parts)
+
+    def change_strips(self, read: ReadPair, width: int, height: int) -> Iterator[ChangeStrip]:
+        """As `change_maps`, strip by strip of a pair that is read by windows."""
+        return change_strips(read, width, height, self.compare_squares, **self._parts)
+
+    @property
+    def _parts(self) -> dict[str, int]:
+        return {"size": self.change_size, "part": self.change_part, "classes": len(self.change_classes)}
+
+
 def in_memory(before: Pixels, after: Pixels) -> ReadPair:
     """A reader of windows of two pictures that are there, valid everywhere."""
 
