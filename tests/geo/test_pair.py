@@ -217,3 +217,10 @@ def test_pictures_smaller_than_any_tile(tmp_path, side):
         assert pair.read()[0].shape == (side, side, 3) and pair.identical
         assert [tile.window for tile in pair.tiles(512)] == [(0, 0, side, side)]
         assert pair.shift is None or side >= 16
+
+
+def test_a_date_one_and_a_half_times_as_fine_is_averaged(before, tmp_path):
+    noise = np.random.default_rng(0).integers(1, 255, (3, 480, 480), dtype=np.uint8)
+    after = geotiff(tmp_path / "after.tif", noise, transform=UTM @ Affine.scale(2 / 3))
+    with open_pair(before, after, normalise=False) as pair:
+        assert pair.read()[1].std() < 0.8 * noise.std()

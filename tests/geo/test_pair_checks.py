@@ -32,12 +32,14 @@ def blank(part):
 
 
 def test_no_data_of_either_date_is_left_out_and_said(tmp_path, before):
-    after = date(tmp_path / "after.tif", moved=(1.5, 0), finish=blank((slice(0, 80), slice(None))), nodata=0)
+    after = date(tmp_path / "after.tif", moved=(1.5, 0.4), finish=blank((slice(0, 80), slice(None))), nodata=0)
     with open_pair(before, after) as pair:
         assert pair.left_out == {"after: no data": pytest.approx(0.25, abs=0.01)}
-        first, _, valid = pair.read()
-        assert not valid[:80].any() and valid[81:, 2:-3].all() and not first[:80].any()
-        assert median_difference(pair) <= 1 and first[82:, 3:-3].min() > 0
+        first, second, valid = pair.read()
+        assert not valid[:79].any() and valid[81:-1, 2:-3].all() and not first[:79].any()
+        assert median_difference(pair) <= 1 and first[82:-1, 3:-3].min() > 0
+        edge = valid[79:82]  # beside what is no data, which must not darken it
+        assert np.abs(first[79:82].astype(int) - second[79:82])[edge].mean() < 4
         assert "about 25 % of the compared part is without data in after.tif, and left out" in notes_of(pair)
 
 
@@ -54,6 +56,7 @@ def test_clouds_of_a_band_are_left_out_and_said(tmp_path, before):
         assert not pair.read()[2][:, :64].any() and pair.read()[2][:, 64:].all()
         assert "about 20 % of the compared part is clouds by its own band in after.tif" in notes_of(pair)
     quality = np.where(classes == 4, 64, 1 << 3).astype(np.uint16)
+    quality[0, 101, 201] = 1 << 3
     landsat = geotiff(
         tmp_path / "l.tif", np.concatenate([values.astype(np.uint16) * 40, quality]),
         descriptions=("red", "green", "blue", "QA_PIXEL"), transform=UTM @ Affine.scale(0.5),
@@ -61,7 +64,8 @@ def test_clouds_of_a_band_are_left_out_and_said(tmp_path, before):
     with open_pair(landsat, landsat) as pair:
         assert pair.left_out["before: clouds"] == pytest.approx(0.2, abs=0.01)
     with open_pair(date(tmp_path / "coarse.tif", transform=UTM, size=(160, 160)), landsat) as pair:
-        assert not pair.read()[2][:, :32].any() and pair.read()[2][:, 33:].all()
+        valid = pair.read()[2]
+        assert not valid[:, :32].any() and (~valid[:, 33:]).sum() == 1 and not valid[50, 100]
 
 
 def test_a_date_that_is_all_cloud_or_no_data_is_refused(tmp_path, before):
