@@ -10,6 +10,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from fake.rasters import UTM, geotiff
+from rsvlm.geo.pair import Pair
 
 SIDE = 320  # pixels of 5 m
 _CELLS = (8.0, 20.0, 45.0, 140.0)  # metres: cells of the noise
@@ -61,3 +62,14 @@ def date(
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)
     return geotiff(path, values.astype(dtype), transform=transform, crs=crs, **profile)
+
+
+def notes_of(pair: Pair) -> str:
+    """All notes of a pair, a line each."""
+    return "\n".join(pair.notes)
+
+
+def median_difference(pair: Pair) -> float:
+    """Of the valid pixels of both dates, 0..255: small where most of the ground stayed and lies on itself."""
+    first, second, valid = pair.read()
+    return float(np.median(np.abs(first.astype(int) - second)[valid]))

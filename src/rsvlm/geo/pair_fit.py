@@ -27,7 +27,6 @@ from rsvlm.geo.tiles import Window
 
 MAX_SHIFT = 16.0  # pixels of the grid, up to which a shift is corrected
 _LEAST_SHIFT = 0.1  # pixels: what is nearer is left where it is, since interpolation blurs more than that
-_ONCE_MORE = 1.0  # pixels, from which the shift is found again on windows that were moved by it
 _PER_SIDE = 5  # windows along each side
 _LEAST_LEVELS = 2.0  # of 255: brightness that differs by less is left as it is
 
@@ -128,14 +127,7 @@ def _find_shift(
     if shift is None or not _LEAST_SHIFT <= shift.length <= max_shift:
         return shift, reason, STAY, samples
     shifts = _offsets(shift, moving)
-    samples = read(shifts)
-    if shift.length > _ONCE_MORE:
-        rest, _ = estimate_shift([_grey(*one) for one in samples])
-        if rest and rest.length >= _LEAST_SHIFT:
-            shift = shift._replace(dx=round(shift.dx + rest.dx, 2), dy=round(shift.dy + rest.dy, 2))
-            shifts = _offsets(shift, moving)
-            samples = read(shifts)
-    return shift._replace(corrected=True), reason, shifts, samples
+    return shift._replace(corrected=True), reason, shifts, read(shifts)
 
 
 def _offsets(shift: Shift, moving: int) -> tuple[Offset, Offset]:
