@@ -1,4 +1,4 @@
-"""A comparison of two dates as one HTML page: both pictures under a slider, the regions over them, facts and answers."""
+"""A comparison of two dates as one HTML page: both pictures under a slider, regions over them, facts and answers."""
 
 import base64
 import io

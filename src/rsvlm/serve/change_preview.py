@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image as PILImage
 
 from rsvlm.geo.overlay import draw_regions
@@ -14,7 +13,6 @@ from rsvlm.serve.change_scan import ChangeRegion
 
 LARGEST = 1600  # pixels of the longer side
 _SMALLEST = 800  # smaller pairs are enlarged, so that lines and words fit
-_BLOCK = 256  # pixels of a preview that are made at once
 _DRAWN = 500  # regions that are drawn, the largest first
 
 
@@ -27,18 +25,9 @@ class Preview(NamedTuple):
 
 
 def preview(pair: Pair, largest: int = LARGEST) -> Preview:
-    """A whole pair with at most `largest` pixels a side, each the mean of a square; memory is that of some squares."""
-    step = -(-max(pair.width, pair.height) // largest)
-    width, height = max(1, pair.width // step), max(1, pair.height // step)
-    dates = np.zeros((2, height, width, 3), np.uint8)
-    for y in range(0, height, _BLOCK):
-        for x in range(0, width, _BLOCK):
-            w, h = min(_BLOCK, width - x), min(_BLOCK, height - y)
-            *seen, _ = pair.read((x * step, y * step, w * step, h * step))
-            for date, pixels in zip(dates, seen, strict=True):
-                small = PILImage.fromarray(np.ascontiguousarray(pixels)).reduce(step) if step > 1 else pixels
-                date[y : y + h, x : x + w] = np.asarray(small)[:h, :w]
-    return Preview(dates[0], dates[1], 1 / step)
+    """A whole pair with at most `largest` pixels a side."""
+    before, after, _ = pair.read(size=largest)
+    return Preview(before, after, after.shape[1] / pair.width)
 
 
 def enlarged(seen: Preview) -> Preview:
