@@ -23,6 +23,7 @@ def mini_is_here():
 SCRIPTS = sorted((Path(__file__).parents[1] / "benchmarks").glob("*.py"))
 FIGURES = {
     "align_pair": "target_ratio ratio seconds side by_hand error_px",
+    "compare_scenes": "target_ratio ratio seconds side pixels_per_s loaded_mib compared_mib target_mib",
     "archive_index": "tiles target_ratio ours_s bare_s ratio tiles_per_s rows width target_peak_rss_mib add_s "
     "build_index_s peak_rss_mib",
     "archive_search": "rows width queries build_s first_query_s target_first_query_s filtered target_filtered "
@@ -48,6 +49,7 @@ FIGURES = {
 }
 OPTIONAL = {
     "choices": mini_is_here,
+    "compare_scenes": mini_is_here,
     "meteor": lambda: shutil.which("java"),
     "runtimes": mini_is_here,
     "same_words": mini_is_here,
@@ -69,7 +71,7 @@ def started(monkeypatch, capfd):
 
 
 def test_every_script_is_known():
-    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 21
+    assert {path.stem for path in SCRIPTS} == set(FIGURES) and len(SCRIPTS) == 22
 
 
 @pytest.mark.parametrize("name", FIGURES)

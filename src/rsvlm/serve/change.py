@@ -113,7 +113,8 @@ def compared(
     settings: ChangeSettings, *, advance: Advance,
 ) -> Iterator[Compared]:  # fmt: skip
     """As `ComparesScenes.compare`, with what its files are made of."""
-    model, started = assistant.model, time.perf_counter()
+    started = time.perf_counter()
+    model: Any = assistant.model
     asked = [one.strip() for one in ([questions] if isinstance(questions, str) else questions)]
     if not all(asked):
         raise BadInput('A question is empty; ask something, for example "How much has changed?"')

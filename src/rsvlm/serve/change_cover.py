@@ -1,6 +1,7 @@
 """Water, vegetation and snow that came and went between two dates: sentences, regions, and questions about them."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rsvlm.geo.cover_change import CoverChange
 from rsvlm.geo.pair import Pair
@@ -43,10 +44,10 @@ def cover_regions(found: CoverChange, pair: Pair) -> Iterator[ChangeRegion]:
         for patch in patches:
             pixels = round(patch.outline.area)
             label = f"{found.cover} {word}"
-            made = feature(
-                patch.outline, pair.place, label=label, score=None, pixels=pixels, computed=found.formulas[0],
-                **{"from": was, "to": became},
-            )  # fmt: skip
+            properties: dict[str, Any] = {
+                "label": label, "score": None, "pixels": pixels, "computed": found.formulas[0], "from": was, "to": became,
+            }  # fmt: skip
+            made = feature(patch.outline, pair.place, **properties)
             yield ChangeRegion(
                 label=label, outline=patch.outline, pixels=pixels, score=1.0 if found.clear else 0.5,
                 area_m2=made["properties"].get("area_m2"), feature=made,

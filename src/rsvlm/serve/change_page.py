@@ -123,11 +123,10 @@ def _table(regions: tuple[ChangeRegion, ...]) -> str:
 
 
 def _origin(caption: Answer) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
-        for name, value in caption.trace.items() if value not in (None, "")
-    )  # fmt: skip
-    return f'<section><details><summary>How it came about</summary><table class="origin">{rows}</table></details></section>'
+    known = {name: value for name, value in caption.trace.items() if value not in (None, "")}
+    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in known.items())
+    table = f'<table class="origin">{rows}</table>'
+    return f"<section><details><summary>How it came about</summary>{table}</details></section>"
 
 
 def _size(area_m2: float | None, pixels: int) -> str:

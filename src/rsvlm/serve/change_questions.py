@@ -16,7 +16,8 @@ _KINDS = (
     (
         "area",
         re.compile(
-            r"\bhow (?:much|large|big)\b|\b(?:share|percentage|percent|ratio|area|hectares?|square|extent|proportion)\b",
+            r"\bhow (?:much|large|big)\b"
+            r"|\b(?:share|percentage|percent|ratio|area|hectares?|square|extent|proportion)\b",
             _I,
         ),
     ),

@@ -108,9 +108,8 @@ def _unchanged(pair: Pair) -> Iterator[ChangeStrip]:
 def _region(found: ClassRegion, classes: tuple[str, ...], pair: Pair) -> ChangeRegion:
     label, score = classes[found.value - 1], round(found.percent / 100, 4)
     was, became = MEANING.get(label, (None, None))
-    made = feature(
-        found.outline, pair.place, label=label, score=score, pixels=found.pixels, **{"from": was, "to": became}
-    )
+    properties: dict[str, Any] = {"label": label, "score": score, "pixels": found.pixels, "from": was, "to": became}
+    made = feature(found.outline, pair.place, **properties)
     return ChangeRegion(
         label=label, outline=found.outline, pixels=found.pixels, score=score, feature=made,
         area_m2=made["properties"].get("area_m2"),

@@ -28,12 +28,12 @@ class OnnxChangeChat(MarksChange, OnnxChat):
     def compare_squares(self, before: list[Pixels], after: list[Pixels]) -> NDArray[np.float32]:
         """Probabilities (N, C, h, w) of N pairs of squares."""
         dates = np.stack([date for pair in zip(before, after, strict=True) for date in pair])
-        shown = stretched(dates.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+        shown = stretched(dates.transpose(0, 3, 1, 2) / np.float32(255))
         levels = pooled_levels(self._run("tower", shown), self._change_grids)
-        return 1 / (1 + np.exp(-self._run("change", *levels, shown)[0]))
+        return (1 / (1 + np.exp(-self._run("change", *levels, shown)[0]))).astype(np.float32)
 
 
-def stretched(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def stretched(image: NDArray[np.floating]) -> NDArray[np.float32]:
     """As `rsvlm.parts.heads.change.stretched`."""
     low, high = np.quantile(image[..., ::4, ::4].reshape(*image.shape[:2], -1), (0.02, 0.98), axis=2)
     wide, middle = np.maximum(high - low, _LEAST), (high + low) / 2
