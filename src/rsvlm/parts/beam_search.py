@@ -22,6 +22,7 @@ class Sentence:
         return min(math.exp(self.log / max(len(self.ids) - 1, 1)), 1.0)
 
 
+@torch.no_grad()
 def beam_search(
     next_logits: Callable[[Tensor], Tensor], *, start: int, end: int, beams: int, most: int = 51
 ) -> list[Sentence]:
