@@ -1,6 +1,5 @@
 """A vocabulary of whole words, kept with the weights: for systems that write sentences word by word."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,11 +10,6 @@ from rsvlm.errors import BadInput
 PAD, UNKNOWN, START, END = "<pad>", "<unk>", "<start>", "<end>"
 SPECIAL = (PAD, UNKNOWN, START, END)
 LETTERS = 48  # bytes of a word at the most, in UTF-8
-
-
-def split_words(text: str) -> list[str]:
-    """The words of a caption as the change captioning sets count them: lower case, at blanks, without full stops."""
-    return text.lower().replace(".", " ").split()
 
 
 class WordVocabulary(nn.Module):
@@ -51,6 +45,8 @@ class WordVocabulary(nn.Module):
         """Put in word -> id. Raises BadInput where there is no room for them, or one of the special ones is missing."""
         if lacking := [word for word in SPECIAL if word not in words] + [f"{PAD} as 0"] * (words.get(PAD) != 0):
             raise BadInput(f"A vocabulary lacks {lacking[0]}; expected {', '.join(SPECIAL)} beside the words.")
+        if odd := [word for word, at in words.items() if type(at) is not int]:
+            raise BadInput(f"The id of {odd[0]!r:.60} in a vocabulary is {words[odd[0]]!r:.40}; expected a whole number.")
         rows = {at: word.encode() for word, at in words.items()}
         if len(rows) < len(words) or min(rows) < 0 or max(rows) >= len(self.letters):
             raise BadInput(
@@ -65,14 +61,12 @@ class WordVocabulary(nn.Module):
         self.letters.copy_(table)
 
 
-def encode_words(words: Mapping[str, int], text: str, most: int) -> list[int]:
-    """A caption as ids: start, the first `most` words, end; words outside the vocabulary become `<unk>`."""
-    unknown = words[UNKNOWN]
-    return [words[START], *(words.get(word, unknown) for word in split_words(text)[:most]), words[END]]
+def encode_words(words: Mapping[str, int], said: Sequence[str], most: int) -> list[int]:
+    """A caption as ids: start, the first `most` of its words, end; those outside the vocabulary become `<unk>`."""
+    return [words[START], *(words.get(word, words[UNKNOWN]) for word in said[:most]), words[END]]
 
 
 def decode_words(words: Mapping[str, int], ids: Sequence[int]) -> str:
     """Ids as a text: without start, end and padding; `<unk>` stays, as the model says it."""
     names = {at: word for word, at in words.items()}
-    said = " ".join(names.get(at, UNKNOWN) for at in ids if names.get(at) not in (PAD, START, END))
-    return re.sub(r"\s+", " ", said).strip()
+    return " ".join(names.get(at, UNKNOWN) for at in ids if names.get(at) not in (PAD, START, END))

@@ -6,8 +6,8 @@ import torch
 
 from rsvlm.data.loader import Collate, ScheduledSample, pad_right
 from rsvlm.errors import BadInput
-from rsvlm.metrics.text.tokenizer import word_map
-from rsvlm.parts.text.words import encode_words, split_words
+from rsvlm.metrics.text.tokenizer import split_words, word_map
+from rsvlm.parts.text.words import encode_words
 from rsvlm.sample import IGNORE, Batch, Sample
 from rsvlm.train.objectives.base import Setting
 from rsvlm.train.objectives.semantic_maps import check_maps
@@ -36,7 +36,7 @@ def collate(setting: Setting) -> Collate:
 
     def encoded(draw: ScheduledSample) -> list[int]:
         texts = captions[draw.sample.id]
-        return encode_words(words, texts[draw.visit % len(texts)], model.most_words)
+        return encode_words(words, split_words(texts[draw.visit % len(texts)]), model.most_words)
 
     def batches(draws: list[ScheduledSample], own: list[list[ScheduledSample]]) -> list[Batch]:
         ids = {draw.position: encoded(draw) for draw in draws}
