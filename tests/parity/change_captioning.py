@@ -158,7 +158,10 @@ def _sentences(name: str, logits: Callable[[Tensor], Tensor], config: Config) ->
             found[f"{front}failed"] = torch.tensor(1)
             continue
         found |= {f"{front}complete_{at}": torch.tensor(one.ids) for at, one in enumerate(some)}
-        found[f"{front}scores"], found[f"{front}seq"] = torch.tensor([one.log for one in some]), torch.tensor(best(some).ids)
+        found[f"{front}scores"], found[f"{front}seq"] = (
+            torch.tensor([one.log for one in some]),
+            torch.tensor(best(some).ids),
+        )
     return found
 
 

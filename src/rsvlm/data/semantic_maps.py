@@ -38,7 +38,9 @@ def read_semantic_map(path: str | Path) -> Classes:
 
 def resized_map(classes: Classes, size: int) -> Classes:
     """(H, W) -> (size, size): the nearest pixel's class."""
-    return np.asarray(PILImage.fromarray(np.ascontiguousarray(classes)).resize((size, size), PILImage.Resampling.NEAREST))
+    return np.asarray(
+        PILImage.fromarray(np.ascontiguousarray(classes)).resize((size, size), PILImage.Resampling.NEAREST)
+    )
 
 
 def input_colours() -> list[tuple[float, ...]]:

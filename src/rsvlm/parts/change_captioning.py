@@ -23,6 +23,7 @@ class CrossAttentionBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        """Queries and their context -> queries."""
         x = self.norm1(x + self.dropout(self.attention(x, context, context, need_weights=False)[0]))
         return self.norm2(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
 
@@ -56,6 +57,7 @@ class ResidualConvs(nn.Module):
         )  # fmt: skip
 
     def forward(self, maps: Tensor) -> Tensor:
+        """Maps -> maps."""
         return F.relu(maps + self.convs(maps))
 
 
@@ -103,6 +105,7 @@ class DifferenceEncoder(nn.Module):
         return found
 
     def forward(self, maps: Tensor) -> list[Tensor]:
+        """Grids of both dates -> the one memory."""
         return [self.fusion([torch.cat(dates, -1) for dates in self.layer_outputs(maps)])]
 
 
@@ -138,6 +141,7 @@ class CrossModalEncoder(nn.Module):
         return found
 
     def forward(self, maps: Tensor, semantic: Tensor) -> list[Tensor]:
+        """Grids of pictures and of maps -> their two memories."""
         streams = zip(*self.layer_outputs(maps, semantic), strict=True)
         return [self.fusion([torch.cat([one[::2], one[1::2]], -1) for one in stream]) for stream in streams]
 
@@ -169,6 +173,7 @@ class CaptionLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, memories: Sequence[Tensor]) -> Tensor:
+        """Words and memories -> words."""
         later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
         x = self.norm1(x + self.dropout(self.self_attention(x, x, x, attn_mask=later, need_weights=False)[0]))
         x = self.norm2(self.joined(x, [self.attended(x, memory) for memory in memories]))

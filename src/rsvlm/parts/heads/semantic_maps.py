@@ -34,6 +34,7 @@ class SemanticMapHead(Head):
         self.maps = nn.Conv2d(width, num_classes, 1)
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Levels of both dates -> logits."""
         with torch.autocast(levels[0].device.type, enabled=False):
             return self.maps(self._compared([level.float() for level in levels]))
 

@@ -30,7 +30,9 @@ class WordVocabulary(nn.Module):
         try:
             rows = [bytes(row).rstrip(b"\0").decode() for row in self.letters.tolist()]
         except UnicodeDecodeError as error:
-            raise BadInput(f"The words beside these weights are damaged ({error}); fetch or train them again.") from error
+            raise BadInput(
+                f"The words beside these weights are damaged ({error}); fetch or train them again."
+            ) from error
         words = {word: at for at, word in enumerate(rows) if word}
         if not set(SPECIAL) <= words.keys():
             raise BadInput("There are no words beside these weights; finish training them, or convert them again.")
@@ -46,7 +48,9 @@ class WordVocabulary(nn.Module):
         if lacking := [word for word in SPECIAL if word not in words] + [f"{PAD} as 0"] * (words.get(PAD) != 0):
             raise BadInput(f"A vocabulary lacks {lacking[0]}; expected {', '.join(SPECIAL)} beside the words.")
         if odd := [word for word, at in words.items() if type(at) is not int]:
-            raise BadInput(f"The id of {odd[0]!r:.60} in a vocabulary is {words[odd[0]]!r:.40}; expected a whole number.")
+            raise BadInput(
+                f"The id of {odd[0]!r:.60} in a vocabulary is {words[odd[0]]!r:.40}; expected a whole number."
+            )
         rows = {at: word.encode() for word, at in words.items()}
         if len(rows) < len(words) or min(rows) < 0 or max(rows) >= len(self.letters):
             raise BadInput(

@@ -1,13 +1,13 @@
-"""MModalCC; the facts are from its repository (commit bac59aa) and its README: the paper's text was not at hand."""
+"""MModalCC; the facts are from its repository (commit bac59aa) and README: the paper's text was not at hand."""
 
 from rsvlm.systems.cards import Phase, Source, SystemCard
 
 # fmt: off
 CARD = SystemCard(
     name="mmodal_cc", title="MModalCC",
-    what="Says in one sentence what changed between two pictures of a place. Beside each picture it is shown a semantic "
-    "map, pictures and maps attend to each other, and a small decoder with gates writes words of its data set's "
-    "vocabulary.",
+    what="Says in one sentence what changed between two pictures of a place. Beside each picture it is shown a "
+    "semantic map, pictures and maps attend to each other, and a small decoder with gates writes words of its data "
+    "set's vocabulary.",
     year=2025, arxiv="2501.10075", venue="IEEE JSTARS, 2025",
     repository="https://github.com/ChangeCapsInRS/SecondCC",
     figure="two dates and their maps -> a ResNet each -> 14 x 14 -> CMCA, UDCA -> fusion of the layers -> decoder with "
@@ -29,16 +29,16 @@ CARD = SystemCard(
         "the same at 256 pixels.",
         "The vocabulary is made of the training captions. With `words.splits` of train, val and test it is the "
         "released one.",
-        "A visit of a pair takes its next caption. The released code goes through all captions as samples of their own.",
-        "The norm of all gradients is clipped, not each gradient; one optimiser has the four groups of the released code.",
+        "A visit of a pair takes its next caption. In the released code each caption is a sample of its own.",
+        "The norm of all gradients is clipped, not each gradient; there is one optimiser where four were.",
         "The rate is constant, and nothing stops early; the released code lowers the decoder's rate, and stops, by the "
         "BLEU-4 of the validation part.",
         "Captions are cut behind their fiftieth word, where the released code leaves out the longer ones.",
         "Where no sentence of the search has ended, the best one so far is the answer; the released code has none.",
     ),
     switches={
-        "normalise": "`imagenet` (the default of a recipe that is silent) or `none` (released: pixels in [0, 1] as they "
-        "are, because the normalisation passes over pairs with maps). A converted model has `none`.",
+        "normalise": "`imagenet` (the default of a recipe that is silent) or `none` (released: pixels in [0, 1] as "
+        "they are, because the normalisation passes over pairs with maps). A converted model has `none`.",
         "bridge.stacked": "Off (released), every layer gets the inputs; on, what the layer before it gave.",
         "words.splits": "The splits whose captions the vocabulary is made of: train (ours), or all three (released).",
         "freeze_bn": "Off, statistics of batch norms move in training, in frozen stages, too (released).",
@@ -46,14 +46,14 @@ CARD = SystemCard(
         "beams": "The width of the search; 1 is greedy.",
     },
     traps=(
-        "The true maps of SECOND-CC tell where something changed. Figures with them do not compare with those of models "
-        "that see pictures only.",
+        "The true maps of SECOND-CC tell where something changed. Figures with them do not compare with those of "
+        "models that see pictures only.",
         "The released training stops with an error after its first epoch: it reads a METEOR that is not computed.",
         "The released code does not run on torch 2: its decoder layer knows nothing of tgt_is_causal.",
         "Grids of 14 x 14 and widths of 512 and 1024 are written into the released code in places; others fail there.",
         "A layer has one attention for all eight of its calls, and the two layers lie side by side.",
-        "Scores of the paper are those of word numbers (`second_cc/vocabulary-ids-true-maps@1`), in which all rare words "
-        "are one, with a vocabulary of all three splits.",
+        "Scores of the paper are those of word numbers (`second_cc/vocabulary-ids-true-maps@1`), in which all rare "
+        "words are one, with a vocabulary of all three splits.",
         "The released decoder orders a batch by length, and its logits with it.",
         "The README names another repository (MOSAIC-Lab/MModalCC) than the one that it lies in.",
     ),
@@ -80,7 +80,8 @@ CARD = SystemCard(
     commands={
         "convert": "rsvlm weights convert states.pth --system mmodal_cc --out mmodal_cc",
         "train": "rsvlm train mmodal_cc/paper --data path/to/data --out runs/mmodal_cc",
-        "evaluate": "rsvlm evaluate second_cc/coco-ptb --data path/to/data --model runs/mmodal_cc/model --out results/cc",
+        "evaluate": "rsvlm evaluate second_cc/coco-ptb --data path/to/data --model runs/mmodal_cc/model "
+        "--out results/cc",
         "evaluate_with_maps": "rsvlm evaluate second_cc/coco-ptb-true-maps --data path/to/data --model mmodal_cc "
         "--out results/cc_true_maps",
     },

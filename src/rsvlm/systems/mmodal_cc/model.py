@@ -69,8 +69,8 @@ class MModalCC(ChangeCaptioner):
         head = self.heads.get(SemanticMapHead.objective)
         if not isinstance(head, SemanticMapHead):
             raise BadInput(
-                "MModalCC needs a semantic map of each picture, none is given, and this model has no head that predicts "
-                "them; train one (model.semantic_maps), or measure it with the maps of SECOND-CC "
+                "MModalCC needs a semantic map of each picture, none is given, and this model has no head that "
+                "predicts them; train one (model.semantic_maps), or measure it with the maps of SECOND-CC "
                 "(second_cc/coco-ptb-true-maps@1)."
             )
         return head.classes(levels, self.vision.size)

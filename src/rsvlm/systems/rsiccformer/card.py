@@ -20,7 +20,7 @@ CARD = SystemCard(
         "The vocabulary is made of the training captions. With `words.splits` of train, val and test it is the "
         "released one.",
         "Batch norms of the frozen tower keep their statistics.",
-        "A visit of a pair takes its next caption. The released code goes through all captions as samples of their own.",
+        "A visit of a pair takes its next caption. In the released code each caption is a sample of its own.",
         "The norm of all gradients is clipped, not each gradient.",
         "The rate is constant, and nothing stops early; the released code lowers the decoder's rate, and stops, by the "
         "BLEU-4 of the validation part.",
@@ -36,7 +36,7 @@ CARD = SystemCard(
     traps=(
         "The class that makes the difference the keys is called MCCFormers_diff_as_Q.",
         "The released code does not run on torch 2: its decoder layer knows nothing of tgt_is_causal.",
-        "Scores of the papers are those of word numbers (`levir_cc/vocabulary-ids@1`), in which all rare words are one.",
+        "Scores of papers are those of word numbers (`levir_cc/vocabulary-ids@1`), in which all rare words are one.",
         "Its authors answer issues 9 and 16: train five times and take the mean; expect a spread of 1 to 2 points.",
         "Probabilities are summed without regard to length, so that a wide search favours short sentences.",
         "The released decoder orders a batch by length, and its logits with it.",
@@ -59,7 +59,8 @@ CARD = SystemCard(
     commands={
         "convert": "rsvlm weights convert states.pth --system rsiccformer --out rsiccformer",
         "train": "rsvlm train rsiccformer/paper --data path/to/data --out runs/rsiccformer",
-        "evaluate": "rsvlm evaluate levir_cc/vocabulary-ids --data path/to/data --model rsiccformer --out results/rsicc",
+        "evaluate": "rsvlm evaluate levir_cc/vocabulary-ids --data path/to/data --model rsiccformer "
+        "--out results/rsiccformer",
     },
 )
 # fmt: on
