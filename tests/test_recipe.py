@@ -79,5 +79,5 @@ def test_an_unknown_recipe_lists_the_known_ones():
 
 def test_recipes_are_files_of_the_package():
     assert (
-        not any(path.is_symlink() for path in (RECIPES, *RECIPES.rglob("*"))) and len([*RECIPES.glob("*/*.yaml")]) == 42
+        not any(path.is_symlink() for path in (RECIPES, *RECIPES.rglob("*"))) and len([*RECIPES.glob("*/*.yaml")]) == 46
     )

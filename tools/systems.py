@@ -80,6 +80,7 @@ def parameters(model: Any) -> dict[str, int]:
     """How many parameters a model has, by `GROUPS`: an adapter counts as one wherever it is."""
     counts = dict.fromkeys(GROUPS, 0)
     tower = {"image_projection": "vision", "text_projection": "text", "logit_scale": "text"}  # as open_clip counts
+    tower["semantic_vision"] = "vision"
     for name, parameter in model.named_parameters():
         top = name.partition(".")[0]
         top = tower.get(top, top)

@@ -23,6 +23,7 @@ GIVES = {
     "answers": "Words",
     "chooses": "One of several classes",
     "compares": "Words about two dates",
+    "compares_with_maps": "Words about two dates and their semantic maps",
     "grounds": "Boxes",
     "segments": "Masks",
     "segments_change": "Masks of change",

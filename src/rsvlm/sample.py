@@ -156,6 +156,8 @@ BATCH_CONTRACT: Mapping[str, str] = {
     "window": "float32 (I, 5): height, width, top, left of a view in the picture's square in pixels, 1 = mirrored",
     "step": "int64 (2,): which step of the stage it is, from 0, and how many there are; views stage only",
     "change": "float32 (B, C, h, w) in [0, 1]: share of a cell that changed, -1 = not labelled; change stage only",
+    "semantic": "int64 (I, H, W): class of each pixel by `rsvlm.data.semantic_maps`; absent = predicted or not read",
+    "map_labels": "int64 (I, H, W): the same to be learned; semantic map stage only",
     "tags": "float32 (B, T) in [0, 1]: share of an image's captions that use a word, -1 = not known; tag stage only",
 }
 
@@ -190,4 +192,6 @@ class Batch(TypedDict, total=False):
     window: Any
     step: Any
     change: Any
+    semantic: Any
+    map_labels: Any
     tags: Any

@@ -306,6 +306,8 @@ PINNED = {
     "levir_cc/vocabulary-ids@1": "695a2cf19ae11ce0",
     "second_cc/coco-ptb@1": "125ff868f0429ca1",
     "second_cc/vocabulary-ids@1": "770423aa7d812bf4",
+    "second_cc/coco-ptb-true-maps@1": "53e40b70959ffd1d",
+    "second_cc/vocabulary-ids-true-maps@1": "19e70794be118845",
     "changechat_caption/coco-ptb@1": "1adfa4c58898662e",
     "changechat_caption/deltavlm-vocab-ids@1": "f094e235b5ed7775",
     "changechat_class/yes-no@1": "95658f0fa3a93db2",

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import torch
 
-from rsvlm.data.loader import ScheduledSample, pad_texts
+from rsvlm.data.loader import ScheduledSample, pad_right, pad_texts
 from rsvlm.data.prompt import CHAT_TEMPLATES, encode
 from rsvlm.recipe import Recipe, read_recipe
-from rsvlm.sample import Image, Sample, Turn
+from rsvlm.sample import IGNORE, Image, Sample, Turn
 from rsvlm.systems.build import build, build_tokenizer
 from rsvlm.train.objectives.base import Setting, load_objective
 from rsvlm.train.objectives.language import pad_conversations
@@ -80,6 +80,29 @@ def views(model, count: int = 4) -> dict:
         "image": image, "hidden": torch.rand(2 * count, blocks, blocks, generator=generator) < model.mask_ratio,
         "window": windows.repeat(count, 1), "step": torch.tensor([3, 6]),
     }  # fmt: skip
+
+
+WORDS = ("<pad>", "the", "scene", "is", "same", "houses", "appear", "<unk>", "<start>", "<end>")
+
+
+def changes(model, objective: str = "change_caption", count: int = 3, *, maps: bool = True) -> dict:
+    """A batch of pairs with their semantic maps, and captions of several lengths or the maps to be learned."""
+    image = pictures(model, 2 * count)
+    classes = torch.randint(0, 7, (2 * count, 4, 4), generator=torch.Generator().manual_seed(2))
+    classes = classes.repeat_interleave(image.shape[-1] // 4, 1).repeat_interleave(image.shape[-1] // 4, 2)
+    if objective == "semantic_maps":
+        return {"image": image, "map_labels": classes}
+    if model.vocabulary.empty:
+        model.vocabulary.fill({word: at for at, word in enumerate(WORDS)})
+    rows = [[8, *range(1, 3 + at % 4), 9] for at in range(count)]
+    padded = pad_right(rows)
+    labels = padded.clone()
+    labels[:, 0] = -1
+    batch = {
+        "image": image, "reply": padded.clamp(min=0), "reply_mask": padded >= 0,
+        "labels": labels.masked_fill(labels < 0, IGNORE), "normaliser": torch.tensor(float((labels >= 0).sum())),
+    }  # fmt: skip
+    return batch | ({"semantic": classes} if maps and model.reads_maps else {})
 
 
 def tags(model, count: int = 4) -> dict:

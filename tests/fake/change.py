@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from fake.pictures import picture, write_json
+from rsvlm.data.semantic_maps import PALETTE
 
 NO_CHANGE = (
     "there is no difference", "the two scenes seem identical", "the scene is the same as before",
@@ -37,6 +38,14 @@ def changes(number: int) -> tuple[str, ...]:
     return tuple(
         text + ("", " beside the old river", " near the northern lake", " on a slope")[number % 4] for text in CHANGE
     )
+
+
+def semantic_map(path: Path, number: int, date: str) -> Path:
+    """A map of SECOND-CC, as large as the pictures: white, with a block of a class where a changed pair changed."""
+    rows = block((0, 1, 5)[number] if date == "A" else (0, 4, 3)[number], 2, 2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.array(list(PALETTE.values()), np.uint8)[rows]).save(path)
+    return path
 
 
 def captions(item: dict, changed: bool, number: int) -> dict:
@@ -83,9 +92,9 @@ def second_cc(root: Path) -> Path:
             if not number:
                 item["sentences"][1]["raw"] = "no change is occurred"
             items.append(item)
-            for kind in ("rgb", "sem"):
-                for date in "AB":
-                    picture(root / split / kind / date / file, number)
+            for date in "AB":
+                picture(root / split / "rgb" / date / file, number)
+                semantic_map(root / split / "sem" / date / file, number, date)
     write_json(root / "SECOND-CC-AUG.json", {"images": items})
     return root
 

@@ -47,8 +47,8 @@ def tiny(system: str) -> Path:
 
 
 def data(root: Path) -> Path:
-    """A data root with what the tiny recipes name: RSICD (and AID in it) and EuroSAT."""
-    return annotations.make_all(root, ["rsicd", "eurosat"])
+    """A data root with what the tiny recipes name: RSICD (and AID in it), EuroSAT, LEVIR-CC and SECOND-CC."""
+    return annotations.make_all(root, ["rsicd", "eurosat", "levir_cc", "second_cc"])
 
 
 def recipe(path: Path, *, stages: int = 9, dropout: float = 0.0, **changes: object) -> Path:
@@ -131,7 +131,7 @@ def losses(out: Path) -> list[tuple[str, int, float]]:
             line["step"],
             next(
                 line[loss]
-                for loss in ("language", "caption", "tags", "heat", "reconstruction", "contrastive", "change")
+                for loss in ("language", "caption", "tags", "heat", "reconstruction", "contrastive", "change", "map")
                 if loss in line
             ),
         )

@@ -17,7 +17,7 @@ from rsvlm.evaluate.benchmarks import BENCHMARKS
 from rsvlm.evaluate.solvers import SOLVERS, check_ability
 from rsvlm.recipe import RECIPES, read_recipe
 from rsvlm.sample import BATCH_CONTRACT, IMAGE_TOKEN
-from rsvlm.systems.abilities import ABILITIES, Answers, Embeds, Matches, who_can
+from rsvlm.systems.abilities import ABILITIES, Answers, Compares, ComparesWithMaps, Embeds, Matches, who_can
 from rsvlm.systems.build import build, build_tokenizer, own_tensors
 from rsvlm.systems.load import load
 from rsvlm.systems.registry import SYSTEMS
@@ -41,10 +41,12 @@ SPEAKING = {
 }
 CHAT = [path.parent.name for path in runs.CHAT]
 MATCHING = [name for name in SYSTEMS if hasattr(SYSTEMS[name], "embed_text")]
+CAPTIONING = [name for name in SYSTEMS if "change_caption" in SYSTEMS[name].objectives]
 every_system = pytest.mark.parametrize("name", SYSTEMS)
 every_chat_system = pytest.mark.parametrize("name", CHAT)
 every_matching_system = pytest.mark.parametrize("name", MATCHING)
 every_dual_encoder = pytest.mark.parametrize("name", sorted({*MATCHING} - {*CHAT}))
+every_captioner = pytest.mark.parametrize("name", CAPTIONING)
 every_stage = pytest.mark.parametrize(("name", "index"), STAGES.values(), ids=STAGES)
 every_speaking_stage = pytest.mark.parametrize(("name", "index"), SPEAKING.values(), ids=SPEAKING)
 KILLED_FOR_GOOD = "rs_gpt4v"  # by a signal, in a process of its own; the others by an exception, which is quicker
@@ -107,6 +109,8 @@ def batch_of(stage, recipe, model, tokenizer):
         return batches.views(model)
     if stage.objective == "caption_retrieval":
         return batches.captions(recipe, model, tokenizer, stage)
+    if stage.objective in ("change_caption", "semantic_maps"):
+        return batches.changes(model, stage.objective)
     pictures = ImageCollator(size=model.vision.size)
     encode = encoder_of(
         Setting(recipe=recipe, stage=stage, samples=(), model=model, tokenizer=tokenizer, pictures=pictures)
@@ -133,14 +137,22 @@ def outputs(model, batch):
             return model.language.head(model.speak(model.read(asked), asked["prompt_mask"], asked["prompt"][:, :0])[0])
         if hasattr(model, "embed_text"):
             return torch.cat([model.embed_image(batch), model.embed_text(batch)])
+        if name_of(model) in CAPTIONING:  # without maps in the batch: with those that it predicts
+            shown = batches.changes(model, "change_caption", maps=False)
+            return model.language(shown["reply"], model.memories(shown))
         return model.see(batch)[-1]
+
+
+def name_of(model):
+    return next(name for name in SYSTEMS if type(model) is SYSTEMS[name])
 
 
 def test_every_system_has_recipes_and_every_recipe_a_system():
     for size in ("tiny", "paper"):
         assert [path.parent.name for path in sorted(RECIPES.glob(f"*/{size}.yaml"))] == list(SYSTEMS)
-    assert len(SYSTEMS) == 11 and len(STAGES) == 18 and {name for name, _ in SPEAKING.values()} == set(CHAT)
-    assert len(MATCHING) == 4 and {*CHAT, *MATCHING} == set(SYSTEMS) - {"cmid"} and "rs_capret" in {*CHAT} & {*MATCHING}
+    assert len(SYSTEMS) == 13 and len(STAGES) == 21 and {name for name, _ in SPEAKING.values()} == set(CHAT)
+    assert len(MATCHING) == 4 and {*CHAT, *MATCHING} == set(SYSTEMS) - {"cmid", *CAPTIONING}
+    assert "rs_capret" in {*CHAT} & {*MATCHING} and CAPTIONING == ["mmodal_cc", "rsiccformer"]
 
 
 @every_system
@@ -296,6 +308,37 @@ def test_it_matches_together_as_alone_and_says_what_it_is(name, whole):
     assert model.trace["recipe"] == model.recipe.hash and model.trace["system"] == name
 
 
+@every_captioner
+def test_the_loss_trains_what_the_sentence_uses_and_nothing_else(name):
+    recipe, model, tokenizer = batches.tiny(runs.tiny(name), 0)
+    for parameter in model.parameters():  # nothing hides behind a norm that starts at zero
+        parameter.requires_grad_(True)
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.2)
+    batch = batch_of(recipe.stages[0], recipe, model.train(), tokenizer)
+    sum(model.loss(batch).values()).backward()
+    trained = with_gradient(model)
+    model.language(batch["reply"][:, :3], model.memories(batch))[:, -1].pow(2).sum().backward()
+    assert with_gradient(model) == trained
+    assert {n for n, _ in model.named_parameters()} - trained == {
+        n for n, _ in model.named_parameters() if n.startswith("semantic_maps.")
+    }
+
+
+@every_captioner
+def test_it_describes_together_as_alone_and_says_what_it_is(name, whole):
+    model = load(str(whole[name][0] / "model"))
+    assert isinstance(model, Compares) and not isinstance(model, Answers)
+    assert isinstance(model, ComparesWithMaps) == SYSTEMS[name].reads_maps
+    before, after = ([np.random.default_rng([n, d]).integers(0, 255, (20, 30, 3), np.uint8) for n in range(3)]
+                     for d in range(2))  # fmt: skip
+    together = model.compare(before, after, ["What?"] * 3, max_new_tokens=4)
+    alone = [model.compare([b], [a], ["?"], max_new_tokens=4)[0] for b, a in zip(before, after, strict=True)]
+    assert [reply.text for reply in together] == [reply.text for reply in alone]
+    assert [reply.confidence for reply in together] == pytest.approx([reply.confidence for reply in alone], rel=1e-4)
+    assert model.trace["recipe"] == model.recipe.hash and model.trace["system"] == name
+
+
 @every_system
 def test_its_vectors_are_of_unit_length_and_the_same_in_any_company(name, whole):
     model = load(str(whole[name][0] / "model"))
@@ -319,8 +362,10 @@ def test_asked_for_what_it_cannot_do_it_says_who_can(name, whole):
         assert "names no box dialect" in refused.pop("grounds")
     able = {"answers", "chooses", "grounds"} if name in CHAT else set()
     able |= {"matches", "localises"} if name in MATCHING else set()
-    assert set(refused) == {"answers", "chooses", "grounds", "compares", "segments", "segments_change", "matches",
-                            "localises"} - able  # fmt: skip
+    able |= {"compares"} if name in CAPTIONING else set()
+    able |= {"compares_with_maps"} if getattr(SYSTEMS[name], "reads_maps", False) else set()
+    assert set(refused) == {"answers", "chooses", "grounds", "compares", "compares_with_maps", "segments",
+                            "segments_change", "matches", "localises"} - able  # fmt: skip
     for way, said in refused.items():
         needs = SOLVERS[way].needs[0]
         others = ", ".join(who_can(needs)) or "none yet"

@@ -21,7 +21,10 @@ SHIPPED = sorted(runs.RECIPES.glob("*/*.yaml"))
 MINI = [path for path in SHIPPED if path.stem.startswith("mini")]
 PUBLISHED = [path for path in SHIPPED if path not in runs.TINY and path not in MINI]
 LOSSES = Path(__file__).parents[1] / "golden" / "losses"
-SETS = ("rsicd", "eurosat", "ucm_captions", "ucm_scenes", "rsivqa", "ships", "hit_uav", "xbd", "oscd", "sztaki")
+SETS = (
+    "rsicd", "eurosat", "ucm_captions", "ucm_scenes", "rsivqa", "ships", "hit_uav", "xbd", "oscd", "sztaki", "levir_cc",
+    "second_cc",
+)  # fmt: skip
 
 
 def named(path):
@@ -33,7 +36,7 @@ def each(paths):
 
 
 def test_every_recipe_is_started_below():
-    assert len(SHIPPED) == 42 and len(runs.TINY) == 11 and len(MINI) == 8 and len(PUBLISHED) == 23
+    assert len(SHIPPED) == 46 and len(runs.TINY) == 13 and len(MINI) == 8 and len(PUBLISHED) == 25
     assert [path.stem for path in sorted(LOSSES.iterdir())] == [path.parent.name for path in runs.TINY]
 
 

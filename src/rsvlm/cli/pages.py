@@ -3,7 +3,9 @@
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from rsvlm.data.catalogue import DATASETS
 from rsvlm.evaluate.report.text import markdown
+from rsvlm.recipe import read_recipe, shipped
 from rsvlm.systems.cards import CARDS, UNKNOWN, SystemCard, sizes
 
 GROUPS = {
@@ -18,7 +20,7 @@ def page(card: SystemCard) -> str:
     name = card.name
     parts = [
         f"# {card.title}", _filled(card.what), f"```\n{_filled(card.figure)}\n```",
-        f"[arXiv:{card.arxiv}](https://arxiv.org/abs/{card.arxiv}), {card.year} ({card.venue}); "
+        f"[{card.paper[0]}]({card.paper[1]}), {card.year} ({card.venue}); "
         f"[repository]({card.repository}).",
         _filled(f"Here: `rsvlm.systems.{name}`, made of {_codes(card.parts)} of "
                 f"`rsvlm.{'index' if card.over else 'parts'}`. `rsvlm list benchmarks` names what it can be asked "
@@ -42,12 +44,22 @@ def _numbers(card: SystemCard) -> list[str]:
     """Of a system with weights: its recipe, and what it counts."""
     name = card.name
     return [
-        _filled(f"Every number, with its source: [{name}/paper.yaml]({_RECIPES}/{name}/paper.yaml). Its data "
-                "sets are the paper's own, which the catalogue does not have: name yours in their place "
-                "(`rsvlm list datasets`; `llava` reads LLaVA JSON)."),
+        _filled(f"Every number, with its source: [{name}/paper.yaml]({_RECIPES}/{name}/paper.yaml). {_sets(name)}"),
         "## Parameters", markdown(["", *GROUPS.values(), "total"], _counts(card)),
         _filled(f"Published: {card.counted}. Ours: what the paper's recipe builds. {recorded(card)}"),
     ]  # fmt: skip
+
+
+def _sets(name: str) -> str:
+    """Whether the catalogue has the data sets of a system's paper."""
+    stages = read_recipe(shipped(name)).stages
+    sets = dict.fromkeys(part.set for stage in stages for part in stage.data)
+    if all(one in DATASETS for one in sets):
+        return f"The catalogue has its data ({_codes(sets)})."
+    return (
+        "Its data sets are the paper's own, which the catalogue does not have: name yours in their place "
+        "(`rsvlm list datasets`; `llava` reads LLaVA JSON)."
+    )
 
 
 def _over(card: SystemCard) -> list[str]:
@@ -78,7 +90,7 @@ def short_table() -> str:
     heads = ["system", "paper", "parameters published", "here", "golden files passed", "weights published"]
     return markdown(heads, [
         [
-            f"[{card.title}](docs/systems/{card.name}.md)", f"[{card.arxiv}](https://arxiv.org/abs/{card.arxiv})",
+            f"[{card.title}](docs/systems/{card.name}.md)", f"[{card.arxiv or card.paper[0]}]({card.paper[1]})",
             "; ".join(f"{group} {_count(n)}" for group, n in card.parameters.items()) or "none",
             "none of its own" if card.over else f"{total(card):,}", _passed(card), "yes" if has_weights(card) else "no",
         ]
@@ -103,7 +115,7 @@ def lines() -> list[str]:
 def described(card: SystemCard) -> dict[str, object]:
     """The row of a system as JSON."""
     return {
-        "name": card.name, "title": card.title, "what": card.what, "paper": f"arXiv:{card.arxiv}", "year": card.year,
+        "name": card.name, "title": card.title, "what": card.what, "paper": card.paper[0], "year": card.year,
         "parameters": total(card), "abilities": list(card.abilities), "weights": has_weights(card),
         "licences": dict(card.licences),
     }  # fmt: skip

@@ -18,10 +18,12 @@ from torch.utils.data import Dataset
 from rsvlm.data.augment import Augmentation
 from rsvlm.data.images import read_rgb
 from rsvlm.data.resize import resize_square
+from rsvlm.data.semantic_maps import read_semantic_map, resized_map
 from rsvlm.errors import BadInput
 from rsvlm.sample import Batch, Image, Sample
 
 Levels = Callable[[Image, int], list[NDArray[Any]]]
+_PART = 0.75  # least share of a picture's largest square that is looked at alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,20 @@ def dihedral_view(pixels: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
     return np.rot90(pixels[:, ::-1] if view % 2 else pixels, view // 2)
 
 
+def random_square(
+    extent: tuple[int, int], rng: np.random.Generator, min_area: float = 0.6
+) -> tuple[slice, slice]:  # fmt: skip
+    """Rows and columns of a random square within (height, width), `min_area`..1 of the largest square's area."""
+    side = int(min(extent) * np.sqrt(rng.uniform(min_area, 1.0)))
+    top, left = (int(rng.integers(0, one - side + 1)) for one in extent)
+    return slice(top, top + side), slice(left, left + side)
+
+
 def random_crop(
     pixels: NDArray[np.uint8], size: int, rng: np.random.Generator, min_area: float = 0.6
 ) -> NDArray[np.uint8]:
-    """A random square crop of (H, W, 3) pixels, `min_area`..1 of the largest square's area, resized to `size`."""
-    side = int(min(pixels.shape[:2]) * np.sqrt(rng.uniform(min_area, 1.0)))
-    top, left = (int(rng.integers(0, extent - side + 1)) for extent in pixels.shape[:2])
-    cut = PILImage.fromarray(np.ascontiguousarray(pixels[top : top + side, left : left + side]))
+    """A random square crop of (H, W, 3) pixels (`random_square`), resized to `size`."""
+    cut = PILImage.fromarray(np.ascontiguousarray(pixels[random_square(pixels.shape[:2], rng, min_area)]))
     return np.asarray(cut.resize((size, size), PILImage.Resampling.BILINEAR))
 
 
@@ -215,9 +224,25 @@ class ImageCollator:
             return self.augment(dihedral_view(read_rgb(image), view), rng, self.size, self.fit)
         if self.augment:
             return self.augment.coloured(load_square(image, self.size, view, self.fit), rng)
-        if "view" in draw.sample.meta or self.views == 1 or rng.random() < 0.5:
+        if self._whole(draw, rng):
             return load_square(image, self.size, view, self.fit)
-        return random_crop(dihedral_view(read_rgb(image), view), self.size, rng, min_area=0.75)
+        return random_crop(dihedral_view(read_rgb(image), view), self.size, rng, min_area=_PART)
+
+    def _whole(self, draw: ScheduledSample, rng: np.random.Generator) -> bool:
+        return "view" in draw.sample.meta or self.views == 1 or rng.random() < 0.5
+
+    def maps(self, draws: Sequence[ScheduledSample]) -> Tensor:
+        """The semantic maps of the draws' pictures (`meta["maps"]`), int64 (I, size, size), as `collate` shows those.
+
+        Raises BadInput for what is no semantic map.
+        """
+        return torch.from_numpy(np.stack([self._map(path, d) for d in draws for path in d.sample.meta["maps"]])).long()
+
+    def _map(self, path: str, draw: ScheduledSample) -> NDArray[np.uint8]:
+        classes = dihedral_view(read_semantic_map(path)[..., None], self.view(draw))[..., 0]
+        rng = np.random.default_rng([self.seed, draw.position])
+        whole = self.levels is not None or self._whole(draw, rng)
+        return resized_map(classes if whole else classes[random_square(classes.shape, rng, _PART)], self.size)
 
     def _blank(self, levels: Levels) -> list[NDArray[Any]]:
         assert self.first is not None

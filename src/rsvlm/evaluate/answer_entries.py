@@ -2,7 +2,7 @@
 
 | ability | key | value |
 |---|---|---|
-| answers, compares | answer (or text, prediction) | text, or a number |
+| answers, compares, compares_with_maps | answer (or text, prediction) | text, or a number |
 | grounds | boxes | [x1, y1, x2, y2], with degrees or 8 numbers, in pixels, or a list of them; or text in a dialect |
 | segments | mask | COCO run lengths, polygons, rows of 0 and 1, or a PNG beside the file |
 | matches | vector | a list of numbers, or base64 of float32 |

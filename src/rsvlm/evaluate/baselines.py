@@ -26,7 +26,7 @@ CHANCE_WIDTH = 64  # length of the random vectors
 def constants(protocol: Protocol, train: Sequence[Item], items: Sequence[Item]) -> dict[str, list[Row]]:
     """The rows of the constant baselines that fit the protocol's ability, by name."""
     match protocol.ability:
-        case "answers" | "chooses" | "compares":
+        case "answers" | "chooses" | "compares" | "compares_with_maps":
             return {"most_frequent": [{"answer": text} for text in most_frequent(train, items)]} if train else {}
         case "grounds":
             found = {"centre_box": _boxes(items, np.array([0.25, 0.25, 0.75, 0.75]))}

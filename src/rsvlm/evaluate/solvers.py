@@ -5,6 +5,7 @@
 | answers | `Answers` | answer, confidence |
 | chooses | `ScoresReplies` | answer, confidence, log_likelihoods of the choices |
 | compares | `Compares` (two dates) | answer, confidence |
+| compares_with_maps | `ComparesWithMaps` (two dates and their true semantic maps) | answer, confidence |
 | grounds | `Detects`, or `Answers` with a box dialect | boxes in pixels (or null), scores or answer, confidence |
 | segments | `Segments` | mask, COCO run-length encoding |
 | segments_change | `SegmentsChange` (two dates) | mask |
@@ -35,7 +36,9 @@ from rsvlm.sample import Reply
 from rsvlm.systems import text_boxes
 from rsvlm.systems.abilities import (
     Answers,
+    Classes,
     Compares,
+    ComparesWithMaps,
     Detects,
     Embeds,
     EncodesTexts,
@@ -95,6 +98,25 @@ def _compares(model: Compares, protocol: Protocol, items: Sequence[Item], pictur
     before, after = [pair[0] for pair in pictures], [pair[1] for pair in pictures]
     replies = model.compare(before, after, [i.question for i in items], max_new_tokens=protocol.max_new_tokens)
     return [_row(reply) for reply in replies]
+
+
+def _compares_with_maps(
+    model: ComparesWithMaps, protocol: Protocol, items: Sequence[Item], pictures: Pictures
+) -> list[Row]:
+    before, after = [pair[0] for pair in pictures], [pair[1] for pair in pictures]
+    maps = [_true_maps(item) for item in items]
+    questions = [item.question for item in items]
+    replies = model.compare_with_maps(before, after, maps, questions, max_new_tokens=protocol.max_new_tokens)
+    return [_row(reply) for reply in replies]
+
+
+def _true_maps(item: Item) -> tuple[Classes, Classes]:
+    from rsvlm.data.semantic_maps import read_semantic_map
+
+    paths = item.meta.get("maps", ())
+    if len(paths) != 2:
+        raise BadInput(f"{item.id} has no semantic maps beside its pictures; fetch the folders sem/A and sem/B, too.")
+    return read_semantic_map(paths[0]), read_semantic_map(paths[1])
 
 
 def _grounds(model: Any, protocol: Protocol, items: Sequence[Item], pictures: Pictures) -> list[Row]:
@@ -231,6 +253,7 @@ SOLVERS: Mapping[str, Solver] = {
     "answers": Solver((Answers,), "answer", _answers, blind=True),
     "chooses": Solver((ScoresReplies,), "answer", _chooses, blind=True),
     "compares": Solver((Compares,), "answer", _compares),
+    "compares_with_maps": Solver((ComparesWithMaps,), "answer", _compares_with_maps),
     "grounds": Solver((Detects, Answers), "boxes", _grounds, blind=True),
     "segments": Solver((Segments,), "mask", _segments),
     "segments_change": Solver((SegmentsChange,), "mask", _segments_change),

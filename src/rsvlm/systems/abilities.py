@@ -18,6 +18,7 @@ Maps = NDArray[np.float32]  # (C, H, W)
 ReadPair = Callable[[tuple[int, int, int, int]], tuple[Pixels, Pixels, NDArray[np.bool_]]]
 # Squares of two dates, N of each -> probabilities (N, C, h, w)
 CompareSquares = Callable[[list[Pixels], list[Pixels]], NDArray[np.float32]]
+Classes = NDArray[np.uint8]  # (H, W), the class of each pixel
 Features = Callable[[Sequence[Pixels]], NDArray[np.float32]]  # pictures to (N, D) rows of unit length
 
 
@@ -111,6 +112,18 @@ class Compares(Protocol):
         self, before: Sequence[Pixels], after: Sequence[Pixels], questions: Sequence[str], *, max_new_tokens: int = 64
     ) -> list[Reply]:
         """One greedy reply per (before, after, question); the three have one length, a pair has one place."""
+        ...
+
+
+@runtime_checkable
+class ComparesWithMaps(Protocol):
+    """Answers a question about two dates whose true semantic maps it is shown: they tell where something changed."""
+
+    def compare_with_maps(
+        self, before: Sequence[Pixels], after: Sequence[Pixels], maps: Sequence[tuple[Classes, Classes]],
+        questions: Sequence[str], *, max_new_tokens: int = 64,
+    ) -> list[Reply]:  # fmt: skip
+        """As `Compares.compare`; `maps` are of both dates, classes by `rsvlm.data.semantic_maps`."""
         ...
 
 
@@ -235,6 +248,7 @@ ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
     Answers: "answer questions about a picture",
     ScoresReplies: "tell how likely a reply is",
     Compares: "compare two dates of a place",
+    ComparesWithMaps: "compare two dates of a place by their semantic maps",
     Embeds: "turn pictures into vectors",
     Matches: "match pictures and texts",
     Segments: "segment",
@@ -252,6 +266,8 @@ MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
     "<a run's model folder with a change head>": (Answers, ScoresReplies, Embeds, SegmentsChange),
     "<the model folder of a run of RS-CapRet>": (Answers, ScoresReplies, Embeds, Matches),
     "<a dual encoder's model folder>": (Embeds, Matches),
+    "<the model folder of a run of RSICCformer>": (Compares, Embeds),
+    "<the model folder of a run of MModalCC>": (Compares, ComparesWithMaps, Embeds),
     "<a folder of rsvlm knowledge>": (Answers,),
     "hf:<a Hugging Face folder or id>": (Answers, ScoresReplies, Compares),
     "hf:<a CLIP or SigLIP folder or id>": (Embeds, Matches),

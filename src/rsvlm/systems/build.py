@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rsvlm import assets
 from rsvlm.data.resize import RESIZE_MODES
+from rsvlm.data.semantic_maps import PALETTE
 from rsvlm.errors import BadInput, MissingPart
 from rsvlm.files import is_folder
 from rsvlm.parts.budget import measured
@@ -16,6 +17,7 @@ from rsvlm.parts.checkpoints.shards import read_config
 from rsvlm.parts.heads.boxes import BoxHead
 from rsvlm.parts.heads.change import ChangeHead
 from rsvlm.parts.heads.match import MatchHead
+from rsvlm.parts.heads.semantic_maps import SemanticMapHead
 from rsvlm.parts.heads.tags import TagHead
 from rsvlm.parts.language import model as language_models
 from rsvlm.parts.language.local_files import offline
@@ -37,6 +39,7 @@ HEADS = {
     "boxes": "boxes",
     "match": "contrastive",
     "change": "change",
+    "semantic_maps": "semantic_maps",
 }  # numbers of a recipe's model -> objective of the head that they are of
 
 # Language models that whoever uses them has to fetch, because their licences say so: our name -> where they are.
@@ -86,6 +89,8 @@ def _build(recipe: Recipe, parts: "_Parts") -> System:
         system.attach(BoxHead(level_dims=system.vision.dims, phrase_dim=language.dim, **boxes))
     if change := recipe.model.get("change"):
         system.attach(ChangeHead(level_dims=system.vision.dims, **change))
+    if maps := recipe.model.get("semantic_maps"):
+        system.attach(SemanticMapHead(level_dims=system.vision.dims, num_classes=len(PALETTE), **maps))
     if match := recipe.model.get("match"):
         numbers = {name: value for name, value in match.items() if name != "text"}
         system.attach(MatchHead(level_dims=system.vision.dims, text=parts.text(**match["text"]), **numbers))

@@ -28,8 +28,9 @@ class Phase:
 class SystemCard:
     """What is known of one system. Texts are sentences in Markdown; what nobody publishes is "unknown", not a guess.
 
-    `year` is that of the first version of the paper, `arxiv` its id. `figure` is the arrow line at the head of the
-    system's file, `parts` are names in `rsvlm.parts`. `abilities` are names of `rsvlm.evaluate.solvers.SOLVERS`.
+    `year` is that of the first version of the paper, `arxiv` its id, or `doi` where it is not there.
+    `figure` is the arrow line at the head of the system's file, `parts` are names in `rsvlm.parts`. `abilities` are
+    names of `rsvlm.evaluate.solvers.SOLVERS`.
     `published` and `missing` say what its authors gave away and what not, `ours` what we chose where they are silent,
     `switches` which values of a recipe choose between forms, `traps` what misled others. `weights` is empty where there
     are none, else how to get them, step by step. `licences` has the keys code, weights, data and language model.
@@ -63,6 +64,14 @@ class SystemCard:
     recordings: tuple[str, ...] = ()
     commands: Mapping[str, str]
     over: tuple[str, ...] = ()
+    doi: str = ""
+
+    @property
+    def paper(self) -> tuple[str, str]:
+        """The id of the paper, and its address."""
+        if self.arxiv:
+            return f"arXiv:{self.arxiv}", f"https://arxiv.org/abs/{self.arxiv}"
+        return f"doi:{self.doi}", f"https://doi.org/{self.doi}"
 
 
 @dataclass(frozen=True, slots=True)

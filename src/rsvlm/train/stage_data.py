@@ -53,6 +53,7 @@ class StageData:
         setting = Setting(
             recipe=self.recipe.in_stage(index), stage=stage, samples=samples, model=model,
             tokenizer=build_tokenizer(self.recipe, stage.objective), pictures=pictures,
+            other_split=lambda split: [sample for part in stage.data for sample in self._split(part.set, split)],
         )  # fmt: skip
         return StageBatches(
             samples, schedule, objective.collate(setting), batch=stage.batch, accumulate=stage.accumulate,
@@ -68,6 +69,10 @@ class StageData:
             self.accelerator.print(say, file=sys.stderr)
             self.hashes[names] = digest
         return group
+
+    def _split(self, names: str, split: str) -> list[Sample]:
+        """The samples of an ingredient's sets in another split, as they are published."""
+        return [sample for made in parse_ingredient(names) for sample in load(made.dataset, self.root, split)]
 
     def _built(self, made: IngredientSet, model: Any) -> list[Sample]:
         samples = load(made.dataset, self.root, "train")

@@ -14,7 +14,7 @@ from rsvlm.evaluate.protocol_factories import always, parsed_by
 from rsvlm.metrics.change import Lone, change_caption_scores
 from rsvlm.metrics.score import Score
 from rsvlm.metrics.text.meteor import meteor
-from rsvlm.metrics.text.tokenizer import UNKNOWN, Tokenizer, ptb, vocabulary_ids, whitespace, word_map
+from rsvlm.metrics.text.tokenizer import UNKNOWN, Tokenizer, ptb, split_words, vocabulary_ids, whitespace, word_map
 from rsvlm.sample import Sample
 
 WORDING = "Please briefly describe the changes in these two images."
@@ -50,7 +50,7 @@ def _caption_scores(
 
 
 def _as_words(text: str) -> str:
-    return " ".join(text.lower().replace(".", " ").split())
+    return " ".join(split_words(text))
 
 
 def _as_deltavlm(text: str) -> str:
@@ -93,9 +93,10 @@ def _caption_set(dataset: str, title: str, protocol: str, *, name: str = "", **m
     defaults: dict[str, Any] = {
         "ask": partial(pairs, task="change_caption", question=WORDING), "reader": always(free_text),
         "measure": _change_captions, "dialect": "tokenizer ptb; changed and unchanged pairs each with their own IDF",
+        "ability": "compares",
     }  # fmt: skip
     return Protocol(
-        name=f"{name or dataset}/{protocol}", title=title, dataset=dataset, wording=(WORDING,), ability="compares",
+        name=f"{name or dataset}/{protocol}", title=title, dataset=dataset, wording=(WORDING,),
         headline=("bleu_4", "meteor", "rouge_l", "cider_d", "s_m", "cider_d_changed", "s_m_changed"),
         per_item="cider_d", wrong_below=0.5, graded=False, max_new_tokens=48, **defaults | more,
     )  # fmt: skip
@@ -112,12 +113,24 @@ def _id_set(dataset: str, title: str, protocol: str, *, least: int = 5, **more: 
 
 CHANGECHAT_PAIRS = {"train": 6815, "test": 1929}
 _LEVIR = {**CHANGECHAT_PAIRS, "val": 1333}
+_TOLD = (
+    "The model is shown the true maps, as MModalCC's released code needs them: they are drawn only where something "
+    "changed, so they tell what is asked."
+)
 POSITION = 80
 PROTOCOLS = (
     _caption_set("levir_cc", "LEVIR-CC: one caption a pair against five", "coco-ptb@1", counts=_LEVIR),
     _id_set("levir_cc", "LEVIR-CC: one caption a pair, in the papers' word numbers", "vocabulary-ids@1", counts=_LEVIR),
     _caption_set("second_cc", "SECOND-CC: one caption a pair against five", "coco-ptb@1"),
     _id_set("second_cc", "SECOND-CC: one caption a pair, in its paper's word numbers", "vocabulary-ids@1", least=10),
+    _caption_set(
+        "second_cc", "SECOND-CC: one caption a pair against five, by its true semantic maps", "coco-ptb-true-maps@1",
+        ability="compares_with_maps", legacy=_TOLD,
+    ),
+    _id_set(
+        "second_cc", "SECOND-CC: one caption a pair, in word numbers, by its true semantic maps",
+        "vocabulary-ids-true-maps@1", least=10, ability="compares_with_maps", legacy=_TOLD,
+    ),
     _caption_set(
         "changechat", "ChangeChat-105k: one caption a pair against five", "coco-ptb@1", name="changechat_caption",
         counts=CHANGECHAT_PAIRS,

@@ -198,6 +198,11 @@ def whitespace(caption: str) -> str:
     return caption
 
 
+def split_words(caption: str) -> list[str]:
+    """The words of a caption as the change captioning sets count them: lower case, at blanks, without full stops."""
+    return caption.lower().replace(".", " ").split()
+
+
 UNKNOWN = "<unk>"
 _ENDS = ("<start>", "<end>")
 

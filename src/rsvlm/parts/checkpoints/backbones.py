@@ -7,6 +7,7 @@ from torch import Tensor
 from rsvlm.parts.checkpoints import published as checkpoint
 from rsvlm.parts.checkpoints import weights
 from rsvlm.parts.checkpoints.weights import Account, WeightTable
+from rsvlm.parts.vision.resnet import ResNet
 from rsvlm.parts.vision.tower import StemmedTower
 
 _PRETEXT = "what trained the backbone (CMID)"
@@ -28,4 +29,7 @@ def read_backbone(path: Path, tower: StemmedTower) -> tuple[dict[str, Tensor], A
     any tensor without a counterpart.
     """
     tensors = checkpoint.tensors(checkpoint.located(path), ("online_encoder.",))
-    return weights.adopt(tensors, tower.state_dict(), TABLE, source=str(path), elsewhere=_COUNTERS)
+    stages = range(tower.depth + 1, 5) if isinstance(tower, ResNet) else ()
+    deeper = {rf"(?:online_encoder\.model\.)?layer{at}\..+": "a stage behind the tower's last one" for at in stages}
+    table = TABLE | WeightTable({}, deeper)
+    return weights.adopt(tensors, tower.state_dict(), table, source=str(path), elsewhere=_COUNTERS)

@@ -1,6 +1,6 @@
 """What an objective is: a module of this package with `KEYS`, `TEXT_ONLY`, `CACHED`, `AUGMENTED` and `collate`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,7 +15,10 @@ from rsvlm.sample import Sample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What the batches of a stage are made of; `recipe` is as the stage has it (`Recipe.in_stage`)."""
+    """What the batches of a stage are made of; `recipe` is as the stage has it (`Recipe.in_stage`).
+
+    `samples` are those that are trained on; `other_split(name)` gives those of another split of the same sets.
+    """
 
     recipe: Recipe
     stage: Stage
@@ -23,6 +26,7 @@ class Setting:
     model: Any  # a rsvlm.parts.system.System, with what its class has besides
     tokenizer: Any
     pictures: ImageCollator
+    other_split: Callable[[str], Sequence[Sample]] = lambda split: ()
 
 
 class Objective(Protocol):
