@@ -114,19 +114,19 @@ def compared(
 ) -> Iterator[Compared]:  # fmt: skip
     """As `ComparesScenes.compare`, with what its files are made of."""
     started = time.perf_counter()
-    model: Any = assistant.model
+    model, name, about = assistant.model, assistant.model.name, dict(assistant.model.trace)
     asked = [one.strip() for one in ([questions] if isinstance(questions, str) else questions)]
     if not all(asked):
         raise BadInput('A question is empty; ask something, for example "How much has changed?"')
     marks = isinstance(model, MapsChange | SegmentsChange)
     if not marks and not isinstance(model, Compares):
-        raise ability_error(model.name, SegmentsChange)
+        raise ability_error(name, SegmentsChange)
     opened = open_pair(
         before, after, bands=settings.bands, after_bands=settings.after_bands, max_shift=settings.max_shift,
         normalise=settings.normalise,
     )  # fmt: skip
     with opened as pair, class_raster(pair.width, pair.height, pair.place) as raster:
-        trace = {"rsvlm": __version__, **model.trace, "model": model.name, **_pair_trace(pair)}
+        trace = {"rsvlm": __version__, **about, "model": name, **_pair_trace(pair)}
         with assistant._in_use:
             found = scan(pair, model, raster, advance) if marks else None
             said = {} if marks else _in_words(model, pair, [CAPTION, *asked], settings.max_new_tokens)

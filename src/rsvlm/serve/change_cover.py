@@ -44,9 +44,8 @@ def cover_regions(found: CoverChange, pair: Pair) -> Iterator[ChangeRegion]:
         for patch in patches:
             pixels = round(patch.outline.area)
             label = f"{found.cover} {word}"
-            properties: dict[str, Any] = {
-                "label": label, "score": None, "pixels": pixels, "computed": found.formulas[0], "from": was, "to": became,
-            }  # fmt: skip
+            meaning = {"from": was, "to": became, "computed": found.formulas[0]}
+            properties: dict[str, Any] = {"label": label, "score": None, "pixels": pixels, **meaning}
             made = feature(patch.outline, pair.place, **properties)
             yield ChangeRegion(
                 label=label, outline=patch.outline, pixels=pixels, score=1.0 if found.clear else 0.5,
