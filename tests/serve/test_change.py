@@ -16,6 +16,7 @@ from rsvlm.sample import Reply
 from rsvlm.serve import change_commands
 from rsvlm.serve.assistant import Assistant
 from rsvlm.serve.change_questions import kind_of
+from rsvlm.systems.model_limits import ModelLimits
 from rsvlm.systems.runtime.change_maps import change_strips
 
 SIZE = 96
@@ -224,3 +225,13 @@ def test_covers_are_computed_from_bands_of_both_dates(tmp_path):
     assert [one["properties"]["to"] for one in report.answer.regions] == ["water", "no water"]
     assert report.answer.trace["rule"] == "computed from bands" and "houses" not in report.answers[1].answer
     assert "came" in Assistant(Words()).compare(*paths, "Has the water grown?", max_shift=0).answer.answer
+
+
+def test_what_the_model_was_not_trained_for_is_unsure(pair):
+    model = Differences()
+    model.limits = ModelLimits(gsd_m={"any": (0.05, 3.0)})
+    report = Assistant(model).compare(*pair, ["Has anything changed?", "Has the forest been cut?"], normalise=False)
+    assert report.notes[0] == "differences marks change in pictures of 0.05 to 3 m per pixel; this pair has 5 m"
+    assert report.caption.answer.startswith("Unsure: 1 newly") and report.answer.answer.startswith("Unsure: Yes: 2")
+    assert report.answers[1].answer.count("Unsure") == 1
+    assert Assistant(model).compare(pair[0], pair[0]).caption.answer.startswith("Both files show the same")

@@ -26,6 +26,7 @@ from rsvlm.serve.change_preview import Preview, preview
 from rsvlm.serve.change_questions import answer
 from rsvlm.serve.change_scan import Advance, ChangeRegion, ChangeScan, scan
 from rsvlm.systems.abilities import Compares, MapsChange, SegmentsChange, ability_error
+from rsvlm.systems.model_limits import limits_of
 
 CAPTION = "What has changed between these two images?"
 _SHOWN = 1024  # pixels: the longer side of what a model that answers in words is shown
@@ -131,7 +132,7 @@ def compared(
             found = scan(pair, model, raster, advance) if marks else None
             said = {} if marks else _in_words(model, pair, [CAPTION, *asked], settings.max_new_tokens)
         covers = [] if pair.identical else [one for one in cover_changes(pair) if is_there(one)]
-        computed = _Computed(pair, found, covers)
+        computed = _Computed(pair, found, covers, doubt_of(assistant.model, pair))
         trace["seconds"] = round(time.perf_counter() - started, 3)
         report = computed.report(asked, trace) if found else computed.worded(said, asked, trace)
         yield Compared(report=report, pair=pair, scan=found, raster=raster if found else None, shapes=computed.regions)
@@ -140,8 +141,8 @@ def compared(
 class _Computed:
     """What was computed of a pair: the regions of a scan, where there was one, and the covers of both dates."""
 
-    def __init__(self, pair: Pair, found: ChangeScan | None, covers: Sequence[CoverChange]) -> None:
-        self.pair, self.found, self.covers = pair, found, covers
+    def __init__(self, pair: Pair, found: ChangeScan | None, covers: Sequence[CoverChange], doubt: str) -> None:
+        self.pair, self.found, self.covers, self.doubt = pair, found, covers, doubt
         self.size = pair.width, pair.height
         self.of_covers = {one.cover: tuple(cover_regions(one, pair)) for one in covers}
         marked = found.regions if found else ()
@@ -151,7 +152,7 @@ class _Computed:
         """Of a model that marks pixels: all is computed."""
         assert self.found is not None
         confidence = max((one.score for one in self.found.regions), default=1 - self.found.peak)
-        caption = " ".join([describe(self.found, self.size), *map(self._sentence, self.covers)])
+        caption = " ".join([self._doubted(describe(self.found, self.size)), *map(self._sentence, self.covers)])
         return ChangeReport(
             caption=self._answer("", caption, self.regions, confidence, "caption", trace), facts=self._facts(),
             answers=tuple(self._answered(question, self.found, trace) for question in asked),
@@ -177,7 +178,13 @@ class _Computed:
         if of_cover := self._of_cover(question, trace):
             return of_cover
         one = answer(question, found, self.size)
-        return self._answer(question, one.text, one.regions, one.confidence, one.kind, trace)
+        text = self._doubted(one.text) if one.known else one.text
+        return self._answer(question, text, one.regions, one.confidence, one.kind, trace)
+
+    def _doubted(self, text: str) -> str:
+        """What the map says, marked as unsure where the model was trained for other scenes."""
+        assert self.found is not None
+        return f"Unsure: {text}" if self.doubt and not self.found.identical else text
 
     def _of_cover(self, question: str, trace: Mapping[str, Any]) -> Answer | None:
         cover = asked_cover(question, self.covers)
@@ -219,7 +226,22 @@ class _Computed:
 
     def _notes(self) -> tuple[str, ...]:
         more = self.found.unlisted if self.found else 0
-        return (*self.pair.notes, *([f"{more:,} smaller regions are in the mask and not listed"] if more else []))
+        unlisted = [f"{more:,} smaller regions are in the mask and not listed"] if more else []
+        return (*([self.doubt] if self.doubt and self.found else []), *self.pair.notes, *unlisted)
+
+
+def doubt_of(model: Any, pair: Pair) -> str:
+    """Why a map of change is not to be believed, a sentence: another resolution or other bands than in training."""
+    limits, shown = limits_of(model), {scene.composite for scene in (pair.before, pair.after)}
+    near = limits.gsd_range("change")
+    if near and pair.gsd_m and not near[0] <= pair.gsd_m <= near[1]:
+        return (
+            f"{model.name} marks change in pictures of {near[0]:g} to {near[1]:g} m per pixel; this pair has "
+            f"{pair.gsd_m:.3g} m"
+        )
+    if limits.composites and (other := sorted(shown - {*limits.composites, "", "unknown order"})):
+        return f"{model.name} marks change in {' or '.join(limits.composites)}; this pair shows {' and '.join(other)}"
+    return ""
 
 
 def _in_words(
