@@ -227,11 +227,31 @@ def test_covers_are_computed_from_bands_of_both_dates(tmp_path):
     assert "came" in Assistant(Words()).compare(*paths, "Has the water grown?", max_shift=0).answer.answer
 
 
-def test_what_the_model_was_not_trained_for_is_unsure(pair):
+def test_a_model_is_believed_within_its_limits_alone(pair):
     model = Differences()
-    model.limits = ModelLimits(gsd_m={"any": (0.05, 3.0)})
-    report = Assistant(model).compare(*pair, ["Has anything changed?", "Has the forest been cut?"], normalise=False)
-    assert report.notes[0] == "differences marks change in pictures of 0.05 to 3 m per pixel; this pair has 5 m"
-    assert report.caption.answer.startswith("Unsure: 1 newly") and report.answer.answer.startswith("Unsure: Yes: 2")
-    assert report.answers[1].answer.count("Unsure") == 1
-    assert Assistant(model).compare(pair[0], pair[0]).caption.answer.startswith("Both files show the same")
+    model.limits = ModelLimits(gsd_m={"any": (0.05, 3.0), "change:damaged": (0.3, 1.0), "change:other": (0.8, 3.0)})
+    ask = Assistant(model).compare
+    questions = ["Has anything changed?", "Has the forest been cut?"]
+    far = ask(*pair, questions, normalise=False)
+    why = "differences marks damaged at 0.3 to 1 m per pixel; other at 0.8 to 3 m per pixel; this pair has 5 m"
+    assert far.caption.answer == far.answer.answer == f"Unsure: {why}." and far.notes[0] == why
+    assert not far.regions and far.answer.confidence == 0 and far.facts["compared_pixels"] == SIZE**2
+    near = ask(*pair, questions, normalise=False, gsd=0.5)
+    assert {one["properties"]["label"] for one in near.regions} == {"damaged"}, "built is in no limit"
+    assert near.answer.answer.startswith("Yes: 1 ") and near.notes[0] != why
+    asked = ["How many buildings are damaged?", "How many buildings are new?"]
+    damaged, new = ask(*pair, asked, normalise=False, gsd=0.5).answers
+    assert damaged.answer.startswith("1 place with") and "nothing is known about buildings" in new.answer
+    assert ask(pair[0], pair[0]).caption.answer.startswith("Both files show the same")
+
+
+def test_a_pair_of_no_known_resolution_is_unsure(tmp_path):
+    early, late = ground(), ground()
+    late[80:90, 70:80] = 5
+    for name, pixels in (("a.png", early), ("b.png", late)):
+        Image.fromarray(pixels).save(tmp_path / name)
+    model = Differences()
+    model.limits = ModelLimits(gsd_m={"change:damaged": (0.3, 1.0)})
+    report = Assistant(model).compare(tmp_path / "a.png", tmp_path / "b.png", normalise=False)
+    assert report.caption.answer.startswith("Unsure: 1 place with damaged buildings, 100 pixels")
+    assert report.notes[0] == "the resolution is not known (--gsd); differences marks damaged at 0.3 to 1 m per pixel"

@@ -225,6 +225,18 @@ def test_levels_boxes_and_vectors_are_those_of_pytorch(both, pictures):
             assert one.score == pytest.approx(region.score, abs=0.02) and one.box == pytest.approx(region.box, abs=2)
 
 
+def test_maps_of_change_are_those_of_pytorch(both, pictures):
+    ours, theirs = both
+    before, after = pictures[0], pictures[0].copy()
+    after[60:120, 80:150] = 240
+    one, other = ours.change_maps(before, after), theirs.change_maps(before, after)
+    assert ours.change_classes == theirs.change_classes == ("built", "damaged", "other")
+    assert one.shape == other.shape == (3, *before.shape[:2])
+    masks = one >= 0.5, other >= 0.5
+    assert masks[0].any()
+    assert (masks[0] & masks[1]).sum() >= 0.995 * (masks[0] | masks[1]).sum(), "within 0.5 % of IoU"
+
+
 def test_a_picture_that_is_asked_twice_is_answered_as_if_asked_once(both, pictures):
     ours, _ = both
     together = ours.answer([pictures[0]] * 3 + [pictures[1]], [*QUESTIONS[:3], QUESTIONS[0]])
@@ -297,5 +309,5 @@ def test_graphs_hold_no_weights_and_no_paths():
         assert b"/home/" not in data and b"/root/" not in data and b"site-packages" not in data and b".py" not in data
     assert {Path(file).stem for file in folder.glob("*.onnx")} == {
         *("tower", "bridge", "boxes", "language"),
-        *("match_image", "match_text"),
+        *("match_image", "match_text", "change"),
     }

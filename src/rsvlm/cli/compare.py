@@ -32,6 +32,9 @@ def compare(
     normalise: Annotated[
         bool, typer.Option("--normalise/--no-normalise", help="Bring AFTER to the brightness of BEFORE.")
     ] = True,
+    gsd: Annotated[
+        float | None, typer.Option(metavar="METRES", min=0.01, help="Metres per pixel, where the files do not say.")
+    ] = None,
     max_new_tokens: Annotated[
         int, typer.Option(min=1, max=1024, help="Longest answer in tokens, of a model that answers in words.")
     ] = 64,
@@ -44,6 +47,6 @@ def compare(
 
         settings = ChangeSettings(
             bands=bands, after_bands=after_bands, max_shift=max_shift, normalise=normalise,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=max_new_tokens, gsd=gsd,
         )  # fmt: skip
         run(before, after, questions or [], stream=stream, model=model, out=out, json=as_json, settings=settings)

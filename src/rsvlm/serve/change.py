@@ -20,13 +20,13 @@ from rsvlm.geo.cover_change import CoverChange, cover_changes
 from rsvlm.geo.pair import Pair, open_pair
 from rsvlm.geo.pair_fit import MAX_SHIFT
 from rsvlm.sample import Answer
+from rsvlm.serve.change_belief import Belief
 from rsvlm.serve.change_cover import asked_cover, cover_regions, cover_sentence, is_there
 from rsvlm.serve.change_facts import describe, facts_of
 from rsvlm.serve.change_preview import Preview, preview
 from rsvlm.serve.change_questions import answer
 from rsvlm.serve.change_scan import Advance, ChangeRegion, ChangeScan, scan
 from rsvlm.systems.abilities import Compares, MapsChange, SegmentsChange, ability_error
-from rsvlm.systems.model_limits import limits_of
 
 CAPTION = "What has changed between these two images?"
 _SHOWN = 1024  # pixels: the longer side of what a model that answers in words is shown
@@ -41,6 +41,7 @@ class ChangeSettings:
     max_shift: float = MAX_SHIFT
     normalise: bool = True
     max_new_tokens: int = 64
+    gsd: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +79,18 @@ class ComparesScenes:
     def compare(
         self, before: str | Path, after: str | Path, questions: str | Sequence[str] = (), *,
         bands: BandChoice = None, after_bands: BandChoice = None, max_shift: float = MAX_SHIFT, normalise: bool = True,
-        max_new_tokens: int = 64, advance: Advance = lambda done, total: None,
+        max_new_tokens: int = 64, gsd: float | None = None, advance: Advance = lambda done, total: None,
     ) -> ChangeReport:  # fmt: skip
         """What changed between two scenes of one place, with answers to `questions`.
 
-        `bands`, `after_bands`, `max_shift` (pixels) and `normalise` as of `rsvlm.geo.pair.open_pair`. `advance` is
-        called with the rows looked through and their number. Raises BadInput for what is no scene, scenes with nothing
-        in common, an empty question, and a model that compares nothing.
+        `bands`, `after_bands`, `max_shift` (pixels) and `normalise` as of `rsvlm.geo.pair.open_pair`. `gsd`: metres per
+        pixel, where the files do not say. `advance` is called with the rows looked through and their number. Raises
+        BadInput for what is no scene, scenes with nothing in common, an empty question, and a model that compares
+        nothing.
         """
         settings = ChangeSettings(
             bands=bands, after_bands=after_bands, max_shift=max_shift, normalise=normalise,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=max_new_tokens, gsd=gsd,
         )  # fmt: skip
         with compared(self, before, after, questions, settings, advance=advance) as done:
             return done.report
@@ -129,10 +131,11 @@ def compared(
     with opened as pair, class_raster(pair.width, pair.height, pair.place) as raster:
         trace = {"rsvlm": __version__, **about, "model": name, **_pair_trace(pair)}
         with assistant._in_use:
-            found = scan(pair, model, raster, advance) if marks else None
+            belief = Belief.of(model, pair, settings.gsd)
+            found = scan(pair, model, raster, advance, belief.classes) if marks else None
             said = {} if marks else _in_words(model, pair, [CAPTION, *asked], settings.max_new_tokens)
         covers = [] if pair.identical else [one for one in cover_changes(pair) if is_there(one)]
-        computed = _Computed(pair, found, covers, doubt_of(assistant.model, pair))
+        computed = _Computed(pair, found, covers, belief.doubt)
         trace["seconds"] = round(time.perf_counter() - started, 3)
         report = computed.report(asked, trace) if found else computed.worded(said, asked, trace)
         yield Compared(report=report, pair=pair, scan=found, raster=raster if found else None, shapes=computed.regions)
@@ -184,7 +187,9 @@ class _Computed:
     def _doubted(self, text: str) -> str:
         """What the map says, marked as unsure where the model was trained for other scenes."""
         assert self.found is not None
-        return f"Unsure: {text}" if self.doubt and not self.found.identical else text
+        if not self.doubt or self.found.identical:
+            return text
+        return f"Unsure: {text}" if self.found.classes else f"Unsure: {self.doubt}."
 
     def _of_cover(self, question: str, trace: Mapping[str, Any]) -> Answer | None:
         cover = asked_cover(question, self.covers)
@@ -228,20 +233,6 @@ class _Computed:
         more = self.found.unlisted if self.found else 0
         unlisted = [f"{more:,} smaller regions are in the mask and not listed"] if more else []
         return (*([self.doubt] if self.doubt and self.found else []), *self.pair.notes, *unlisted)
-
-
-def doubt_of(model: Any, pair: Pair) -> str:
-    """Why a map of change is not to be believed, a sentence: another resolution or other bands than in training."""
-    limits, shown = limits_of(model), {scene.composite for scene in (pair.before, pair.after)}
-    near = limits.gsd_range("change")
-    if near and pair.gsd_m and not near[0] <= pair.gsd_m <= near[1]:
-        return (
-            f"{model.name} marks change in pictures of {near[0]:g} to {near[1]:g} m per pixel; this pair has "
-            f"{pair.gsd_m:.3g} m"
-        )
-    if limits.composites and (other := sorted(shown - {*limits.composites, "", "unknown order"})):
-        return f"{model.name} marks change in {' or '.join(limits.composites)}; this pair shows {' and '.join(other)}"
-    return ""
 
 
 def _in_words(

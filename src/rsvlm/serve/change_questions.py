@@ -36,6 +36,9 @@ _FRAME = re.compile(
 )
 
 
+_DAMAGED = ("build", "house", "home", "roof")  # what the class "damaged" is of
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChangeAnswer:
     """An answer with the regions that it rests on; `kind` is that of the question, `known` whether it was understood.
@@ -60,6 +63,8 @@ def kind_of(question: str) -> str:
 def unknown_words(question: str, classes: tuple[str, ...]) -> list[str]:
     """What a question speaks of that neither is a class of change nor asks for change as such."""
     own = tuple(word for name, words in WORDS.items() if name in classes for word in words)
+    if class_of(question, classes) == "damaged":
+        own += _DAMAGED
     return [
         word for word in content_words(question) if not _FRAME.match(word) and not word.startswith((*own, *classes))
     ]
@@ -68,6 +73,8 @@ def unknown_words(question: str, classes: tuple[str, ...]) -> list[str]:
 def answer(question: str, found: ChangeScan, size: tuple[int, int]) -> ChangeAnswer:
     """The answer to one question about a scan of a grid of `size` (width, height)."""
     kind, label = kind_of(question), class_of(question, found.classes)
+    if not found.classes and not found.identical:
+        return ChangeAnswer(text="", kind=kind or "unknown", confidence=0.0)  # the caller says why
     others = [] if found.identical else unknown_words(question, found.classes)
     if not kind or others:
         foreign = foreign_language(question)

@@ -58,18 +58,25 @@ class ChangeScan:
     unlisted: int = 0
 
 
-def scan(pair: Pair, model: MapsChange | SegmentsChange, raster: ClassRaster, advance: Advance) -> ChangeScan:
+def scan(
+    pair: Pair, model: MapsChange | SegmentsChange, raster: ClassRaster, advance: Advance,
+    only: tuple[str, ...] | None = None,
+) -> ChangeScan:  # fmt: skip
     """Look through a pair, strip by strip, and fill `raster` (values 1, 2, ... in the order of the classes).
 
-    Identical dates are not shown to the model. `advance` is called with the rows done and their number.
+    Identical dates are not shown to the model; `only` are the classes that are wanted, and where none is the model is
+    not asked. `advance` is called with the rows done and their number.
     """
-    classes = tuple(model.change_classes) if isinstance(model, MapsChange) else ("changed",)
+    every = tuple(model.change_classes) if isinstance(model, MapsChange) else ("changed",)
+    classes = every if only is None else tuple(one for one in every if one in only)
+    rows_of = [every.index(one) for one in classes]
     compared, area, peak = 0, 0.0, 0.0
-    strips = _unchanged(pair) if pair.identical else _strips(pair, model)
-    for strip in strips:
+    looked = bool(classes) and not pair.identical
+    for strip in _strips(pair, model) if looked else _unchanged(pair):
         rows = np.arange(strip.top, strip.top + len(strip.valid))
-        likely = np.where(strip.valid, strip.maps.max(0), np.float32(0))
-        found = np.where(likely >= THRESHOLD, strip.maps.argmax(0) + 1, 0)
+        maps = strip.maps[rows_of] if looked else strip.maps
+        likely = np.where(strip.valid, maps.max(0), np.float32(0))
+        found = np.where(likely >= THRESHOLD, maps.argmax(0) + 1, 0)
         raster.write(
             strip.top, np.where(strip.valid, found, NO_DATA).astype(np.uint8), np.rint(100 * likely).astype(np.uint8)
         )

@@ -258,8 +258,8 @@ ABILITIES: Mapping[type, str] = {  # in words that follow "cannot"
 
 # Names that `rsvlm.systems.load` takes, and abilities: a table, so that asking needs no PyTorch; a test holds it.
 MODEL_NAMES: Mapping[str, tuple[type, ...]] = {
-    "mini": (Answers, ScoresReplies, Embeds, Matches, Detects),
-    "torch:mini": (Answers, ScoresReplies, Embeds, Matches, Detects),
+    "mini": (Answers, ScoresReplies, Embeds, Matches, SegmentsChange, Detects),
+    "torch:mini": (Answers, ScoresReplies, Embeds, Matches, SegmentsChange, Detects),
     "<a run's model folder>": (Answers, ScoresReplies, Embeds),
     "<the model folder of a run of CMID>": (Embeds,),
     "<a run's model folder with a box head>": (Answers, ScoresReplies, Embeds, Detects),
