@@ -74,6 +74,8 @@ def _swipe(seen: Preview, regions: tuple[ChangeRegion, ...], names: list[str]) -
     height, width = seen.after.shape[:2]
     drawn = "".join(_path(one, seen.scale) for one in regions[:_DRAWN])
     switch = '<label><input type="checkbox" id="marks" checked> Outlines of what changed</label>' if drawn else ""
+    labels = dict.fromkeys(one.label for one in regions[:_DRAWN])
+    switch += "".join(f"<span>{_dot(label)}{escape(label)}</span>" for label in labels)
     return (
         f'<div class="swipe"><img alt="before" src="{_url(seen.before)}">'
         f'<img alt="after" class="late" src="{_url(seen.after)}">'
@@ -94,8 +96,10 @@ def _path(region: ChangeRegion, scale: float) -> str:
 
 
 def _facts(done: Compared) -> str:
+    if not done.report.facts["classes"]:
+        return ""
     rows = [
-        f'<tr><td><span class="dot" style="background:{_colour(one["class"])}"></span>{escape(one["class"])}</td>'
+        f"<tr><td>{_dot(one['class'])}{escape(one['class'])}</td>"
         f'<td class="number">{one["count"]:,}</td><td class="number">{_size(one["area_m2"], one["pixels"])}</td>'
         f'<td class="number">{percent(one["share"])}</td><td>{escape(", ".join(one["cells"]))}</td></tr>'
         for one in done.report.facts["classes"]
@@ -131,6 +135,10 @@ def _origin(caption: Answer) -> str:
 
 def _size(area_m2: float | None, pixels: int) -> str:
     return f"{pixels:,} pixels" if area_m2 is None else square_metres(area_m2)
+
+
+def _dot(label: str) -> str:
+    return f'<span class="dot" style="background:{_colour(label)}"></span>'
 
 
 def _colour(label: str) -> str:
