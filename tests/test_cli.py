@@ -16,8 +16,8 @@ from rsvlm import cli
 from rsvlm.errors import BadInput, MissingPart
 
 COMMANDS = [
-    "archive", "ask", "convert", "embed", "evaluate", "index", "info", "knowledge", "list", "lmms-pack", "match",
-    "questions", "report", "score", "search", "setup", "train", "weights",
+    "archive", "ask", "compare", "convert", "embed", "evaluate", "index", "info", "knowledge", "list", "lmms-pack",
+    "match", "questions", "report", "score", "search", "setup", "train", "weights",
 ]  # fmt: skip
 
 

@@ -27,7 +27,8 @@ def test_a_stage_replaces_single_numbers_of_the_model_at_any_depth():
 
 def test_stages_that_change_nothing_hash_as_the_finished_model_says():
     """The scores of rsvlm-mini name the hash of its recipe; those of its words, from before stages could change
-    numbers and before it had a match head, that of the recipe without; those of its matches that before the change head."""
+    numbers and before it had a match head, that of the recipe without; those of its matches, without its change head.
+    """
     mini = ROOT / "packages" / "rsvlm-mini" / "src" / "rsvlm_mini"
     shipped = read_recipe(mini / "recipe.yaml")
     model = {key: value for key, value in shipped.model.items() if key != "change"}

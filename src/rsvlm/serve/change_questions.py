@@ -30,8 +30,8 @@ _FRAME = re.compile(
     r"^(?:chang|differ|new|anyth|someth|between|dat|time|place|spot|region|area|share|percent|ratio|hectar|square|"
     r"metre|meter|scene|image|imag|pictur|photo|two|first|second|before|after|earlier|later|year|since|until|happen|"
     r"occur|appear|visib|seen|common|total|exact|pleas|answer|yes|locat|outlin|mark|find|show|highlight|describ|"
-    r"caption|summar|wheth|list|explain|tell|briefli|number|count|indic|grid|kind|type|judg|extent|proport|part|side|made|"
-    r"been|much|many|larg|big|brief|detail)",
+    r"caption|summar|wheth|list|explain|tell|briefli|number|count|indic|grid|kind|type|judg|extent|proport|part|side|"
+    r"made|been|much|many|larg|big|brief|detail)",
     _I,
 )
 
