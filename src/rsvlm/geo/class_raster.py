@@ -120,7 +120,8 @@ class ClassRaster:
             near = [one for one in outlines if one.bounds[1] < top + height and one.bounds[3] > top]
             if near:
                 rows = self._rows(top, height)
-                gone = rasterize(near, (height, self.width), transform=rasterio.Affine.translation(0, top)) > 0
+                moved = rasterio.Affine.translation(0, top)
+                gone = np.asarray(rasterize(near, (height, self.width), transform=moved)) > 0
                 bands = self._file.read(window=rows)
                 bands[0, gone] = bands[_MARK - 1, gone] = 0
                 self._file.write(bands, window=rows)
