@@ -125,7 +125,9 @@ def test_every_paper_recipe_says_how_pictures_are_shown():
     assert {name for name in named if not name.split("/")[1].startswith(("tiny", "mini"))} == {
         *PAPERS,
         "cmid/paper",
-        "cmid/paper_swin",  # whose recipes say nothing: squashed, as published
+        "cmid/paper_swin",
+        "mmodal_cc/paper",
+        "rsiccformer/paper",  # whose recipes say nothing: squashed, as published
     }
     for name, wanted in PAPERS.items():
         recipe = read_recipe(runs.RECIPES / f"{name}.yaml")

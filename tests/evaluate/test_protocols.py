@@ -114,7 +114,7 @@ def test_entries_are_complete(name):
     assert protocol.title and protocol.dataset in DATASETS and protocol.ability in SOLVERS and protocol.wording
     assert protocol.split in ("train", "val", "test", "all") and set(protocol.counts) <= {"train", "val", "test"}
     assert bool(protocol.legacy) == any(
-        mark in name for mark in ("legacy", "notebook", "47k", "vocab-ids", "rsrag-released")
+        mark in name for mark in ("legacy", "notebook", "47k", "vocab-ids", "rsrag-released", "true-maps")
     )
     assert find(protocol.benchmark).benchmark == protocol.benchmark
 

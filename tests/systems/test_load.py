@@ -34,11 +34,11 @@ def test_the_table_of_abilities_is_what_the_classes_can(run_folder, tmp_path_fac
     finds = load(str(finders.folder(tmp_path_factory.mktemp("finder"))))
     dual = load(str(matchers.dual_folder(tmp_path_factory.mktemp("dual"))))
     clip = load(f"hf:{hub_matching.save('clip', tmp_path_factory.mktemp('clip'))}")
-    # test_onnx.py, test_cmid.py, test_rs_capret.py, test_change_head.py, test_rs_rag.py
-    others = ("mini", "CMID", "RS-CapRet", "change", "knowledge")
+    # test_onnx.py, test_cmid.py, test_rs_capret.py, test_change_head.py, test_rs_rag.py, test_change_captioners.py
+    others = ("mini", "CMID", "RS-CapRet", "change", "knowledge", "RSICCformer", "MModalCC")
     elsewhere = [form for form in MODEL_NAMES if any(name in form for name in others)]
     forms = [form for form in MODEL_NAMES if form not in elsewhere]
-    assert len(elsewhere) == 6
+    assert len(elsewhere) == 8
     for model, form in zip((chat, finds, dual, own, clip, served), forms, strict=True):
         assert tuple(ability for ability in base.ABILITIES if isinstance(model, ability)) == MODEL_NAMES[form], form
         assert model.trace["model"] == model.name and all(type(value) is str for value in model.trace.values())
@@ -53,7 +53,11 @@ def test_a_model_that_lacks_an_ability_says_who_has_it():
     )
     assert str(ability_error("mini", base.Segments)) == "mini cannot segment; models that can: none yet."
     said = str(ability_error("mini", Compares))
-    assert said.startswith("mini cannot compare two dates of a place; models that can: hf:<") and "openai:" in said
+    assert (
+        said.startswith("mini cannot compare two dates of a place; models that can: <the model folder")
+        and "hf:<" in said
+        and "openai:" in said
+    )
     assert all(str(ability_error("m", ability)) for ability in base.ABILITIES)
 
 

@@ -113,7 +113,7 @@ def _id_set(dataset: str, title: str, protocol: str, *, least: int = 5, **more: 
 
 CHANGECHAT_PAIRS = {"train": 6815, "test": 1929}
 _LEVIR = {**CHANGECHAT_PAIRS, "val": 1333}
-_TOLD = (
+_TRUE_MAPS = (
     "The model is shown the true maps, as MModalCC's released code needs them: they are drawn only where something "
     "changed, so they tell what is asked."
 )
@@ -125,11 +125,11 @@ PROTOCOLS = (
     _id_set("second_cc", "SECOND-CC: one caption a pair, in its paper's word numbers", "vocabulary-ids@1", least=10),
     _caption_set(
         "second_cc", "SECOND-CC: one caption a pair against five, by its true semantic maps", "coco-ptb-true-maps@1",
-        ability="compares_with_maps", legacy=_TOLD,
+        ability="compares_with_maps", legacy=_TRUE_MAPS,
     ),
     _id_set(
         "second_cc", "SECOND-CC: one caption a pair, in word numbers, by its true semantic maps",
-        "vocabulary-ids-true-maps@1", least=10, ability="compares_with_maps", legacy=_TOLD,
+        "vocabulary-ids-true-maps@1", least=10, ability="compares_with_maps", legacy=_TRUE_MAPS,
     ),
     _caption_set(
         "changechat", "ChangeChat-105k: one caption a pair against five", "coco-ptb@1", name="changechat_caption",
