@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,6 @@ from rsvlm.geo.aligned_read import Aligned, Source, read_aligned
 from rsvlm.geo.bands import BandChoice
 from rsvlm.geo.cloud_bands import find_cloud_band
 from rsvlm.geo.common_grid import Grid, common_grid, distinct_names
-from rsvlm.geo.geodesy import ground_sampling_distance
 from rsvlm.geo.open_raster import MAX_PIXELS
 from rsvlm.geo.pair_checks import (
     date_notes,
@@ -28,7 +26,7 @@ from rsvlm.geo.pair_checks import (
 )
 from rsvlm.geo.pair_fit import MAX_SHIFT, PairFit, equal, fit_pair
 from rsvlm.geo.pair_left_out import white_in_one
-from rsvlm.geo.place import Place, Transform
+from rsvlm.geo.placed import Placed
 from rsvlm.geo.raster import open_scene
 from rsvlm.geo.registration import Shift
 from rsvlm.geo.scene import Mask, Pixels, Scene
@@ -47,7 +45,7 @@ class PairTile(NamedTuple):
 
 
 @dataclass(eq=False, kw_only=True)
-class Pair:
+class Pair(Placed):
     """Two dates on one grid. Use it in `with`. Windows are (column, row, width, height) in pixels of the grid.
 
     `before` and `after` are the open scenes. The grid is that of the coarser one, cut to what both show: `width`,
@@ -68,13 +66,8 @@ class Pair:
     _sources: tuple[Source, Source] = field(repr=False)
     _fit: PairFit = field(repr=False)
 
-    def __enter__(self) -> "Pair":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def __post_init__(self) -> None:
+        self.width, self.height, self.place = self.grid.width, self.grid.height, self.grid.place
 
     def close(self) -> None:
         """Close both files; reading afterwards raises BadInput."""
@@ -82,44 +75,9 @@ class Pair:
         self.after.close()
 
     @property
-    def width(self) -> int:
-        """Columns of the grid."""
-        return self.grid.width
-
-    @property
-    def height(self) -> int:
-        """Rows of the grid."""
-        return self.grid.height
-
-    @property
-    def window(self) -> Window:
-        """The whole grid as a window."""
-        return 0, 0, self.width, self.height
-
-    @property
     def offsets(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """How far off (x, y) in pixels of the grid each date is read, so that both lie on each other."""
         return self._fit.shifts
-
-    @property
-    def place(self) -> Place | None:
-        """Where the grid lies on Earth; None where the pair has pixels only."""
-        return self.grid.place
-
-    @property
-    def transform(self) -> Transform | None:
-        """(a, b, c, d, e, f) of the grid: x = a*col + b*row + c, y = d*col + e*row + f, in the CRS."""
-        return self.place.transform if self.place else None
-
-    @property
-    def crs(self) -> str | None:
-        """ "EPSG:<code>", else WKT, of the grid."""
-        return self.place.crs_name if self.place else None
-
-    @cached_property
-    def gsd_m(self) -> float | None:
-        """Metres per pixel at the middle of the grid, or None."""
-        return ground_sampling_distance(self.place) if self.place else None
 
     # -- pixels --------------------------------------------------------------------------------------------------------
 

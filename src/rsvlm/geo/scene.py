@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsvlm.errors import BadInput
 from rsvlm.geo.bands import Stretch
-from rsvlm.geo.geodesy import ground_sampling_distance
 from rsvlm.geo.open_raster import gdal_settings, readable_errors
-from rsvlm.geo.place import Place, Transform
+from rsvlm.geo.place import Place
+from rsvlm.geo.placed import Placed
 from rsvlm.geo.stored import Values, missing_values, scale_and_offset, scaled_values, white_is_zero
 from rsvlm.geo.tiles import Size, Tile, Window, output_size, spread_blocks, tile_windows
 
@@ -33,7 +32,7 @@ _SEARCH_SIDE = 1024  # pixels: window of the search for one valid pixel
 
 
 @dataclass(eq=False, kw_only=True)
-class Scene:
+class Scene(Placed):
     """An open raster, read by windows. Use it in `with`, from one thread at a time (calls from several threads wait).
 
     `bands` are the names of all bands, `band_roles` their common names ("red", "green", "blue", "nir", "swir1",
@@ -63,34 +62,6 @@ class Scene:
     _brightness: Pixels | None = field(default=None, repr=False)
     _alpha_is_data: bool = False  # a band flagged as alpha holds data, not transparency
     _lock: Any = field(default_factory=threading.RLock, repr=False)
-
-    @property
-    def transform(self) -> Transform | None:
-        """(a, b, c, d, e, f): x = a*col + b*row + c, y = d*col + e*row + f, in the CRS."""
-        return self.place.transform if self.place else None
-
-    @property
-    def crs(self) -> str | None:
-        """ "EPSG:<code>", else WKT, or None where the scene has no place on Earth."""
-        return self.place.crs_name if self.place else None
-
-    @cached_property
-    def gsd_m(self) -> float | None:
-        """Metres per pixel at the middle of the scene (root of the geodesic area of a pixel), or None."""
-        return ground_sampling_distance(self.place) if self.place else None
-
-    @property
-    def window(self) -> Window:
-        """The whole scene as a window."""
-        return 0, 0, self.width, self.height
-
-    def __enter__(self) -> "Scene":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file; reading afterwards raises BadInput."""
