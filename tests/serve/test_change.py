@@ -216,14 +216,16 @@ def test_covers_are_computed_from_bands_of_both_dates(tmp_path):
         values[1, :, left : left + 40], values[3, :, left : left + 40] = 120, 10
         roles = ("red", "green", "blue", "nir")
         paths.append(geotiff(tmp_path / f"{name}.tif", values, descriptions=roles))
-    report = Assistant(Differences()).compare(*paths, ["Has the water grown?", "Any new houses?"], max_shift=0)
+    report = Assistant(Differences()).compare(
+        *paths, ["Has the water grown?", "Any houses built by the water?"], max_shift=0
+    )
     water = report.facts["covers"][0]
     assert water["cover"] == "water" and water["shares"] == pytest.approx([40 / SIZE] * 2)
     area = 8 * SIZE * 25
     assert (water["gained_m2"], water["lost_m2"]) == pytest.approx((area, area), rel=0.01)
-    assert "Water covered 41.7 % at the first date and 41.7 % at the second" in report.answer.answer
+    assert "Water covered 42 % at the first date and 42 % at the second" in report.answer.answer
     assert [one["properties"]["to"] for one in report.answer.regions] == ["water", "no water"]
-    assert report.answer.trace["rule"] == "computed from bands" and "houses" not in report.answers[1].answer
+    assert report.answer.trace["rule"] == "computed from bands" and "Water" not in report.answers[1].answer
     assert "came" in Assistant(Words()).compare(*paths, "Has the water grown?", max_shift=0).answer.answer
 
 
@@ -235,7 +237,11 @@ def test_a_model_is_believed_within_its_limits_alone(pair):
     far = ask(*pair, questions, normalise=False)
     why = "differences marks damaged at 0.3 to 1 m per pixel; other at 0.8 to 3 m per pixel; this pair has 5 m"
     assert far.caption.answer == far.answer.answer == f"Unsure: {why}." and far.notes[0] == why
-    assert not far.regions and far.answer.confidence == 0 and far.facts["compared_pixels"] == SIZE**2
+    assert (
+        not far.regions
+        and far.answer.confidence == far.caption.confidence == 0
+        and far.facts["compared_pixels"] == SIZE**2
+    )
     near = ask(*pair, questions, normalise=False, gsd=0.5)
     assert {one["properties"]["label"] for one in near.regions} == {"damaged"}, "built is in no limit"
     assert near.answer.answer.startswith("Yes: 1 ") and near.notes[0] != why
@@ -253,5 +259,6 @@ def test_a_pair_of_no_known_resolution_is_unsure(tmp_path):
     model = Differences()
     model.limits = ModelLimits(gsd_m={"change:damaged": (0.3, 1.0)})
     report = Assistant(model).compare(tmp_path / "a.png", tmp_path / "b.png", normalise=False)
-    assert report.caption.answer.startswith("Unsure: 1 place with damaged buildings, 100 pixels")
+    assert report.caption.answer.startswith("Unsure: 1 place with damaged buildings, 100 px")
+    assert report.caption.confidence == 0.5
     assert report.notes[0] == "the resolution is not known (--gsd); differences marks damaged at 0.3 to 1 m per pixel"

@@ -127,6 +127,8 @@ def test_a_phrase_chooses_the_class():
     assert change_mask(maps, classes, "what has changed").sum() == 3
     assert np.argwhere(change_mask(maps, classes, "Damaged buildings")).tolist() == [[0, 1]]
     assert np.argwhere(change_mask(maps, classes, "destroyed houses")).tolist() == [[0, 1]]
+    assert np.argwhere(change_mask(maps, classes, "rebuilt houses")).tolist() == [[0, 0]]
+    assert change_mask(maps, classes, "greenhouses and broad fields").sum() == 3, "no word of a class begins so"
 
 
 def test_cells_without_a_label_teach_nothing():

@@ -25,7 +25,7 @@ Normalise = Literal["imagenet", "none"]
 
 
 class ChangeCaptioner(System):
-    """Two pictures -> a sentence. Subclasses say by which `memories` the decoder is told of them.
+    """Two pictures -> a sentence. Subclasses say which `memories` of them the decoder reads.
 
     `words` are the numbers of the vocabulary: `size`, and for training `min_frequency` (words that occur no more often
     are `<unk>`) and `splits`, whose captions it is made of. `beams` is the width of the search. With `freeze_bn` the
@@ -67,7 +67,7 @@ class ChangeCaptioner(System):
         return self
 
     def memories(self, batch: Batch) -> list[Tensor]:
-        """What the decoder is told of each pair, [(B, N, D)]."""
+        """What the decoder reads of each pair, [(B, N, D)]."""
         raise NotImplementedError(f"{type(self).__name__} has no memories")
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -24,11 +24,12 @@ from rsvlm.serve.change_belief import Belief
 from rsvlm.serve.change_cover import asked_cover, cover_regions, cover_sentence, is_there
 from rsvlm.serve.change_facts import describe, facts_of
 from rsvlm.serve.change_preview import Preview, preview
-from rsvlm.serve.change_questions import answer
+from rsvlm.serve.change_questions import answer, sureness
 from rsvlm.serve.change_scan import Advance, ChangeRegion, ChangeScan, scan
 from rsvlm.systems.abilities import Compares, MapsChange, SegmentsChange, ability_error
 
 CAPTION = "What has changed between these two images?"
+_UNSURE = 0.5  # confidence at the most of what is said to be unsure
 _SHOWN = 1024  # pixels: the longer side of what a model that answers in words is shown
 
 
@@ -154,7 +155,7 @@ class _Computed:
     def report(self, asked: Sequence[str], trace: Mapping[str, Any]) -> ChangeReport:
         """Of a model that marks pixels: all is computed."""
         assert self.found is not None
-        confidence = max((one.score for one in self.found.regions), default=1 - self.found.peak)
+        confidence = sureness(self.found, self.found.regions) if self.found.classes or self.found.identical else 0.0
         caption = " ".join([self._doubted(describe(self.found, self.size)), *map(self._sentence, self.covers)])
         return ChangeReport(
             caption=self._answer("", caption, self.regions, confidence, "caption", trace), facts=self._facts(),
@@ -204,9 +205,10 @@ class _Computed:
         trace: Mapping[str, Any],
     ) -> Answer:  # fmt: skip
         rule = "computed from bands" if kind == "cover" else "computed from the map of change"
+        sure = min(confidence, _UNSURE) if text.startswith("Unsure") else confidence
         return Answer(
-            question=question, answer=text, regions=tuple(one.feature for one in regions),
-            confidence=round(confidence, 4), trace={**trace, "rule": rule, "kind": kind},
+            question=question, answer=text, regions=tuple(one.feature for one in regions), confidence=round(sure, 4),
+            trace={**trace, "rule": rule, "kind": kind},
         )  # fmt: skip
 
     def _sentence(self, cover: CoverChange) -> str:

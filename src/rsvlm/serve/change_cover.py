@@ -7,15 +7,21 @@ from rsvlm.geo.cover_change import CoverChange
 from rsvlm.geo.pair import Pair
 from rsvlm.geo.vector import feature
 from rsvlm.serve.archive_relevance import content_words
-from rsvlm.serve.change_facts import percent, square_metres
 from rsvlm.serve.change_scan import ChangeRegion
-from rsvlm.serve.cover import cover_named
+from rsvlm.serve.cover import cover_named, format_share
+from rsvlm.serve.georeference import format_area
+from rsvlm.systems.runtime.change_maps import WORDS, class_of
 
 _PRESENT = 0.002  # share at one of the dates, below which a cover is not spoken of
 
 
 def asked_cover(question: str, covers: Sequence[CoverChange]) -> CoverChange | None:
-    """The cover that a question speaks of, None where of none that was computed."""
+    """The cover that a question speaks of, None where of none that was computed, or of something beside it.
+
+    "Are there new houses near the water?" is no question about water.
+    """
+    if class_of(question, tuple(WORDS)):
+        return None
     named = {cover_named(word) for word in content_words(question)}
     return next((one for one in covers if one.cover in named), None)
 
@@ -26,9 +32,9 @@ def is_there(found: CoverChange) -> bool:
 
 
 def cover_sentence(found: CoverChange, dates: tuple[str, str]) -> str:
-    """ "Water covered 12.2 % at the first date (2009-08-18) and 23.4 % at the second: 1.94 km² came, 5.5 ha went." """
+    """ "Water covered 12 % at the first date (2009-08-18) and 23 % at the second: 1.94 km2 came, 54,919 m2 went." """
     first, second = (f" ({date})" if date else "" for date in dates)
-    before, after = (percent(share) for share in found.shares)
+    before, after = (format_share(share) for share in found.shares)
     said = (
         f"{found.cover.capitalize()} covered {before} at the first date{first} and {after} at the second{second}"
         f"{_amounts(found)}."
@@ -56,4 +62,5 @@ def cover_regions(found: CoverChange, pair: Pair) -> Iterator[ChangeRegion]:
 def _amounts(found: CoverChange) -> str:
     if found.gained_m2 is None or found.lost_m2 is None:
         return ""
-    return f": {square_metres(found.gained_m2)} came, {square_metres(found.lost_m2)} went"
+    came, went = (format_area(area, "area_m2") for area in (found.gained_m2, found.lost_m2))
+    return f": {came} came, {went} went"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsvlm.serve.change_scan import ChangeRegion, ChangeScan, clipped
+from rsvlm.serve.cover import format_share
+from rsvlm.serve.georeference import format_area
 
 CELLS = tuple(f"{row}-{column}" for row in ("top", "center", "bottom") for column in ("left", "center", "right"))
 CELL_SHARE = 0.01
@@ -81,9 +83,14 @@ def counted(facts: ChangeFacts) -> str:
 
 
 def amount(facts: ChangeFacts) -> str:
-    """ "3,420 m² (1.2 % of what both dates show)", in pixels without a place."""
-    size = f"{facts.pixels:,} pixels" if facts.area_m2 is None else square_metres(facts.area_m2)
-    return f"{size} ({percent(facts.share)} of what both dates show)"
+    """ "3,420 m2 (1.2 % of what both dates show)", in pixels without a place."""
+    size = area_words(facts.area_m2, facts.pixels)
+    return f"{size} ({format_share(facts.share)} of what both dates show)"
+
+
+def area_words(area_m2: float | None, pixels: int) -> str:
+    """An area with its unit, in pixels without a place."""
+    return format_area(pixels, "area_px") if area_m2 is None else format_area(area_m2, "area_m2")
 
 
 def where(facts: ChangeFacts) -> str:
@@ -94,19 +101,6 @@ def where(facts: ChangeFacts) -> str:
         return f"all over, most of it {facts.cells[0]}"
     named = " and ".join(filter(None, (", ".join(facts.cells[: _NAMED - 1]), *facts.cells[_NAMED - 1 : _NAMED])))
     return f"{'mostly ' * (len(facts.cells) > _NAMED)}{named}"
-
-
-def square_metres(area: float) -> str:
-    """An area as people write it: m², from a hectare on ha, from a square kilometre on km²."""
-    for unit, name in ((1e6, "km²"), (1e4, "ha")):
-        if area >= unit:
-            return f"{area / unit:,.3g} {name}"
-    return f"{area:,.0f} m²"
-
-
-def percent(share: float) -> str:
-    """A share in percent, small ones with their first digit."""
-    return "0 %" if not share else f"{100 * share:.1f} %" if share >= 0.001 else f"{100 * share:.1g} %"
 
 
 def describe(found: ChangeScan, size: tuple[int, int]) -> str:

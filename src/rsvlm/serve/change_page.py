@@ -11,9 +11,10 @@ from rsvlm.geo.scene import Pixels
 from rsvlm.html import escape, page
 from rsvlm.sample import Answer
 from rsvlm.serve.change import Compared
-from rsvlm.serve.change_facts import percent, square_metres
+from rsvlm.serve.change_facts import area_words
 from rsvlm.serve.change_preview import Preview
 from rsvlm.serve.change_scan import ChangeRegion
+from rsvlm.serve.cover import format_share
 from rsvlm.serve.page_frame import STYLE
 
 _DRAWN, _LISTED = 2000, 200  # regions in the picture, and in the table; the largest first
@@ -100,8 +101,8 @@ def _facts(done: Compared) -> str:
         return ""
     rows = [
         f"<tr><td>{_dot(one['class'])}{escape(one['class'])}</td>"
-        f'<td class="number">{one["count"]:,}</td><td class="number">{_size(one["area_m2"], one["pixels"])}</td>'
-        f'<td class="number">{percent(one["share"])}</td><td>{escape(", ".join(one["cells"]))}</td></tr>'
+        f'<td class="number">{one["count"]:,}</td><td class="number">{area_words(one["area_m2"], one["pixels"])}</td>'
+        f'<td class="number">{format_share(one["share"])}</td><td>{escape(", ".join(one["cells"]))}</td></tr>'
         for one in done.report.facts["classes"]
     ]
     head = "<th>class</th><th>regions</th><th>area</th><th>of what both dates show</th><th>cells (3 x 3)</th>"
@@ -115,7 +116,7 @@ def _answered(answer: Answer) -> str:
 def _table(regions: tuple[ChangeRegion, ...]) -> str:
     rows = "".join(
         f'<tr><td class="number">{number}</td><td>{escape(one.label)}</td><td class="number">{one.score:.2f}</td>'
-        f'<td class="number">{_size(one.area_m2, one.pixels)}</td></tr>'
+        f'<td class="number">{area_words(one.area_m2, one.pixels)}</td></tr>'
         for number, one in enumerate(regions[:_LISTED], 1)
     )
     more = f'<p class="quiet">The largest {_LISTED} of {len(regions):,}.</p>' if len(regions) > _LISTED else ""
@@ -131,10 +132,6 @@ def _origin(caption: Answer) -> str:
     rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in known.items())
     table = f'<table class="origin">{rows}</table>'
     return f"<section><details><summary>How it came about</summary>{table}</details></section>"
-
-
-def _size(area_m2: float | None, pixels: int) -> str:
-    return f"{pixels:,} pixels" if area_m2 is None else square_metres(area_m2)
 
 
 def _dot(label: str) -> str:

@@ -1,6 +1,7 @@
 """Questions about change, read by their words and answered from what was computed. No model writes an answer here."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rsvlm.serve.archive_relevance import content_words
@@ -85,7 +86,7 @@ def answer(question: str, found: ChangeScan, size: tuple[int, int]) -> ChangeAns
             kind=kind or "unknown", confidence=0.0, known=False,
         )  # fmt: skip
     facts, regions = facts_of(found, size, label), tuple(chosen(found, label))
-    confidence = max((one.score for one in regions), default=1.0 if found.identical else 1 - found.peak)
+    confidence = sureness(found, regions)
     if kind == "caption" and not label:
         text = describe(found, size)
     elif not regions:
@@ -99,6 +100,11 @@ def answer(question: str, found: ChangeScan, size: tuple[int, int]) -> ChangeAns
             "caption": f"{counted(facts)}, {amount(facts)}, {where(facts)}.",
         }[kind]
     return ChangeAnswer(text=text, kind=kind, confidence=round(confidence, 4), regions=regions)
+
+
+def sureness(found: ChangeScan, regions: Sequence[ChangeRegion]) -> float:
+    """The confidence of an answer in [0, 1], as `ChangeAnswer` has it."""
+    return max((one.score for one in regions), default=1.0 if found.identical else 1 - found.peak)
 
 
 def _nothing(kind: str, found: ChangeScan, label: str) -> str:

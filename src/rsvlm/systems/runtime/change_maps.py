@@ -3,6 +3,7 @@
 Memory is that of a row of tiles. No PyTorch.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ THRESHOLD = 0.5
 # Beginnings of words that ask for one class alone, the first class that has one; other phrases ask for any change.
 WORDS = {
     "damaged": ("damage", "destroy", "ruin", "collaps", "wreck"),
-    "built": ("built", "build", "house", "construct", "road"),
+    "built": ("built", "rebuil", "build", "house", "construct", "road"),
 }
 
 
@@ -82,7 +83,7 @@ class MarksChange:
 
     def compare_squares(self, before: list[Pixels], after: list[Pixels]) -> NDArray[np.float32]:
         """Probabilities (N, C, h, w) of N pairs of squares."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} compares no squares")
 
     def segment_change(
         self, before: Sequence[Pixels], after: Sequence[Pixels], phrases: Sequence[str]
@@ -126,8 +127,9 @@ def change_mask(maps: Maps, classes: Sequence[str], phrase: str) -> NDArray[np.b
 
 def class_of(phrase: str, classes: Sequence[str]) -> str:
     """The class of change that a phrase asks for, "" where it asks for none of its own."""
-    said = phrase.lower()
-    return next((name for name, words in WORDS.items() if name in classes and any(word in said for word in words)), "")
+    said = re.findall(r"\w+", phrase.lower())
+    named = (name for name, words in WORDS.items() if name in classes and any(word.startswith(words) for word in said))
+    return next(named, "")
 
 
 def _starts(length: int, side: int) -> list[int]:
